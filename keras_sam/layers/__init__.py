@@ -1,0 +1,16 @@
+"""Keras layers of the Segment Anything Model."""
+
+from keras_sam.layers.prompts import Prompts, resolve_prompts
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.layers.two_way_transformer import ImageFeatures
+from keras_sam.layers.vit_block import ViTBlock
+
+__all__ = [
+    "ImageFeatures",
+    "Prompts",
+    "SAMMaskDecoder",
+    "SAMPromptEncoder",
+    "ViTBlock",
+    "resolve_prompts",
+]

@@ -1,0 +1,142 @@
+"""Attention: one function for each kind, with the kernel that is best on each backend."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+# Past this many tokens the bias of one head is made at a time (torch, inference): the biases of
+# all heads of a 64 x 64 grid take 805 MB in float32, those of one head fit a CPU's cache.
+TOKENS_FOR_BIAS_PER_HEAD = 2048
+
+
+def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
+    """Scaled dot-product attention: `softmax(query keyᵀ / sqrt(d)) value`.
+
+    Kernels: torch's fused attention (which never writes the scores out); on the other backends
+    a matrix product, a float32 softmax and a matrix product, which their compilers fuse.
+
+    Args:
+        query: tensor `(B, K, T, d)`: batch, heads, tokens, width of a head. The batch axis of
+            `query` may be 1 beside a larger one of `key` and `value`.
+        key: tensor `(B, K, S, d)`.
+        value: tensor `(B, K, S, d)`.
+        mask: boolean tensor `(B, S)`, true where a key is to be seen, or `None` for all.
+
+    Returns:
+        Tensor `(B, K, T, d)`.
+    """
+    if mask is not None:
+        mask = mask[:, None, None, :]  # (B, 1, 1, S)
+    if keras.backend.backend() == "torch":
+        return _torch_attention(query, key, value, mask)
+    logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
+    return ops.matmul(_masked_softmax(logits, mask), value)
+
+
+def relative_position_attention(
+    query: Any, key: Any, value: Any, rel_pos_h: Any, rel_pos_w: Any, *, grid_size: tuple[int, int]
+) -> Any:
+    """Attention over a grid with the decomposed relative position bias of ViTDet and SAM.
+
+    `logit[q, k] = query[q]·key[k] / sqrt(d) + query[q]·rel_pos_h[qh - kh + H - 1]
+    + query[q]·rel_pos_w[qw - kw + W - 1]`; the bias takes the query before it is scaled
+    (arXiv 2112.01526, and the released code of SAM).
+
+    Kernels: torch's fused attention with the bias as its mask, in inference one head at a time
+    when the grid is large; elsewhere two broadcast additions that fuse into the softmax.
+
+    Args:
+        query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
+        key: tensor `(B, K, T, d)`.
+        value: tensor `(B, K, T, d)`.
+        rel_pos_h: table `(2 H - 1, d)` of vertical offsets.
+        rel_pos_w: table `(2 W - 1, d)` of horizontal offsets.
+        grid_size: `(H, W)`.
+
+    Returns:
+        Tensor `(B, K, T, d)`.
+    """
+    bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
+    if keras.backend.backend() == "torch":
+        return _torch_relative_attention(query, key, value, bias_h, bias_w)
+    logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
+    heads, tokens = query.shape[1], query.shape[2]
+    logits = ops.reshape(logits, (-1, heads, tokens, *grid_size))
+    logits = logits + bias_h[..., :, None] + bias_w[..., None, :]  # (B, K, T, H, W)
+    logits = ops.reshape(logits, (-1, heads, tokens, tokens))
+    return ops.matmul(_masked_softmax(logits, None), value)
+
+
+def split_heads(tokens: Any, num_heads: int) -> Any:
+    """`(B, T, K * d)` to `(B, K, T, d)`."""
+    length, width = tokens.shape[1], tokens.shape[2]
+    tokens = ops.reshape(tokens, (-1, length, num_heads, width // num_heads))
+    return ops.transpose(tokens, (0, 2, 1, 3))
+
+
+def merge_heads(tokens: Any) -> Any:
+    """`(B, K, T, d)` to `(B, T, K * d)`."""
+    heads, length, width = tokens.shape[1:]
+    return ops.reshape(ops.transpose(tokens, (0, 2, 1, 3)), (-1, length, heads * width))
+
+
+def _relative_position_terms(
+    query: Any, rel_pos_h: Any, rel_pos_w: Any, grid_size: tuple[int, int]
+) -> tuple[Any, Any]:
+    """The bias by row and by column of the key: `(B, K, T, H)` and `(B, K, T, W)`."""
+    height, width = grid_size
+    heads, tokens, head_width = query.shape[1:]
+    grid = ops.reshape(query, (-1, heads, height, width, head_width))
+    table_h = ops.take(rel_pos_h, _offsets(height), axis=0)  # (H, H, d)
+    table_w = ops.take(rel_pos_w, _offsets(width), axis=0)  # (W, W, d)
+    bias_h = ops.matmul(grid, ops.swapaxes(table_h, -1, -2))  # (B, K, H, W, H)
+    by_column = ops.swapaxes(grid, 2, 3)  # (B, K, W, H, d)
+    bias_w = ops.matmul(by_column, ops.swapaxes(table_w, -1, -2))  # (B, K, W, H, W)
+    bias_w = ops.swapaxes(bias_w, 2, 3)
+    return (
+        ops.reshape(bias_h, (-1, heads, tokens, height)),
+        ops.reshape(bias_w, (-1, heads, tokens, width)),
+    )
+
+
+def _offsets(length: int) -> np.ndarray:
+    """Rows of a relative table for each query and key: `(length, length)` int32."""
+    positions = np.arange(length, dtype="int32")
+    return positions[:, None] - positions[None, :] + (length - 1)
+
+
+def _masked_softmax(logits: Any, mask: Any) -> Any:
+    """Softmax over keys in float32; a masked key gets weight 0."""
+    dtype = keras.backend.standardize_dtype(logits.dtype)
+    logits = ops.cast(logits, "float32")
+    if mask is not None:
+        logits = ops.where(mask, logits, -1e9)
+    return ops.cast(ops.softmax(logits, axis=-1), dtype)
+
+
+def _torch_attention(query: Any, key: Any, value: Any, mask: Any) -> Any:
+    from torch.nn.functional import scaled_dot_product_attention
+
+    if query.shape[0] != key.shape[0]:
+        query = query.expand(key.shape[0], -1, -1, -1)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def _torch_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    tokens = query.shape[2]
+    if tokens <= TOKENS_FOR_BIAS_PER_HEAD or torch.is_grad_enabled():
+        bias = (bias_h[..., :, None] + bias_w[..., None, :]).flatten(-2)
+        return scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    outputs = torch.empty_like(query)
+    for head in range(query.shape[1]):
+        one = slice(head, head + 1)
+        bias = (bias_h[:, one, :, :, None] + bias_w[:, one, :, None, :]).flatten(-2)
+        outputs[:, one] = scaled_dot_product_attention(
+            query[:, one], key[:, one], value[:, one], attn_mask=bias
+        )
+    return outputs

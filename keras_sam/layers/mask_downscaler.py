@@ -1,0 +1,58 @@
+"""`MaskDownscaler`: low-res logits to the embedding grid."""
+
+from typing import Any
+
+import keras
+
+
+class MaskDownscaler(keras.layers.Layer):
+    """Two convolutions of stride 2 with layer norm and activation, then one of 1 x 1.
+
+    Args:
+        hidden_size: width of the output.
+        mask_in_channels: channels before the last convolution; a quarter after the first.
+        activation: activation behind the first two.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        *,
+        mask_in_channels: int = 16,
+        activation: str = "gelu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.hidden_size = hidden_size
+        self.mask_in_channels = mask_in_channels
+        self.activation = activation
+        self.activate = keras.activations.get(activation)
+        self.conv1 = self._convolution("conv1", mask_in_channels // 4, side=2)
+        self.layer_norm1 = self._layer_norm("layer_norm1")
+        self.conv2 = self._convolution("conv2", mask_in_channels, side=2)
+        self.layer_norm2 = self._layer_norm("layer_norm2")
+        self.conv3 = self._convolution("conv3", hidden_size, side=1)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        shape = (*input_shape[:-1], 1)
+        for conv, norm in ((self.conv1, self.layer_norm1), (self.conv2, self.layer_norm2)):
+            conv.build(shape)
+            shape = conv.compute_output_shape(shape)
+            norm.build(shape)
+        self.conv3.build(shape)
+
+    def call(self, masks: Any) -> Any:
+        """`(B, 4 G, 4 G, 1)` to `(B, G, G, hidden_size)`."""
+        x = self.activate(self.layer_norm1(self.conv1(masks)))
+        x = self.activate(self.layer_norm2(self.conv2(x)))
+        return self.conv3(x)
+
+    def _convolution(self, name: str, filters: int, *, side: int) -> keras.layers.Layer:
+        return keras.layers.Conv2D(
+            filters, side, strides=side, dtype=self.dtype_policy, name=name
+        )
+
+    def _layer_norm(self, name: str) -> keras.layers.Layer:
+        return keras.layers.LayerNormalization(
+            epsilon=1e-6, dtype=self.dtype_policy, name=name
+        )

@@ -1,0 +1,90 @@
+"""`MaskUpscaler`: image tokens to four times their resolution."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class PixelProjection(keras.layers.Layer):
+    """A transposed convolution of kernel 2 and stride 2, as one matrix product.
+
+    Kernel and stride are equal, so no two outputs overlap: each token yields its own 2 x 2
+    pixels. They stay side by side in the output, which spares a transposition.
+
+    Args:
+        filters: channels of the output.
+    """
+
+    def __init__(self, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.kernel = self.add_weight(
+            name="kernel", shape=(2, 2, self.filters, input_shape[-1]), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, tokens: Any) -> Any:
+        """`(..., C)` to `(..., 2, 2, filters)`: rows, then columns, of a token's pixels."""
+        channels = tokens.shape[-1]
+        kernel = ops.reshape(self.kernel, (4 * self.filters, channels))
+        pixels = ops.matmul(tokens, ops.transpose(kernel))
+        return ops.reshape(pixels, (-1, *tokens.shape[1:-1], 2, 2, self.filters)) + self.bias
+
+
+class MaskUpscaler(keras.layers.Layer):
+    """Two transposed convolutions, with a layer norm between, each with an activation.
+
+    Args:
+        embedding_dim: width `D` of the tokens; the output has `D / 8` channels.
+        activation: activation behind each transposed convolution.
+    """
+
+    def __init__(self, embedding_dim: int, *, activation: str = "gelu", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.embedding_dim = embedding_dim
+        self.activation = activation
+        self.activate = keras.activations.get(activation)
+        self.conv_transpose1 = PixelProjection(
+            embedding_dim // 4, dtype=self.dtype_policy, name="conv_transpose1"
+        )
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm"
+        )
+        self.conv_transpose2 = PixelProjection(
+            embedding_dim // 8, dtype=self.dtype_policy, name="conv_transpose2"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        width = self.embedding_dim // 4
+        self.conv_transpose1.build((None, None, input_shape[-1]))
+        self.layer_norm.build((None, None, 2, 2, width))
+        self.conv_transpose2.build((None, None, 2, 2, width))
+
+    def call(self, tokens: Any) -> Any:
+        """`(B, T, D)` to `(B, T, 2, 2, 2, 2, D / 8)`.
+
+        The four axes are the row and column of the first doubling, then of the second.
+        """
+        pixels = self.activate(self.layer_norm(self.conv_transpose1(tokens)))
+        return self.activate(self.conv_transpose2(pixels))
+
+
+def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
+    """Puts upscaled pixels in their places.
+
+    Args:
+        pixels: tensor `(B, M, T * 16)`, the sixteen pixels of a token as `MaskUpscaler` orders
+            them.
+        grid_size: `(height, width)` of the embedding grid, `T = height * width`.
+
+    Returns:
+        Tensor `(B, M, 4 * height, 4 * width)`.
+    """
+    height, width = grid_size
+    count = pixels.shape[1]
+    pixels = ops.reshape(pixels, (-1, count, height, width, 2, 2, 2, 2))
+    pixels = ops.transpose(pixels, (0, 1, 2, 4, 6, 3, 5, 7))  # rows first, then columns
+    return ops.reshape(pixels, (-1, count, 4 * height, 4 * width))

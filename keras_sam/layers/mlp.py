@@ -1,0 +1,52 @@
+"""`MLP`: dense layers with an activation between them."""
+
+from typing import Any
+
+import keras
+
+
+class MLP(keras.layers.Layer):
+    """Dense layers with an activation after each but the last.
+
+    Args:
+        hidden_dim: width of the layers before the last.
+        output_dim: width of the last layer.
+        num_layers: number of dense layers, at least 1.
+        activation: name of a Keras activation.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int,
+        output_dim: int,
+        *,
+        num_layers: int = 2,
+        activation: str = "relu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if num_layers < 1:
+            raise ValueError(f"num_layers must be at least 1, got {num_layers}")
+        self.hidden_dim = hidden_dim
+        self.output_dim = output_dim
+        self.num_layers = num_layers
+        self.activation = activation
+        widths = [hidden_dim] * (num_layers - 1) + [output_dim]
+        self.dense_layers = [
+            keras.layers.Dense(width, dtype=self.dtype_policy, name=f"dense{index}")
+            for index, width in enumerate(widths, start=1)
+        ]
+        self.activate = keras.activations.get(activation)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        width = input_shape[-1]
+        for dense in self.dense_layers:
+            dense.build((None, width))
+            width = dense.units
+
+    def call(self, inputs: Any) -> Any:
+        """`(..., C)` to `(..., output_dim)`."""
+        x = inputs
+        for dense in self.dense_layers[:-1]:
+            x = self.activate(dense(x))
+        return self.dense_layers[-1](x)

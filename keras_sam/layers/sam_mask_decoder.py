@@ -1,0 +1,258 @@
+"""`SAMMaskDecoder`: image and prompt embeddings to masks."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_masks
+from keras_sam.layers.mlp import MLP
+from keras_sam.layers.two_way_transformer import ImageFeatures, TwoWayTransformer
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class SAMMaskDecoder(keras.layers.Layer):
+    """Predicts masks and their quality (arXiv 2304.02643, section 3 and appendix A).
+
+    The work falls into two parts: `image_features`, once for an image, and `decode`, for each
+    prompt. Calling the layer does both.
+
+    Args:
+        hidden_size: width `D` of the transformer; must equal `embedding_dim`.
+        num_layers: blocks of the two-way transformer.
+        intermediate_dim: hidden width of its MLPs.
+        num_heads: heads of its attentions.
+        embedding_dim: width of the learned tokens; a multiple of 8.
+        num_multimask_outputs: masks for an ambiguous prompt. One more is predicted: mask 0, for
+            prompts that are not ambiguous.
+        iou_head_depth: dense layers of the head that predicts IoU.
+        iou_head_hidden_dim: their hidden width.
+        activation: activation of the mask upscaler.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_size: int = 256,
+        num_layers: int = 2,
+        intermediate_dim: int = 2048,
+        num_heads: int = 8,
+        embedding_dim: int = 256,
+        num_multimask_outputs: int = 3,
+        iou_head_depth: int = 3,
+        iou_head_hidden_dim: int = 256,
+        activation: str = "gelu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if hidden_size != embedding_dim:
+            raise ValueError(
+                "the transformer works on the learned tokens, so hidden_size must equal "
+                f"embedding_dim; got {hidden_size} and {embedding_dim}"
+            )
+        if hidden_size % num_heads or embedding_dim % 8:
+            raise ValueError(
+                f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads} and of 8"
+            )
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.intermediate_dim = intermediate_dim
+        self.num_heads = num_heads
+        self.embedding_dim = embedding_dim
+        self.num_multimask_outputs = num_multimask_outputs
+        self.iou_head_depth = iou_head_depth
+        self.iou_head_hidden_dim = iou_head_hidden_dim
+        self.activation = activation
+        self.transformer = TwoWayTransformer(
+            num_layers,
+            hidden_size,
+            num_heads,
+            intermediate_dim,
+            dtype=self.dtype_policy,
+            name="transformer",
+        )
+        self.upscaler = MaskUpscaler(
+            embedding_dim, activation=activation, dtype=self.dtype_policy, name="upscaler"
+        )
+        self.hypernetworks = [
+            MLP(
+                embedding_dim,
+                embedding_dim // 8,
+                num_layers=3,
+                dtype=self.dtype_policy,
+                name=f"hypernetworks_{index}",
+            )
+            for index in range(self.num_mask_tokens)
+        ]
+        self.iou_head = MLP(
+            iou_head_hidden_dim,
+            self.num_mask_tokens,
+            num_layers=iou_head_depth,
+            dtype=self.dtype_policy,
+            name="iou_head",
+        )
+
+    @property
+    def num_mask_tokens(self) -> int:
+        """Number `M` of masks predicted for a prompt."""
+        return self.num_multimask_outputs + 1
+
+    def build(self, input_shape: Any = None) -> None:
+        self.transformer.build()
+        shape = (None, None, self.embedding_dim)
+        self.iou_token = self.add_weight(
+            name="iou_token", shape=(1, self.embedding_dim), initializer="random_normal"
+        )
+        self.mask_tokens = self.add_weight(
+            name="mask_tokens",
+            shape=(self.num_mask_tokens, self.embedding_dim),
+            initializer="random_normal",
+        )
+        self.upscaler.build(shape)
+        for mlp in self.hypernetworks:
+            mlp.build(shape)
+        self.iou_head.build(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        names = (
+            "hidden_size",
+            "num_layers",
+            "intermediate_dim",
+            "num_heads",
+            "embedding_dim",
+            "num_multimask_outputs",
+            "iou_head_depth",
+            "iou_head_hidden_dim",
+            "activation",
+        )
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+    def call(
+        self,
+        image_embeddings: Any,
+        prompt_dense_positional_embeddings: Any,
+        prompt_sparse_embeddings: Any,
+        prompt_dense_embeddings: Any,
+        prompt_sparse_mask: Any = None,
+    ) -> dict[str, Any]:
+        """Decodes the outputs of `SAMBackbone`.
+
+        Args:
+            image_embeddings: `(B, G, G, D)`.
+            prompt_dense_positional_embeddings: `(1, G, G, D)`.
+            prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
+            prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
+            prompt_sparse_mask: boolean `(B, P, T)`, false for padding, or `None`.
+
+        Returns:
+            `masks`, logits `(B, M, L, L)` or `(B, P, M, L, L)` with `L = 4 G`, and `iou_pred`
+            `(B, M)` or `(B, P, M)`.
+        """
+        sparse, dense = prompt_sparse_embeddings, prompt_dense_embeddings
+        has_prompt_axis = len(sparse.shape) == 4
+        if not has_prompt_axis:
+            sparse, dense = sparse[:, None], dense[:, None]
+        outputs = self.decode_dense(
+            image_embeddings,
+            prompt_dense_positional_embeddings,
+            dense,
+            sparse,
+            prompt_sparse_mask,
+        )
+        if not has_prompt_axis:
+            outputs = {name: output[:, 0] for name, output in outputs.items()}
+        return outputs
+
+    def decode_dense(
+        self,
+        image_embeddings: Any,
+        positions: Any,
+        dense: Any,
+        sparse: Any,
+        sparse_mask: Any = None,
+        *,
+        multimask_output: bool | None = None,
+    ) -> dict[str, Any]:
+        """`decode` where each prompt has a dense embedding `(B, P, G, G, D)` of its own."""
+        prompts, length = sparse.shape[1], sparse.shape[2]
+        outputs = self.decode(
+            self.image_features(image_embeddings, positions, dense),
+            ops.reshape(sparse, (-1, 1, length, self.embedding_dim)),
+            None if sparse_mask is None else ops.reshape(sparse_mask, (-1, 1, length)),
+            grid_size=tuple(image_embeddings.shape[1:3]),
+            multimask_output=multimask_output,
+        )
+        return {
+            name: ops.reshape(output, (-1, prompts, *output.shape[2:]))
+            for name, output in outputs.items()
+        }
+
+    def image_features(self, image_embeddings: Any, positions: Any, dense: Any) -> ImageFeatures:
+        """The work that depends on the image and its dense prompt alone.
+
+        Args:
+            image_embeddings: `(B, G, G, D)`.
+            positions: `(1, G, G, D)`.
+            dense: `(1, 1, 1, 1, D)` or `(B, P, G, G, D)`, added to the embedding.
+
+        Returns:
+            Features of `B` images, or of `B * P` where each prompt has its own dense embedding.
+        """
+        keys = image_embeddings[:, None] + dense  # (B, P, G, G, D)
+        tokens = image_embeddings.shape[1] * image_embeddings.shape[2]
+        keys = ops.reshape(keys, (-1, tokens, self.hidden_size))
+        positions = ops.reshape(positions, (1, tokens, self.hidden_size))
+        return self.transformer.blocks[0].image_features(keys, positions)
+
+    def decode(
+        self,
+        features: ImageFeatures,
+        sparse: Any,
+        sparse_mask: Any = None,
+        *,
+        grid_size: tuple[int, int],
+        multimask_output: bool | None = None,
+    ) -> dict[str, Any]:
+        """Masks of P prompts for each image.
+
+        Args:
+            features: of `B` images, each shared by its prompts.
+            sparse: `(B, P, T, D)`.
+            sparse_mask: boolean `(B, P, T)`, or `None`.
+            grid_size: `(height, width)` of the embedding grid.
+            multimask_output: `True` for masks 1 and up, `False` for mask 0, `None` for all.
+
+        Returns:
+            `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
+        """
+        prompts = sparse.shape[1]
+        tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
+        tokens, keys = self.transformer(features, tokens, token_mask)
+        # Upscale the image tokens, and weigh their channels for each mask.
+        pixels = self.upscaler(keys)
+        channels = self.embedding_dim // 8
+        pixels = ops.reshape(pixels, (-1, 16 * keys.shape[1], channels))
+        wanted = {None: slice(None), True: slice(1, None), False: slice(0, 1)}[multimask_output]
+        indices = range(self.num_mask_tokens)[wanted]
+        weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
+        masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
+        masks = pixels_to_masks(masks, grid_size)  # (B * P, M, L, L)
+        iou_pred = self.iou_head(tokens[:, 0])[:, wanted]
+        return {
+            "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
+            "iou_pred": ops.reshape(iou_pred, (-1, prompts, len(indices))),
+        }
+
+    def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:
+        """Puts the learned IoU and mask tokens before those of the prompts."""
+        prompts = sparse.shape[1]
+        learned = ops.concatenate([self.iou_token, self.mask_tokens], axis=0)
+        count = learned.shape[0]
+        learned = ops.cast(learned, self.compute_dtype)[None, None]
+        shape = (ops.shape(sparse)[0], prompts, count)
+        learned = ops.broadcast_to(learned, (*shape, self.embedding_dim))
+        tokens = ops.concatenate([learned, sparse], axis=2)
+        if sparse_mask is not None:
+            seen = ops.ones(shape, dtype="bool")
+            sparse_mask = ops.concatenate([seen, ops.cast(sparse_mask, "bool")], axis=2)
+        return tokens, sparse_mask

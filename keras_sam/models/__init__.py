@@ -1,0 +1,15 @@
+"""The Segment Anything Model family."""
+
+from keras_sam.models.backbone import Backbone
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.vit_det_backbone import ViTDetBackbone
+from keras_sam.models.weight_names import weights_by_name
+
+__all__ = [
+    "Backbone",
+    "SAMBackbone",
+    "SAMImageSegmenter",
+    "ViTDetBackbone",
+    "weights_by_name",
+]

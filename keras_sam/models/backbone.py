@@ -1,0 +1,57 @@
+"""`Backbone`: what every model here has: named weights, and presets to load and save."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+
+from keras_sam.models.preset_loading import (
+    ClassProperty,
+    load_preset,
+    presets_of_class,
+    save_preset,
+)
+
+
+class Backbone(keras.Model):
+    """Base class of the models, which loads any of them from a preset.
+
+    `Backbone.from_preset` finds the class from the preset's config; a subclass loads only its
+    own presets.
+    """
+
+    preset_classes: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)
+
+    presets = ClassProperty(presets_of_class)
+
+    @classmethod
+    def from_preset(cls, preset: str | Path, load_weights: bool = True, **kwargs: Any) -> Self:
+        """Builds a model from a preset.
+
+        Args:
+            preset: a built-in name (`cls.presets`), `kaggle://user/model/keras/variant`,
+                `hf://user/model` with an optional `@revision`, or a directory.
+            load_weights: whether to load the weights; otherwise they are random, and a built-in
+                preset needs no network.
+            **kwargs: `image_shape` for another image size, to which position tables are
+                interpolated; `dtype`; `name`; other arguments of the class.
+
+        Raises:
+            ValueError: if the preset is of another class, or is unknown or damaged; the message
+                names what was found and what was expected.
+        """
+        return load_preset(cls, preset, load_weights=load_weights, **kwargs)
+
+    def save_to_preset(self, preset_dir: str | Path) -> None:
+        """Saves the model as a preset directory, in the format of keras-hub.
+
+        The directory is written beside its place and renamed: a crash leaves an old preset
+        whole.
+
+        Args:
+            preset_dir: path of the directory; an old preset there is replaced.
+        """
+        save_preset(self, preset_dir)

@@ -1,0 +1,141 @@
+"""`load_preset` and `save_preset`: between models and checkpoints."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sam.checkpoints import (
+    Checkpoint,
+    PresetInfo,
+    adapt_to_image_shape,
+    builtin_presets,
+    read_checkpoint,
+    write_keras_preset,
+)
+from keras_sam.models.weight_names import weights_by_name
+
+# Which backbone a model class is built from; a class that is missing here is its own.
+BACKBONE_OF = {"SAMImageSegmenter": "SAMBackbone"}
+
+
+class ClassProperty:
+    """A property of the class: read without an instance."""
+
+    def __init__(self, read: Callable[[type], Any]) -> None:
+        self.read = read
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return self.read(owner)
+
+
+def presets_of_class(cls: type) -> dict[str, PresetInfo]:
+    """The built-in presets that `cls.from_preset` takes."""
+    presets = builtin_presets()
+    if cls.__name__ == "Backbone":
+        return presets
+    wanted = BACKBONE_OF.get(cls.__name__, cls.__name__)
+    return {name: info for name, info in presets.items() if info.class_name == wanted}
+
+
+def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: Any) -> Any:
+    """`Backbone.from_preset` for the class `cls`."""
+    checkpoint = read_checkpoint(preset, load_weights=load_weights)
+    wanted = BACKBONE_OF.get(cls.__name__, cls.__name__)
+    if wanted not in ("Backbone", checkpoint.class_name):
+        raise ValueError(
+            f"preset '{preset}' holds a {checkpoint.class_name}, which {cls.__name__} cannot "
+            f"load; use {checkpoint.class_name}.from_preset or Backbone.from_preset"
+        )
+    image_shape = kwargs.pop("image_shape", None)
+    if image_shape is not None:
+        checkpoint = adapt_to_image_shape(checkpoint, tuple(image_shape))
+    dtype = kwargs.pop("dtype", None) or checkpoint.config.get("dtype") or None
+    is_task = cls.__name__ in BACKBONE_OF
+    own = {} if is_task else kwargs
+    backbone = build_backbone(checkpoint.class_name, checkpoint.config | own, dtype=dtype)
+    if load_weights:
+        assign_weights(backbone, checkpoint.arrays)
+    if not is_task:
+        return backbone
+    return cls(backbone, preprocessor=checkpoint.preprocessing, **kwargs)
+
+
+def save_preset(model: Any, preset_dir: str | Path) -> None:
+    """`Backbone.save_to_preset`."""
+    backbone = getattr(model, "backbone", model)
+    checkpoint = Checkpoint(
+        class_name=type(backbone).__name__,
+        config=plain_config(backbone),
+        arrays=ModelArrays(backbone),
+        preprocessing=getattr(model, "preprocessor", None),
+        source=str(preset_dir),
+    )
+    write_keras_preset(Path(preset_dir), checkpoint, task=backbone is not model)
+
+
+def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) -> Any:
+    """A model or layer of the given class, with the parts that its config nests."""
+    arguments = {}
+    for name, value in config.items():
+        if isinstance(value, dict) and "class_name" in value and "config" in value:
+            value = build_backbone(value["class_name"], value["config"], dtype=dtype)
+        arguments[name] = value
+    cls = keras.saving.get_registered_object(f"keras_sam>{class_name}")
+    if cls is None:
+        raise ValueError(f"no class {class_name} in keras_sam")
+    return cls(**(arguments | {"dtype": dtype}))
+
+
+def assign_weights(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Gives every weight of a model its array, by name.
+
+    Raises:
+        ValueError: if a name is missing or left over, or a shape differs; all are listed.
+    """
+    weights = weights_by_name(model)
+    problems = [f"missing: {name}" for name in weights if name not in arrays]
+    problems += [f"left over: {name}" for name in arrays if name not in weights]
+    if problems:
+        raise ValueError("the weights do not fit the model: " + "; ".join(problems))
+    for name, variable in weights.items():
+        array = arrays[name]
+        if tuple(array.shape) != tuple(variable.shape):
+            raise ValueError(
+                f"weight {name} has shape {tuple(array.shape)}, expected {tuple(variable.shape)}"
+            )
+        variable.assign(array)
+
+
+class ModelArrays(Mapping[str, np.ndarray]):
+    """The weights of a model as arrays, each converted when it is read."""
+
+    def __init__(self, model: Any) -> None:
+        self._weights = weights_by_name(model)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return ops.convert_to_numpy(self._weights[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+
+def plain_config(layer: Any) -> dict[str, Any]:
+    """The constructor's arguments of a model as plain values, its parts nested."""
+    config = {}
+    for name, value in layer.get_config().items():
+        part = getattr(layer, name, None)
+        if name == "dtype":
+            value = layer.dtype_policy.name
+        elif isinstance(part, keras.layers.Layer):
+            value = {"class_name": type(part).__name__, "config": plain_config(part)}
+        elif isinstance(value, tuple):
+            value = list(value)
+        config[name] = value
+    return config

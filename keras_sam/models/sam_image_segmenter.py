@@ -1,0 +1,183 @@
+"""`SAMImageSegmenter`: images and prompts to masks."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.prompts import Prompts, resolve_prompts
+from keras_sam.layers.two_way_transformer import ImageFeatures
+from keras_sam.models.backbone import Backbone
+from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class SAMImageSegmenter(Backbone):
+    """The whole Segment Anything Model: predict masks, or train.
+
+    `predict` takes a dictionary of `images` and prompts. To train, compile with a loss of
+    `keras_sam.train` and `fit` on images and ground-truth masks:
+
+        segmenter.compile("adamw", loss=keras_sam.train.InteractiveLoss())
+        segmenter.fit({"images": images}, {"masks": masks})
+
+    Args:
+        backbone: a `SAMBackbone`.
+        preprocessor: what a preset tells of its preprocessing, kept and saved with it: a
+            dictionary, or `None`.
+    """
+
+    def __init__(
+        self, backbone: SAMBackbone, preprocessor: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("dtype", backbone.dtype_policy)
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        self._objective: Any = None
+        self.built = True
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Predicts all masks of all prompts.
+
+        Args:
+            inputs: `images` `(B, H, W, 3)` in 0..1 and any of `points`, `labels`, `boxes` and
+                `masks`, in the shapes that `SAMPromptEncoder.call` tells.
+            training: set by `fit`.
+
+        Returns:
+            `masks`, logits of the low-res grid `(B, M, L, L)`, and `iou_pred` `(B, M)`. With P
+            prompts for each image `(B, P, M, L, L)` and `(B, P, M)`. In training also
+            `image_embeddings`; alone, where no prompt was given, since the loss makes some.
+        """
+        inputs = check_inputs(inputs)
+        prompts = {name: value for name, value in inputs.items() if name != "images"}
+        image_embeddings = self.encode_image(inputs["images"])
+        if training and not prompts:
+            return {"image_embeddings": image_embeddings}
+        resolved = resolve_prompts(**prompts)
+        outputs = self._decode_prompts(image_embeddings, resolved)
+        if not resolved.has_prompt_axis:
+            outputs = {name: output[:, 0] for name, output in outputs.items()}
+        return outputs | {"image_embeddings": image_embeddings} if training else outputs
+
+    def encode_image(self, images: Any) -> Any:
+        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
+        return self.backbone.image_encoder(images)
+
+    def image_features(self, image_embeddings: Any) -> ImageFeatures:
+        """The mask decoder's work that depends on the image alone, to be shared by prompts."""
+        encoder = self.backbone.prompt_encoder
+        return self.backbone.mask_decoder.image_features(
+            image_embeddings, encoder.dense_positions(), encoder.no_mask()
+        )
+
+    def decode(
+        self,
+        image_embeddings: Any,
+        *,
+        points: Any = None,
+        labels: Any = None,
+        boxes: Any = None,
+        masks: Any = None,
+        multimask_output: bool | None = None,
+        features: ImageFeatures | None = None,
+    ) -> dict[str, Any]:
+        """Masks of P prompts for each encoded image.
+
+        Args:
+            image_embeddings: `(B, G, G, D)`.
+            points: `(B, P, N, 2)`, pixels (x, y) of the model frame.
+            labels: `(B, P, N)`, as `SAMPromptEncoder.call` tells.
+            boxes: `(B, P, 2, 2)`; NaN where a prompt has none.
+            masks: `(B, P, L, L, 1)` logits; NaN where a prompt has none.
+            multimask_output: `True` for the masks of an ambiguous prompt, `False` for the single
+                one, `None` for all.
+            features: what `image_features` gave for these embeddings, if at hand. Prompts with
+                masks cannot use it.
+
+        Returns:
+            `masks`, logits `(B, P, M, L, L)`, and `iou_pred` `(B, P, M)`.
+        """
+        prompts = resolve_prompts(points=points, labels=labels, boxes=boxes, masks=masks)
+        return self._decode_prompts(
+            image_embeddings, prompts, multimask_output=multimask_output, features=features
+        )
+
+    def _decode_prompts(
+        self,
+        image_embeddings: Any,
+        prompts: Prompts,
+        *,
+        multimask_output: bool | None = None,
+        features: ImageFeatures | None = None,
+    ) -> dict[str, Any]:
+        encoder, decoder = self.backbone.prompt_encoder, self.backbone.mask_decoder
+        sparse, sparse_mask, dense = encoder.encode(
+            prompts, batch_size=ops.shape(image_embeddings)[0]
+        )
+        if dense is not None:
+            return decoder.decode_dense(
+                image_embeddings,
+                encoder.dense_positions(),
+                dense,
+                sparse,
+                sparse_mask,
+                multimask_output=multimask_output,
+            )
+        return decoder.decode(
+            features or self.image_features(image_embeddings),
+            sparse,
+            sparse_mask,
+            grid_size=self.backbone.embedding_size,
+            multimask_output=multimask_output,
+        )
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """Prepares `fit` and `evaluate`.
+
+        Args:
+            optimizer: as `keras.Model.compile`.
+            loss: a layer called with the segmenter, the inputs, the targets and the outputs of
+                `call`, which returns the loss: `keras_sam.train.InteractiveLoss`.
+            **kwargs: other arguments of `keras.Model.compile`.
+        """
+        if loss is not None and not isinstance(loss, keras.layers.Layer):
+            raise TypeError(
+                "SAM is trained with prompts simulated from ground-truth masks: pass "
+                f"loss=keras_sam.train.InteractiveLoss(), got {loss!r}"
+            )
+        self._objective = loss
+        super().compile(optimizer=optimizer, loss=None, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch: what the layer given to `compile` returns."""
+        if self._objective is None:
+            raise ValueError(
+                "to train or evaluate, compile with loss=keras_sam.train.InteractiveLoss()"
+            )
+        if sample_weight is not None:
+            raise ValueError("sample_weight is not supported; leave masks out instead")
+        return self._objective.compute(self, x, y, y_pred, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "preprocessor": self.preprocessor,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SAMImageSegmenter":
+        config = dict(config)
+        if isinstance(config["backbone"], dict):
+            config["backbone"] = keras.saving.deserialize_keras_object(
+                config["backbone"], custom_objects=custom_objects
+            )
+        return cls(**config)

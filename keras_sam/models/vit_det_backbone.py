@@ -1,0 +1,169 @@
+"""`ViTDetBackbone`: the image encoder of SAM."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.neck import Neck
+from keras_sam.layers.patch_embedding import PatchEmbedding
+from keras_sam.layers.vit_block import ViTBlock
+from keras_sam.models.backbone import Backbone
+
+# Mean and standard deviation of ImageNet, for images in 0..1.
+PIXEL_MEAN = (0.485, 0.456, 0.406)
+PIXEL_STD = (0.229, 0.224, 0.225)
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class ViTDetBackbone(Backbone):
+    """A vision transformer with windowed and global attention (arXiv 2203.16527).
+
+    Takes images in 0..1 and normalises them inside, in float32, with the mean and standard
+    deviation of ImageNet.
+
+    Args:
+        hidden_size: width `E` of the tokens.
+        num_layers: number of blocks.
+        intermediate_dim: hidden width of the blocks' MLP.
+        num_heads: heads of each attention; divides `hidden_size`.
+        global_attention_layer_indices: blocks that attend over the whole grid; those beyond
+            `num_layers` are ignored.
+        image_shape: `(height, width, 3)` of the images; multiples of `patch_size`.
+        patch_size: side of a patch in pixels.
+        num_output_channels: width `D` of the image embedding.
+        use_bias: whether query, key and value are projected with a bias.
+        use_abs_pos: whether to add a learned table of absolute positions.
+        use_rel_pos: whether attention has the decomposed relative position bias.
+        window_size: side of an attention window in tokens; 0 makes every block global.
+        layer_norm_epsilon: epsilon of the blocks' layer norms.
+        dtype: dtype policy of all layers.
+
+    Raises:
+        ValueError: if a size does not divide as told above.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_layers: int,
+        intermediate_dim: int,
+        num_heads: int,
+        global_attention_layer_indices: Sequence[int],
+        image_shape: tuple[int, int, int] = (1024, 1024, 3),
+        patch_size: int = 16,
+        num_output_channels: int = 256,
+        use_bias: bool = True,
+        use_abs_pos: bool = True,
+        use_rel_pos: bool = True,
+        window_size: int = 14,
+        layer_norm_epsilon: float = 1e-6,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_image_shape(image_shape, patch_size)
+        if hidden_size % num_heads:
+            raise ValueError(
+                f"num_heads must divide hidden_size, got {num_heads} heads for {hidden_size}"
+            )
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.intermediate_dim = intermediate_dim
+        self.num_heads = num_heads
+        self.global_attention_layer_indices = list(global_attention_layer_indices)
+        self.image_shape = tuple(image_shape)
+        self.patch_size = patch_size
+        self.num_output_channels = num_output_channels
+        self.use_bias = use_bias
+        self.use_abs_pos = use_abs_pos
+        self.use_rel_pos = use_rel_pos
+        self.window_size = window_size
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.patch_embedding = PatchEmbedding(
+            hidden_size, patch_size=patch_size, dtype=self.dtype_policy, name="patch_embedding"
+        )
+        self.blocks = [
+            ViTBlock(
+                num_heads,
+                intermediate_dim,
+                grid_size=self.embedding_size,
+                hidden_size=hidden_size,
+                window_size=0 if index in self.global_attention_layer_indices else window_size,
+                use_bias=use_bias,
+                use_rel_pos=use_rel_pos,
+                layer_norm_epsilon=layer_norm_epsilon,
+                dtype=self.dtype_policy,
+                name=f"blocks_{index}",
+            )
+            for index in range(num_layers)
+        ]
+        self.neck = Neck(num_output_channels, dtype=self.dtype_policy, name="neck")
+        self.build((None, *self.image_shape))
+
+    @property
+    def embedding_size(self) -> tuple[int, int]:
+        """`(height, width)` of the embedding grid."""
+        height, width, _ = self.image_shape
+        return height // self.patch_size, width // self.patch_size
+
+    def build(self, input_shape: Any = None) -> None:
+        if self.built:
+            return
+        grid_shape = (None, *self.embedding_size, self.hidden_size)
+        self.patch_embedding.build((None, *self.image_shape))
+        if self.use_abs_pos:
+            self.position_embedding = self.add_weight(
+                name="position_embedding",
+                shape=(1, *grid_shape[1:]),
+                initializer=keras.initializers.TruncatedNormal(stddev=0.02),
+            )
+        for block in self.blocks:
+            block.build(grid_shape)
+        self.neck.build(grid_shape)
+        self.built = True
+
+    def call(self, images: Any) -> Any:
+        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, H / patch, W / patch, D)`."""
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"images must have shape (B, {', '.join(map(str, self.image_shape))}), got "
+                f"{tuple(images.shape)}. Another size is set with image_shape="
+            )
+        mean = ops.array(PIXEL_MEAN, dtype="float32")
+        std = ops.array(PIXEL_STD, dtype="float32")
+        images = (ops.cast(images, "float32") - mean) / std
+        grid = self.patch_embedding(ops.cast(images, self.compute_dtype))
+        if self.use_abs_pos:
+            grid = grid + ops.cast(self.position_embedding, self.compute_dtype)
+        for block in self.blocks:
+            grid = block(grid)
+        return self.neck(grid)
+
+    def get_config(self) -> dict[str, Any]:
+        names = (
+            "hidden_size",
+            "num_layers",
+            "intermediate_dim",
+            "num_heads",
+            "global_attention_layer_indices",
+            "image_shape",
+            "patch_size",
+            "num_output_channels",
+            "use_bias",
+            "use_abs_pos",
+            "use_rel_pos",
+            "window_size",
+            "layer_norm_epsilon",
+        )
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _check_image_shape(image_shape: Sequence[int | None], patch_size: int) -> None:
+    if len(image_shape) != 3 or None in image_shape or image_shape[2] != 3:
+        raise ValueError(f"image_shape must be (height, width, 3) in pixels, got {image_shape}")
+    if any(side is None or side <= 0 or side % patch_size for side in image_shape[:2]):
+        raise ValueError(
+            f"height and width of image_shape must be multiples of patch_size {patch_size}, "
+            f"got {tuple(image_shape)}"
+        )

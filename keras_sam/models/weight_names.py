@@ -1,0 +1,30 @@
+"""`weights_by_name`: each weight of a model under the name that checkpoints use."""
+
+import keras
+
+
+def weights_by_name(model: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """The weights of a model by their place in it, such as `image_encoder/blocks_0/mlp/...`.
+
+    The names follow the attributes of the model and the names of its inner layers; what a user
+    calls the model itself plays no part.
+    """
+    weights: dict[str, keras.Variable] = {}
+    _collect(model, "", weights)
+    return weights
+
+
+def _collect(layer: keras.layers.Layer, prefix: str, weights: dict[str, keras.Variable]) -> None:
+    for variable in layer._trainable_variables + layer._non_trainable_variables:
+        weights[prefix + variable.name] = variable
+    for child in layer._layers:
+        if isinstance(child, keras.metrics.Metric):
+            continue
+        _collect(child, f"{prefix}{_name_in(layer, child)}/", weights)
+
+
+def _name_in(parent: keras.layers.Layer, child: keras.layers.Layer) -> str:
+    for attribute in ("image_encoder", "prompt_encoder", "mask_decoder"):
+        if getattr(parent, attribute, None) is child:
+            return attribute
+    return child.name
