@@ -1,0 +1,57 @@
+# install  every backend and the test tools into .venv
+# demo     segments a photograph by a click and by a box, in an environment of its own
+# test     all tests on each backend
+# check    ruff and mypy
+# clean    removes what the others made
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PINS := requirements/constraints.txt
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
+BACKENDS ?= jax torch tensorflow openvino
+
+# Needs no backend, so it runs once, with the first of them.
+ONCE := tests/geometry tests/checkpoints tests/test_architecture.py
+# Two processes of one thread each: more threads than cores slow each other down.
+PYTEST = OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2
+
+# The espresso in the cup by a click, and the cup on its saucer by a box.
+DEMO_IMAGE := keras_sam/images/coffee.jpg
+DEMO_CLICK := --point 287,155
+DEMO_BOX := --box 77,15,481,390
+
+.PHONY: install demo test check clean
+
+install: .venv/.installed
+
+# torch comes first, pinned: nothing that depends on it may then bring another build.
+.venv/.installed: pyproject.toml $(PINS)
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP_INSTALL) torch
+	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv-demo/.installed: pyproject.toml $(PINS)
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(PIP_INSTALL) --editable '.[jax]'
+	touch $@
+
+demo: .venv-demo/.installed
+	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_CLICK) --output demo/click
+	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_BOX) --output demo/box
+
+test: install
+	@failed=""; once=""; \
+	for backend in $(BACKENDS); do \
+		echo "== $$backend"; \
+		KERAS_BACKEND=$$backend $(PYTEST) $$once || failed="$$failed $$backend"; \
+		once="$(addprefix --ignore=,$(ONCE))"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
+
+check: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,37 @@
+"""What all tests share: which of them a backend runs, and a fixed seed."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+BACKEND = os.environ.get("KERAS_BACKEND", "")
+TESTS = Path(__file__).parent
+# OpenVINO only infers: it has no gradients, so these folders have nothing to run there.
+TRAINING_FOLDERS = (TESTS / "train",)
+
+
+def pytest_report_header() -> str:
+    return f"keras backend: {BACKEND or 'the default of Keras'}"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leaves the folders about training out under OpenVINO."""
+    return True if BACKEND == "openvino" and collection_path in TRAINING_FOLDERS else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves single tests marked `training` out under OpenVINO."""
+    if BACKEND != "openvino":
+        return
+    left_out = [item for item in items if item.get_closest_marker("training")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    """Makes initial weights and samples the same in each run; tests without Keras stay without."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
