@@ -1,0 +1,23 @@
+"""Checkpoints on disk and on hubs, as configs and arrays; and back. No Keras model."""
+
+from keras_sam.checkpoints.adapt_to_image_shape import adapt_to_image_shape
+from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints.read_transformers import read_transformers
+from keras_sam.checkpoints.resolve_preset import resolve_preset
+from keras_sam.checkpoints.write_keras_preset import write_keras_preset
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "PresetInfo",
+    "adapt_to_image_shape",
+    "builtin_presets",
+    "expected_shapes",
+    "read_checkpoint",
+    "read_transformers",
+    "resolve_preset",
+    "write_keras_preset",
+]

@@ -1,0 +1,77 @@
+"""`builtin_presets`: the presets that are known by name."""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PresetInfo:
+    """What is known of a built-in preset.
+
+    Attributes:
+        description: one sentence.
+        parameters: the number of values in its weights.
+        licence: of the weights.
+        source: who made the weights, and from what.
+        class_name: class of the model it holds.
+        handle: where the weights are: `kaggle://...`, or the directory in this package.
+    """
+
+    description: str
+    parameters: int
+    licence: str
+    source: str
+    class_name: str
+    handle: str
+
+
+# The published table of keras-hub swaps the parameter counts of the last two.
+SA1B = {
+    "sam_base_sa1b": ("base", "ViT-B", 93_735_728),
+    "sam_large_sa1b": ("large", "ViT-L", 312_343_088),
+    "sam_huge_sa1b": ("huge", "ViT-H", 641_090_864),
+}
+TINY = "sam_tiny_synthetic"
+
+
+@functools.cache
+def _tiny_parameters() -> int:
+    metadata = json.loads((preset_directory(TINY) / "metadata.json").read_text(encoding="utf-8"))
+    return int(metadata["parameter_count"])
+
+
+def builtin_presets() -> dict[str, PresetInfo]:
+    """Name to description, parameters, licence, source and class of each built-in preset."""
+    presets = {
+        name: PresetInfo(
+            description=f"The {size} SAM model ({encoder} image encoder), trained on SA-1B.",
+            parameters=parameters,
+            licence="Apache-2.0",
+            source="Meta AI, converted by the Keras team; arXiv 2304.02643",
+            class_name="SAMBackbone",
+            handle=f"kaggle://keras/sam/keras/{name}/5",
+        )
+        for name, (size, encoder, parameters) in SA1B.items()
+    }
+    if is_shipped(TINY):
+        presets[TINY] = PresetInfo(
+            description="A tiny SAM model that ships in the package, trained on procedural scenes.",
+            parameters=_tiny_parameters(),
+            licence="Apache-2.0",
+            source="this project, from nothing; no weights and no labels of others",
+            class_name="SAMBackbone",
+            handle=str(preset_directory(TINY)),
+        )
+    return presets
+
+
+def preset_directory(name: str) -> Path:
+    """The directory in this package of a built-in preset: its config, perhaps its weights."""
+    return Path(__file__).resolve().parent.parent / "presets" / name
+
+
+def is_shipped(name: str) -> bool:
+    """Whether the package holds the preset's weights, not only its config."""
+    return (preset_directory(name) / "metadata.json").is_file()

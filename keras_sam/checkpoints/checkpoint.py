@@ -1,0 +1,33 @@
+"""`Checkpoint`: what a preset holds, whatever format it came in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or written; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A config and arrays under the names that the models use.
+
+    Attributes:
+        class_name: `SAMBackbone` or `ViTDetBackbone`.
+        config: the constructor's arguments as plain values. A part is nested as
+            `{"class_name": ..., "config": ...}`; `dtype` is the name of a policy.
+        arrays: name to array, in the layout of Keras: dense kernels `(in, out)`, kernels of
+            convolutions `(height, width, in, out)`, of transposed ones `(height, width, out,
+            in)`. Read when asked for. Empty when no weights were asked for.
+        preprocessing: how images are to be prepared, if the checkpoint tells.
+        source: what was read, for messages.
+    """
+
+    class_name: str
+    config: dict[str, Any]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    preprocessing: dict[str, Any] | None = None
+    source: str = ""

@@ -1,0 +1,51 @@
+"""The files of a preset directory: names, and reading JSON with care."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from keras_sam.checkpoints.checkpoint import CheckpointError
+
+CONFIG = "config.json"
+METADATA = "metadata.json"
+TASK = "task.json"
+PREPROCESSOR = "preprocessor.json"
+IMAGE_CONVERTER = "image_converter.json"
+WEIGHTS = "model.weights.h5"
+TASK_WEIGHTS = "task.weights.h5"
+SHARD_INDEX = "model.weights.json"
+SHARD = re.compile(r"model_\d{5}\.weights\.h5")
+KEPT_FILES = ("README.md", "LICENSE", "LICENSE.md")  # of a preset that is saved anew
+
+LARGEST_JSON = 2**24  # bytes
+
+
+def is_preset_file(name: str) -> bool:
+    """Whether a preset of keras-hub may hold a file of this name."""
+    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER)
+    weights = (WEIGHTS, TASK_WEIGHTS, SHARD_INDEX)
+    return name in named or name in weights or SHARD.fullmatch(name) is not None
+
+
+def shard_name(index: int) -> str:
+    """The file name of a shard."""
+    return f"model_{index:05}.weights.h5"
+
+
+def read_json(file: Path, *, source: str) -> Any:
+    """The contents of a JSON file.
+
+    Raises:
+        CheckpointError: if it is missing, too large or not JSON.
+    """
+    try:
+        if file.stat().st_size > LARGEST_JSON:
+            raise CheckpointError(f"{file.name} of '{source}' is larger than {LARGEST_JSON} bytes")
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"'{source}' has no {file.name}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{file.name} of '{source}' is not readable JSON: {error}") from error

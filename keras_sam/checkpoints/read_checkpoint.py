@@ -1,0 +1,94 @@
+"""`read_checkpoint`: any preset to a config and arrays."""
+
+from pathlib import Path
+from typing import Any
+
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.hdf5_weights import HDF5Arrays, open_hdf5_weights
+from keras_sam.checkpoints.image_converter import parse_image_converter
+from keras_sam.checkpoints.keras_config import parse_keras_config
+from keras_sam.checkpoints.keras_names import keras_paths
+from keras_sam.checkpoints.preset_files import (
+    CONFIG,
+    IMAGE_CONVERTER,
+    SHARD,
+    SHARD_INDEX,
+    WEIGHTS,
+    read_json,
+)
+from keras_sam.checkpoints.read_transformers import read_transformers
+from keras_sam.checkpoints.resolve_preset import resolve_preset
+
+MOST_SHARDS = 1000
+
+
+def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpoint:
+    """Reads a preset of keras-hub or of this project, or a SAM model of transformers.
+
+    Config, names, shapes, types and sizes are checked before an array takes memory; each array
+    is read, and checked to be finite, when it is asked for.
+
+    Args:
+        preset: a built-in name, `kaggle://...`, `hf://...`, or a directory.
+        load_weights: whether to read weights; without them a built-in preset needs no network.
+
+    Raises:
+        CheckpointError: if there is no such preset, or it is damaged or not supported.
+    """
+    directory = resolve_preset(preset, load_weights=load_weights)
+    source = str(preset)
+    config = read_json(directory / CONFIG, source=source)
+    if isinstance(config, dict) and config.get("registered_name"):
+        return read_keras(directory, load_weights=load_weights, config=config, source=source)
+    if isinstance(config, dict) and config.get("model_type"):
+        return read_transformers(directory, load_weights=load_weights, source=source)
+    raise CheckpointError(
+        f"the config of '{source}' is neither of keras-hub (registered_name) nor of transformers "
+        "(model_type)"
+    )
+
+
+def read_keras(
+    directory: Path, *, load_weights: bool, config: dict[str, Any], source: str
+) -> Checkpoint:
+    """Reads a preset directory in keras-hub's layout whose `config.json` is given."""
+    class_name, arguments = parse_keras_config(config, source=source)
+    preprocessing = None
+    if (directory / IMAGE_CONVERTER).is_file():
+        contents = read_json(directory / IMAGE_CONVERTER, source=source)
+        preprocessing = parse_image_converter(contents, source=source)
+    arrays: HDF5Arrays | dict[str, Any] = {}
+    if load_weights:
+        shapes = expected_shapes(arguments)
+        arrays = open_hdf5_weights(
+            weight_files(directory, source=source),
+            paths=keras_paths(shapes),
+            shapes=shapes,
+            source=source,
+        )
+    return Checkpoint(class_name, arguments, arrays, preprocessing, source)
+
+
+def weight_files(directory: Path, *, source: str) -> list[Path]:
+    """The single file of weights, or else the shards that the index names."""
+    if (directory / WEIGHTS).is_file():
+        return [directory / WEIGHTS]
+    if not (directory / SHARD_INDEX).is_file():
+        raise CheckpointError(f"'{source}' has no {WEIGHTS} and no {SHARD_INDEX}")
+    index = read_json(directory / SHARD_INDEX, source=source)
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict):
+        raise CheckpointError(f"{SHARD_INDEX} of '{source}' has no weight_map")
+    names: set[str] = set()
+    for value in weight_map.values():
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str) or not SHARD.fullmatch(name):
+                raise CheckpointError(
+                    f"{SHARD_INDEX} of '{source}' names the file {str(name)[:80]!r}; expected "
+                    "names like model_00000.weights.h5"
+                )
+            names.add(name)
+    if len(names) > MOST_SHARDS:
+        raise CheckpointError(f"{SHARD_INDEX} of '{source}' names {len(names)} shards")
+    return [directory / name for name in sorted(names)]

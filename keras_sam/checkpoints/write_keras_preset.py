@@ -1,0 +1,224 @@
+"""`write_keras_preset`: a checkpoint as a preset directory of keras-hub."""
+
+import datetime
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import ml_dtypes
+import numpy as np
+
+from keras_sam.checkpoints.atomic_directory import replace_directory
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.expected_shapes import count_parameters, expected_shapes
+from keras_sam.checkpoints.hdf5_weights import check_names, finite
+from keras_sam.checkpoints.image_converter import image_converter_config
+from keras_sam.checkpoints.keras_config import (
+    plain_arguments,
+    serialize_config,
+    serialize_dtype,
+    serialized_object,
+)
+from keras_sam.checkpoints.keras_names import MASK_DECODER, keras_paths, task_path
+from keras_sam.checkpoints.preset_files import (
+    CONFIG,
+    IMAGE_CONVERTER,
+    KEPT_FILES,
+    METADATA,
+    PREPROCESSOR,
+    SHARD_INDEX,
+    TASK,
+    TASK_WEIGHTS,
+    WEIGHTS,
+    is_preset_file,
+    shard_name,
+)
+
+MAX_SHARD_SIZE = 10.0  # gigabytes, as in keras-hub
+
+
+def write_keras_preset(
+    directory: str | Path,
+    checkpoint: Checkpoint,
+    *,
+    task: bool,
+    max_shard_size: float = MAX_SHARD_SIZE,
+) -> None:
+    """Writes a preset that keras-hub loads too.
+
+    The directory is written beside its place and renamed: whatever fails, an old preset there
+    stays whole.
+
+    Args:
+        directory: path of the preset; an old preset there is replaced.
+        checkpoint: a model's config and all its weights.
+        task: whether to write the files of a `SAMImageSegmenter` too, without which keras-hub
+            cannot load a `SAMBackbone`.
+        max_shard_size: weights above this many gigabytes (2**30) are split into several files.
+
+    Raises:
+        CheckpointError: if the directory is something else than a preset, or the arrays are not
+            those of the config or not finite.
+    """
+    directory = Path(directory)
+    source = checkpoint.source or str(directory)
+    if task and checkpoint.class_name != "SAMBackbone":
+        raise CheckpointError(f"a {checkpoint.class_name} has no task; write it with task=False")
+    config = plain_arguments(checkpoint.class_name, checkpoint.config, source=source)
+    shapes = expected_shapes(config)
+    check_names(shapes, checkpoint.arrays, source=source)
+    kept = _check_replaceable(directory)
+    arrays = _CheckedArrays(checkpoint.arrays, shapes, source)
+    try:
+        with replace_directory(directory) as fresh:
+            for file in kept:
+                shutil.copy2(directory / file, fresh / file)
+            _write_configs(fresh, checkpoint, config, task=task)
+            _write_weights(fresh, arrays, max_bytes=int(max_shard_size * 2**30))
+            if task:
+                decoder = {name: task_path(name) for name in shapes if _is_decoder(name)}
+                _write_file(fresh / TASK_WEIGHTS, arrays, decoder)
+    except OSError as error:
+        raise CheckpointError(f"cannot write the preset '{directory}': {error}") from error
+
+
+class _CheckedArrays:
+    """Arrays that are converted and checked when they are asked for, one at a time."""
+
+    def __init__(
+        self, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], source: str
+    ) -> None:
+        self._arrays = arrays
+        self._source = source
+        self.shapes = shapes
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        array = np.asarray(self._arrays[name])
+        if array.shape != self.shapes[name]:
+            raise CheckpointError(
+                f"{name} of '{self._source}' has shape {array.shape}, expected {self.shapes[name]}"
+            )
+        return finite(array, name, source=self._source)
+
+
+def _is_decoder(name: str) -> bool:
+    return name.startswith(MASK_DECODER)
+
+
+def _check_replaceable(directory: Path) -> list[str]:
+    """The files of an old preset that are carried over; an error if it is not a preset."""
+    if not directory.exists():
+        if directory.is_symlink():
+            raise CheckpointError(f"'{directory}' is a link to nowhere; remove it first")
+        return []
+    if not directory.is_dir() or directory.is_symlink():
+        raise CheckpointError(f"'{directory}' exists and is not a directory; nothing was written")
+    names = sorted(path.name for path in directory.iterdir())
+    strange = [name for name in names if name not in KEPT_FILES and not is_preset_file(name)]
+    if strange or (names and CONFIG not in names):
+        raise CheckpointError(
+            f"'{directory}' exists and is not a preset ({', '.join(strange or names)[:200]}); "
+            "choose another directory or empty it"
+        )
+    return [name for name in names if name in KEPT_FILES]
+
+
+def _write_configs(
+    directory: Path, checkpoint: Checkpoint, config: dict[str, Any], *, task: bool
+) -> None:
+    backbone = serialize_config(checkpoint.class_name, config)
+    _write_json(directory / CONFIG, backbone)
+    metadata = {
+        "keras_version": _version("keras"),
+        "keras_sam_version": _version("keras-sam"),
+        "parameter_count": count_parameters(config),
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+        "tasks": ["ImageSegmenter"] if task else [],
+    }
+    _write_json(directory / METADATA, metadata)
+    if not task:
+        return
+    converter = image_converter_config(config, checkpoint.preprocessing)
+    preprocessor = _preprocessor(converter, config["dtype"])
+    _write_json(directory / IMAGE_CONVERTER, converter)
+    _write_json(directory / PREPROCESSOR, preprocessor)
+    arguments = {"backbone": backbone, "preprocessor": preprocessor, "name": "sam_image_segmenter"}
+    module = "keras_hub.src.models.sam.sam_image_segmenter"
+    _write_json(directory / TASK, serialized_object(module, "SAMImageSegmenter", arguments))
+
+
+def _preprocessor(converter: dict[str, Any], dtype: str) -> dict[str, Any]:
+    arguments = {
+        "name": "sam_image_segmenter_preprocessor",
+        "trainable": True,
+        "dtype": serialize_dtype(dtype),
+        "image_converter": converter,
+        "config_file": PREPROCESSOR,
+    }
+    module = "keras_hub.src.models.sam.sam_image_segmenter_preprocessor"
+    return serialized_object(module, "SAMImageSegmenterPreprocessor", arguments)
+
+
+def _write_weights(directory: Path, arrays: _CheckedArrays, *, max_bytes: int) -> None:
+    paths = keras_paths(arrays.shapes)
+    sizes = {name: np.dtype(np.float32).itemsize * int(np.prod(shape)) for name, shape in
+             arrays.shapes.items()}
+    if sum(sizes.values()) <= max_bytes:
+        _write_file(directory / WEIGHTS, arrays, paths)
+        return
+    weight_map: dict[str, str | list[str]] = {}
+    for index, names in enumerate(_shards(sizes, max_bytes)):
+        file = shard_name(index)
+        _write_file(directory / file, arrays, {name: paths[name] for name in names})
+        for name in names:
+            _add_to_map(weight_map, "/" + paths[name].rpartition("/")[0], file)
+    contents = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
+    _write_json(directory / SHARD_INDEX, contents)
+
+
+def _shards(sizes: Mapping[str, int], max_bytes: int) -> list[list[str]]:
+    """Names in groups whose sizes add up to `max_bytes` at most."""
+    shards: list[list[str]] = [[]]
+    total = 0
+    for name, size in sizes.items():
+        if size > max_bytes:
+            raise CheckpointError(f"{name} takes {size} bytes, more than a shard's {max_bytes}")
+        if total + size > max_bytes:
+            shards.append([])
+            total = 0
+        shards[-1].append(name)
+        total += size
+    return shards
+
+
+def _add_to_map(weight_map: dict[str, str | list[str]], group: str, file: str) -> None:
+    """A group of variables may be split between two shards."""
+    held = weight_map.get(group, file)
+    files = held if isinstance(held, list) else [held]
+    if file not in files:
+        files = [*files, file]
+    weight_map[group] = files[0] if len(files) == 1 else files
+
+
+def _write_file(file: Path, arrays: _CheckedArrays, paths: Mapping[str, str]) -> None:
+    with h5py.File(file, "w") as opened:
+        for name, path in paths.items():
+            array = arrays[name]
+            dataset = opened.create_dataset(path, data=array)
+            if array.dtype == ml_dtypes.bfloat16:
+                dataset.attrs["dtype"] = "bfloat16"  # HDF5 itself has no such type
+
+
+def _write_json(file: Path, contents: Any) -> None:
+    file.write_text(json.dumps(contents, indent=4), encoding="utf-8")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
