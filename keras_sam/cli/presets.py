@@ -1,0 +1,21 @@
+"""`keras-sam presets`: what `--preset` knows by name."""
+
+import dataclasses
+
+import typer
+
+from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json
+
+
+@one_sentence_errors
+def presets_command(as_json: JsonOption = False) -> None:
+    """Lists the built-in presets."""
+    from keras_sam.checkpoints import builtin_presets
+
+    presets = builtin_presets()
+    if as_json:
+        print_json({name: dataclasses.asdict(info) for name, info in presets.items()})
+        return
+    for name, info in presets.items():
+        typer.echo(f"{name}  ({info.parameters:,} parameters, {info.licence})")
+        typer.echo(f"    {info.description}")

@@ -1,0 +1,89 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_sam.cli import backend as backend_module
+from keras_sam.cli.backend import choose_backend
+
+RUNNING = keras.config.backend()
+
+
+@pytest.fixture
+def nothing_chosen(monkeypatch, tmp_path):
+    """No environment variable, no configuration file, no Keras running yet."""
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "keras")
+    return tmp_path
+
+
+def only_installed(monkeypatch, *names):
+    monkeypatch.setattr(backend_module, "find_spec", lambda name: name in names or None)
+
+
+def test_what_is_asked_for_goes_first(nothing_chosen, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    only_installed(monkeypatch, "jax", "torch")
+    assert choose_backend("jax") == "jax"
+    assert os.environ["KERAS_BACKEND"] == "jax"
+
+
+def test_then_the_environment(nothing_chosen, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    only_installed(monkeypatch, "jax", "torch")
+    assert choose_backend() == "torch"
+
+
+def test_then_the_configuration_of_keras(nothing_chosen, monkeypatch):
+    (nothing_chosen / "keras.json").write_text(json.dumps({"backend": "torch"}))
+    only_installed(monkeypatch, "jax", "torch")
+    assert choose_backend() == "torch"
+
+
+@pytest.mark.parametrize("configuration", ['{"backend": "tensorflow"}', "[]", "{", '{"a": 1}'])
+def test_then_an_installed_one(nothing_chosen, monkeypatch, configuration):
+    (nothing_chosen / "keras.json").write_text(configuration)
+    only_installed(monkeypatch, "torch")
+    assert choose_backend() == "torch"
+    assert os.environ["KERAS_BACKEND"] == "torch"
+
+
+def test_none_installed(nothing_chosen, monkeypatch):
+    only_installed(monkeypatch)
+    with pytest.raises(ValueError, match=r"keras-sam\[jax\]"):
+        choose_backend()
+
+
+def test_not_installed(nothing_chosen, monkeypatch):
+    only_installed(monkeypatch, "jax")
+    with pytest.raises(ValueError, match=r"'torch' is not installed.*keras-sam\[torch\]"):
+        choose_backend("torch")
+
+
+def test_unknown():
+    with pytest.raises(ValueError, match="got 'theano'"):
+        choose_backend("theano")
+
+
+def test_a_running_keras_cannot_change(monkeypatch):
+    other = "torch" if RUNNING == "jax" else "jax"
+    monkeypatch.setenv("KERAS_BACKEND", RUNNING)
+    with pytest.raises(ValueError, match=f"already runs on '{RUNNING}'"):
+        choose_backend(other)
+    assert choose_backend(RUNNING) == RUNNING
+
+
+def test_help_imports_no_keras():
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from keras_sam.cli import app\n"
+        "result = CliRunner().invoke(app, ['segment', '--help'])\n"
+        "assert result.exit_code == 0, result.output\n"
+        "sys.exit('keras' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
