@@ -14,8 +14,9 @@ TOKENS_FOR_BIAS_PER_HEAD = 2048
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
     """Scaled dot-product attention: `softmax(query keyᵀ / sqrt(d)) value`.
 
-    Kernels: torch's fused attention (which never writes the scores out); on the other backends
-    a matrix product, a float32 softmax and a matrix product, which their compilers fuse.
+    Kernels: torch's fused attention, which never writes the scores out, but for training on a
+    CPU, where its backward pass is slower than that of plain products; on the other backends a
+    matrix product, a float32 softmax and a matrix product, which their compilers fuse.
 
     Args:
         query: tensor `(B, K, T, d)`: batch, heads, tokens, width of a head. The batch axis of
@@ -29,7 +30,7 @@ def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
     """
     if mask is not None:
         mask = mask[:, None, None, :]  # (B, 1, 1, S)
-    if keras.backend.backend() == "torch":
+    if keras.backend.backend() == "torch" and not _trains_on_cpu(query):
         return _torch_attention(query, key, value, mask)
     logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
     return ops.matmul(_masked_softmax(logits, mask), value)
@@ -114,6 +115,12 @@ def _masked_softmax(logits: Any, mask: Any) -> Any:
     if mask is not None:
         logits = ops.where(mask, logits, -1e9)
     return ops.cast(ops.softmax(logits, axis=-1), dtype)
+
+
+def _trains_on_cpu(tensor: Any) -> bool:
+    import torch
+
+    return torch.is_grad_enabled() and tensor.device.type == "cpu"
 
 
 def _torch_attention(query: Any, key: Any, value: Any, mask: Any) -> Any:

@@ -56,9 +56,7 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
     dtype = kwargs.pop("dtype", None) or checkpoint.config.get("dtype") or None
     is_task = cls.__name__ in BACKBONE_OF
     own = {} if is_task else kwargs
-    backbone = build_backbone(checkpoint.class_name, checkpoint.config | own, dtype=dtype)
-    if load_weights:
-        assign_weights(backbone, checkpoint.arrays)
+    backbone = checkpoint_to_backbone(checkpoint, dtype=dtype, load_weights=load_weights, **own)
     if not is_task:
         return backbone
     return cls(backbone, preprocessor=checkpoint.preprocessing, **kwargs)
@@ -66,15 +64,32 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
 
 def save_preset(model: Any, preset_dir: str | Path) -> None:
     """`Backbone.save_to_preset`."""
+    write_keras_preset(
+        Path(preset_dir), model_to_checkpoint(model), task=hasattr(model, "backbone")
+    )
+
+
+def model_to_checkpoint(model: Any) -> Checkpoint:
+    """The config and the weights of a model, each weight converted when it is read."""
     backbone = getattr(model, "backbone", model)
-    checkpoint = Checkpoint(
+    return Checkpoint(
         class_name=type(backbone).__name__,
         config=plain_config(backbone),
         arrays=ModelArrays(backbone),
         preprocessing=getattr(model, "preprocessor", None),
-        source=str(preset_dir),
+        source=model.name,
     )
-    write_keras_preset(Path(preset_dir), checkpoint, task=backbone is not model)
+
+
+def checkpoint_to_backbone(
+    checkpoint: Checkpoint, *, dtype: Any = None, load_weights: bool = True, **kwargs: Any
+) -> Any:
+    """The backbone that a checkpoint describes; `kwargs` replace parts of its config."""
+    config = dict(checkpoint.config) | kwargs
+    backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
+    if load_weights:
+        assign_weights(backbone, checkpoint.arrays)
+    return backbone
 
 
 def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) -> Any:

@@ -5,9 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.checkpoints import adapt_to_image_shape
 from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.models.backbone import Backbone
+from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
 
 
@@ -60,6 +62,19 @@ class SAMImageSegmenter(Backbone):
         if not resolved.has_prompt_axis:
             outputs = {name: output[:, 0] for name, output in outputs.items()}
         return outputs | {"image_embeddings": image_embeddings} if training else outputs
+
+    def with_image_shape(
+        self, image_shape: tuple[int, int, int], *, dtype: Any = None
+    ) -> "SAMImageSegmenter":
+        """A copy of the model for another image size, its position tables interpolated.
+
+        Args:
+            image_shape: `(height, width, 3)`; multiples of the patch size.
+            dtype: dtype policy of the copy; the model's own if `None`.
+        """
+        checkpoint = adapt_to_image_shape(model_to_checkpoint(self), tuple(image_shape))
+        backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
+        return type(self)(backbone, preprocessor=self.preprocessor)
 
     def encode_image(self, images: Any) -> Any:
         """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
@@ -147,7 +162,9 @@ class SAMImageSegmenter(Backbone):
                 "SAM is trained with prompts simulated from ground-truth masks: pass "
                 f"loss=keras_sam.train.InteractiveLoss(), got {loss!r}"
             )
+        self._tracker.unlock()  # a layer may come after the model was built
         self._objective = loss
+        self._tracker.lock()
         super().compile(optimizer=optimizer, loss=None, **kwargs)
 
     def compute_loss(

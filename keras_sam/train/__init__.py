@@ -1,0 +1,6 @@
+"""Training: scenes, simulated prompts, losses, and the recipe of the tiny preset."""
+
+from keras_sam.train.interactive_loss import InteractiveLoss
+from keras_sam.train.recipe import Phase, Recipe, train
+
+__all__ = ["InteractiveLoss", "Phase", "Recipe", "train"]

@@ -1,0 +1,256 @@
+"""`Recipe` and `train`: the built-in tiny preset from nothing."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.train.batches import BatchOptions, stream_batches
+from keras_sam.train.interactive_loss import InteractiveLoss
+from keras_sam.train.scene_store import build_store
+from keras_sam.train.warm_start import warm_start
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training at one image size.
+
+    Attributes:
+        image_size: side of the images in pixels.
+        steps: number of steps.
+        images: images of a step.
+        prompts: masks of an image.
+        rounds: correction rounds of a prompt.
+        learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
+    """
+
+    image_size: int
+    steps: int
+    images: int = 8
+    prompts: int = 16
+    rounds: int = 0
+    learning_rate: float = 1e-3
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How `sam_tiny_synthetic` is made.
+
+    Attributes:
+        phases: stretches of training, small images first.
+        scenes: number of procedural scenes.
+        seed: seed of scenes, weights, batches and prompts.
+        dtype: policy of training; the preset is saved in float32.
+        workers: processes that make batches ahead.
+        save_every: steps between checkpoints.
+    """
+
+    phases: tuple[Phase, ...] = (
+        Phase(image_size=128, steps=2600),
+        Phase(image_size=256, steps=300, images=4, rounds=1, learning_rate=4e-4),
+    )
+    scenes: int = 7500
+    seed: int = 1
+    dtype: str = "mixed_bfloat16"
+    workers: int = 1
+    save_every: int = 200
+
+
+def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
+    """The architecture of `sam_tiny_synthetic`: 4.6 million parameters, patches of 8 pixels."""
+    width = 128
+    encoder = ViTDetBackbone(
+        hidden_size=192,
+        num_layers=8,
+        intermediate_dim=768,
+        num_heads=6,
+        global_attention_layer_indices=[2, 5, 7],
+        image_shape=(image_size, image_size, 3),
+        patch_size=8,
+        num_output_channels=width,
+        window_size=8,
+        dtype=dtype,
+        name="image_encoder",
+    )
+    prompt_encoder = SAMPromptEncoder(
+        hidden_size=width,
+        image_embedding_size=encoder.embedding_size,
+        input_image_size=(image_size, image_size),
+        dtype=dtype,
+        name="prompt_encoder",
+    )
+    mask_decoder = SAMMaskDecoder(
+        hidden_size=width,
+        num_layers=2,
+        intermediate_dim=4 * width,
+        num_heads=4,
+        embedding_dim=width,
+        iou_head_hidden_dim=width,
+        dtype=dtype,
+        name="mask_decoder",
+    )
+    return SAMImageSegmenter(SAMBackbone(encoder, prompt_encoder, mask_decoder, dtype=dtype))
+
+
+def train(
+    recipe: Recipe, output: str | Path, *, progress: Callable[[dict[str, Any]], None] | None = None
+) -> SAMImageSegmenter:
+    """Trains from nothing, or goes on where a run in `output` was stopped.
+
+    Args:
+        recipe: what to do.
+        output: directory of scenes, checkpoints, the log `log.jsonl` and the preset `preset/`.
+        progress: called every 20 steps with the line of the log.
+
+    Returns:
+        The trained segmenter, in float32; it is saved as a preset in `output/preset`.
+
+    Raises:
+        ValueError: if `output` holds a run of another recipe.
+    """
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    _check_same_recipe(recipe, output / "recipe.json")
+    store = output / "scenes"
+    build_store(store, count=recipe.scenes, seed=recipe.seed, workers=os.cpu_count() or 1)
+    keras.utils.set_random_seed(recipe.seed)
+    segmenter = None
+    for number, phase in enumerate(recipe.phases):
+        segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
+    final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
+    final.save_to_preset(output / "preset")
+    return final
+
+
+def _run_phase(
+    recipe: Recipe,
+    number: int,
+    phase: Phase,
+    before: SAMImageSegmenter | None,
+    output: Path,
+    progress: Callable[[dict[str, Any]], None] | None,
+) -> SAMImageSegmenter:
+    """One phase, from the weights of the one before or from its own checkpoint."""
+    # Build.
+    shape = (phase.image_size, phase.image_size, 3)
+    if before is None:
+        segmenter = tiny_segmenter(phase.image_size, dtype=recipe.dtype)
+        warm_start(segmenter.backbone)
+    else:
+        segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
+    schedule = WarmupCosine(phase.learning_rate, phase.steps)
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=0.05, beta_2=0.98, global_clipnorm=1.0
+    )
+    segmenter.compile(
+        optimizer,
+        loss=InteractiveLoss(
+            rounds=phase.rounds,
+            deep_click_probability=0.5,
+            focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
+            focal_alpha=None,
+            pixel_weight=1.0,
+            seed=recipe.seed + number,
+        ),
+    )
+    optimizer.build(segmenter.trainable_variables)
+    # Go on from a checkpoint.
+    checkpoint = output / f"phase{number}.npz"
+    state = [*segmenter.variables, *optimizer.variables]
+    start = _load_state(checkpoint, state)
+    # Train.
+    options = BatchOptions(
+        stores=(str(output / "scenes"),),
+        weights=(1.0,),
+        image_size=phase.image_size,
+        low_res_size=segmenter.backbone.low_res_size[0],
+        images=phase.images,
+        prompts=phase.prompts,
+        seed=recipe.seed + 1000 * number,
+    )
+    began = time.monotonic()
+    batches = stream_batches(options, start=start, stop=phase.steps, workers=recipe.workers)
+    for step, (x, y) in enumerate(batches, start=start + 1):
+        logs = segmenter.train_on_batch(x, y, return_dict=True)
+        if step % 20 == 0 or step == phase.steps:
+            line = {"phase": number, "step": step, "steps": phase.steps} | {
+                name: round(float(value), 4) for name, value in logs.items()
+            }
+            line["seconds"] = round((time.monotonic() - began) / (step - start), 3)
+            _log(output / "log.jsonl", line, progress)
+            segmenter.reset_metrics()
+        if step % recipe.save_every == 0 or step == phase.steps:
+            _save_state(checkpoint, state, step)
+    return segmenter
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly over `warmup` steps, then falls along a cosine to a twentieth.
+
+    Args:
+        peak: the highest rate.
+        steps: number of steps.
+        warmup: steps of the rise.
+    """
+
+    def __init__(self, peak: float, steps: int, warmup: int = 100) -> None:
+        self.peak = peak
+        self.steps = steps
+        self.warmup = min(warmup, max(1, steps // 2))
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        rise = (step + 1.0) / self.warmup
+        share = (step - self.warmup) / max(1, self.steps - self.warmup)
+        fall = 0.05 + 0.475 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(share, 0.0, 1.0)))
+        return self.peak * keras.ops.minimum(rise, fall)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
+
+
+def _check_same_recipe(recipe: Recipe, path: Path) -> None:
+    described = json.loads(json.dumps(asdict(recipe)))
+    if not path.exists():
+        path.write_text(json.dumps(described, indent=2))
+    elif json.loads(path.read_text()) != described:
+        raise ValueError(
+            f"{path.parent} holds a run of another recipe; give the same settings to go on, or "
+            "another output directory"
+        )
+
+
+def _save_state(path: Path, variables: list[keras.Variable], step: int) -> None:
+    arrays = {str(i): keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+    beside = path.with_suffix(".part.npz")
+    np.savez(beside, step=step, **arrays)
+    os.replace(beside, path)
+
+
+def _load_state(path: Path, variables: list[keras.Variable]) -> int:
+    """Restores a phase and tells its step; 0 where there is no checkpoint."""
+    if not path.exists():
+        return 0
+    with np.load(path) as saved:
+        for index, variable in enumerate(variables):
+            variable.assign(saved[str(index)])
+        return int(saved["step"])
+
+
+def _log(
+    path: Path, line: dict[str, Any], progress: Callable[[dict[str, Any]], None] | None
+) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    if progress is not None:
+        progress(line)

@@ -1,0 +1,119 @@
+"""Prompts simulated from ground-truth masks, inside the compiled training step.
+
+Masks lie on the low-res grid `(L, L)`; points and boxes come in pixels of the model frame.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+BOX_NOISE = 0.1  # standard deviation as a share of the box's side (arXiv 2304.02643, appendix A)
+BOX_NOISE_LIMIT = 20 / 1024  # and its limit, 20 pixels of a frame of 1,024
+
+
+def inner_point(
+    masks: Any, *, image_size: tuple[int, int], deep_probability: float = 0.0, seed: Any
+) -> Any:
+    """A point inside each mask: uniform over it, or deep inside.
+
+    Args:
+        masks: `(B, P, L, L)`, 0 or 1.
+        image_size: `(height, width)` of the model frame.
+        deep_probability: chance of a deep point, one that most of its neighbourhood joins in
+            the mask.
+        seed: a `keras.random.SeedGenerator`.
+
+    Returns:
+        `(B, P, 2)` (x, y).
+    """
+    noise = keras.random.uniform(ops.shape(masks), seed=seed)
+    score = masks * (1.0 + noise)
+    if deep_probability:
+        deep = keras.random.uniform((*ops.shape(masks)[:2], 1, 1), seed=seed) < deep_probability
+        score = ops.where(deep, masks * (1.0 + _depth(masks) + 0.02 * noise), score)
+    return _grid_argmax(score, image_size)
+
+
+def error_point(
+    logits: Any, masks: Any, *, image_size: tuple[int, int], seed: Any
+) -> tuple[Any, Any]:
+    """A point drawn uniformly from where a prediction is wrong.
+
+    Args:
+        logits: `(B, P, L, L)`.
+        masks: the truth `(B, P, L, L)`, 0 or 1.
+        image_size: `(height, width)` of the model frame.
+        seed: a `keras.random.SeedGenerator`.
+
+    Returns:
+        Points `(B, P, 1, 2)` and labels `(B, P, 1)`: 1 where foreground was missed, 0 where
+        background was taken. Without any error, a point of the mask.
+    """
+    wrong = ops.cast((logits > 0) != (masks > 0.5), "float32")
+    noise = keras.random.uniform(ops.shape(masks), seed=seed)
+    score = 3.0 * wrong * (1.0 + noise) + masks * noise
+    points = _grid_argmax(score, image_size)[:, :, None]
+    labels = _at_argmax(masks, score)
+    return points, ops.cast(labels > 0.5, "int32")[..., None]
+
+
+def noisy_box(masks: Any, *, image_size: tuple[int, int], seed: Any) -> Any:
+    """The box of each mask with noise on its corners.
+
+    Args:
+        masks: `(B, P, L, L)`, 0 or 1.
+        image_size: `(height, width)` of the model frame.
+        seed: a `keras.random.SeedGenerator`.
+
+    Returns:
+        `(B, P, 2, 2)`, corners (x, y), top left first.
+    """
+    y0, y1 = _extent(ops.max(masks, axis=3))
+    x0, x1 = _extent(ops.max(masks, axis=2))
+    low_res = ops.array([masks.shape[3], masks.shape[2]], dtype="float32")
+    size = ops.array([image_size[1], image_size[0]], dtype="float32")
+    top_left = ops.stack([x0, y0], axis=-1) / low_res * size
+    bottom_right = ops.stack([x1, y1], axis=-1) / low_res * size
+    side = bottom_right - top_left
+    corners = ops.stack([top_left, bottom_right], axis=2)  # (B, P, 2, 2)
+    deviation = ops.minimum(BOX_NOISE * side, BOX_NOISE_LIMIT * size)[:, :, None]
+    noise = keras.random.normal(ops.shape(corners), seed=seed) * deviation
+    return ops.clip(corners + noise, 0.0, size)
+
+
+def _depth(masks: Any) -> Any:
+    """How far inside its mask a pixel lies, in 0..1: shares of squares around it, averaged."""
+    batch, count, height, width = ops.shape(masks)
+    grid = ops.reshape(masks, (-1, height, width, 1))
+    shares = 0.0
+    for side in (5, 13, 29):
+        shares = shares + ops.average_pool(grid, side, strides=1, padding="same")
+    return ops.reshape(shares / 3.0, (-1, count, height, width))
+
+
+def _grid_argmax(score: Any, image_size: tuple[int, int]) -> Any:
+    """Where `(B, P, L, L)` is largest, `(B, P, 2)` pixels (x, y) of the model frame."""
+    height, width = score.shape[2], score.shape[3]
+    index = ops.argmax(_flat(score), axis=-1)
+    y, x = index // width, index % width
+    place = ops.cast(ops.stack([x, y], axis=-1), "float32") + 0.5
+    scale = ops.array([image_size[1] / width, image_size[0] / height], dtype="float32")
+    return place * scale - 0.5  # pixel centres
+
+
+def _at_argmax(values: Any, score: Any) -> Any:
+    index = ops.argmax(_flat(score), axis=-1)[..., None]
+    return ops.take_along_axis(_flat(values), index, axis=-1)[..., 0]
+
+
+def _flat(grid: Any) -> Any:
+    return ops.reshape(grid, (-1, grid.shape[1], grid.shape[2] * grid.shape[3]))
+
+
+def _extent(line: Any) -> tuple[Any, Any]:
+    """First and last + 1 index of the ones in `(B, P, L)`, as float32 `(B, P)`."""
+    length = line.shape[-1]
+    first = ops.argmax(line, axis=-1)
+    last = length - ops.argmax(ops.flip(line, axis=-1), axis=-1)
+    return ops.cast(first, "float32"), ops.cast(last, "float32")
