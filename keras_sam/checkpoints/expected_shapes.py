@@ -1,5 +1,6 @@
 """`expected_shapes`: the name and shape of every weight that a config calls for."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -143,7 +144,7 @@ def _attention(name: str, width: int, inner: int) -> Shapes:
 
 def _mlp(widths: list[int]) -> Shapes:
     shapes: Shapes = {}
-    for index, pair in enumerate(zip(widths, widths[1:], strict=False), start=1):
+    for index, pair in enumerate(itertools.pairwise(widths), start=1):
         shapes |= _layer(f"dense{index}", pair)
     return shapes
 

@@ -30,8 +30,8 @@ def _integers(count: int) -> Callable[[Any], bool]:
 
 def _is_index_list(value: Any) -> bool:
     is_index = _integer(0, LARGEST_SIZE)
-    return isinstance(value, list | tuple) and len(value) <= MOST_LAYERS and all(
-        map(is_index, value)
+    return (
+        isinstance(value, list | tuple) and len(value) <= MOST_LAYERS and all(map(is_index, value))
     )
 
 
@@ -145,9 +145,7 @@ def plain_arguments(class_name: str, config: Any, *, source: str) -> dict[str, A
         raise CheckpointError(f"{where} has no arguments")
     known = PARTS if class_name == "SAMBackbone" else ARGUMENTS[class_name]
     if unknown := sorted(set(config) - set(known) - {"name", "trainable", "dtype"}):
-        raise CheckpointError(
-            f"{where} has unknown arguments {unknown}; known are {sorted(known)}"
-        )
+        raise CheckpointError(f"{where} has unknown arguments {unknown}; known are {sorted(known)}")
     plain = _common_arguments(config, where)
     if class_name == "SAMBackbone":
         return plain | _parts(config, source=source)

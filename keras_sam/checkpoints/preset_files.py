@@ -19,6 +19,7 @@ SHARD = re.compile(r"model_\d{5}\.weights\.h5")
 KEPT_FILES = ("README.md", "LICENSE", "LICENSE.md")  # of a preset that is saved anew
 
 LARGEST_JSON = 2**24  # bytes
+MOST_SHARDS = 1000
 
 
 def is_preset_file(name: str) -> bool:
@@ -49,3 +50,27 @@ def read_json(file: Path, *, source: str) -> Any:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{file.name} of '{source}' is not readable JSON: {error}") from error
+
+
+def shards_of(index_file: Path, pattern: re.Pattern[str], *, source: str) -> list[str]:
+    """The names of the files in the `weight_map` of an index, each of the given pattern.
+
+    Raises:
+        CheckpointError: if the index is damaged or names any other file.
+    """
+    index = read_json(index_file, source=source)
+    where = f"{index_file.name} of '{source}'"
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{where} has no weight_map")
+    names: set[str] = set()
+    for value in weight_map.values():
+        for name in value if isinstance(value, list) else [value]:
+            if not isinstance(name, str) or not pattern.fullmatch(name):
+                raise CheckpointError(
+                    f"{where} names the file {str(name)[:80]!r}; expected {pattern.pattern}"
+                )
+            names.add(name)
+    if len(names) > MOST_SHARDS:
+        raise CheckpointError(f"{where} names {len(names)} shards")
+    return sorted(names)

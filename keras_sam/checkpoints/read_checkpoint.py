@@ -16,11 +16,10 @@ from keras_sam.checkpoints.preset_files import (
     SHARD_INDEX,
     WEIGHTS,
     read_json,
+    shards_of,
 )
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
-
-MOST_SHARDS = 1000
 
 
 def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpoint:
@@ -76,19 +75,5 @@ def weight_files(directory: Path, *, source: str) -> list[Path]:
         return [directory / WEIGHTS]
     if not (directory / SHARD_INDEX).is_file():
         raise CheckpointError(f"'{source}' has no {WEIGHTS} and no {SHARD_INDEX}")
-    index = read_json(directory / SHARD_INDEX, source=source)
-    weight_map = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(weight_map, dict):
-        raise CheckpointError(f"{SHARD_INDEX} of '{source}' has no weight_map")
-    names: set[str] = set()
-    for value in weight_map.values():
-        for name in value if isinstance(value, list) else [value]:
-            if not isinstance(name, str) or not SHARD.fullmatch(name):
-                raise CheckpointError(
-                    f"{SHARD_INDEX} of '{source}' names the file {str(name)[:80]!r}; expected "
-                    "names like model_00000.weights.h5"
-                )
-            names.add(name)
-    if len(names) > MOST_SHARDS:
-        raise CheckpointError(f"{SHARD_INDEX} of '{source}' names {len(names)} shards")
-    return [directory / name for name in sorted(names)]
+    names = shards_of(directory / SHARD_INDEX, SHARD, source=source)
+    return [directory / name for name in names]

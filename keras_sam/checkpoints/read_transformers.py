@@ -1,12 +1,110 @@
 """`read_transformers`: a SAM model of transformers."""
 
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.hdf5_weights import check_names, finite
+from keras_sam.checkpoints.preset_files import CONFIG, read_json, shards_of
+from keras_sam.checkpoints.safetensors_file import SafetensorsFile
+from keras_sam.checkpoints.transformers_config import parse_transformers_config
+from keras_sam.checkpoints.transformers_names import (
+    POSITION_NAMES,
+    POSITIONS,
+    to_keras_layout,
+    transformers_name,
+    transformers_shape,
+)
+
+SAFETENSORS = "model.safetensors"
+SAFETENSORS_INDEX = "model.safetensors.index.json"
+SAFETENSORS_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def read_transformers(
-    directory: Path, *, load_weights: bool = True, source: str = ""
+    directory: Path, *, load_weights: bool = True, source: str | None = None
 ) -> Checkpoint:
-    """Reads a directory of transformers whose `config.json` has `model_type` "sam"."""
-    raise CheckpointError(f"'{source or directory}' is of transformers")
+    """Reads a directory of transformers whose `config.json` has the `model_type` "sam".
+
+    The positional matrix, which transformers keeps in two places, may be in either. All layer
+    norms of the mask decoder have Meta's epsilon of 1e-5, whatever the config says.
+
+    Args:
+        directory: with `config.json`, and `model.safetensors` or its shards and index.
+        load_weights: whether to read weights.
+        source: what to call it in messages; the directory if `None`.
+
+    Raises:
+        CheckpointError: if it is damaged or not supported. Pickles are never read.
+    """
+    source = str(directory) if source is None else source
+    config = parse_transformers_config(read_json(directory / CONFIG, source=source), source=source)
+    if not load_weights:
+        return Checkpoint("SAMBackbone", config, {}, None, source)
+    files = [SafetensorsFile(file, source=source) for file in _weight_files(directory, source)]
+    places: dict[str, SafetensorsFile] = {}
+    for file in files:
+        for tensor in file.shapes:
+            if tensor in places:
+                raise CheckpointError(f"'{source}' holds the tensor {tensor[:200]} twice")
+            places[tensor] = file
+    depth = config["mask_decoder"]["config"]["iou_head_depth"]
+    if depth < 2:
+        raise CheckpointError(f"'{source}' has the iou_head_depth {depth}, expected 2 or more")
+    shapes = expected_shapes(config)
+    tensors = {name: transformers_name(name, iou_head_depth=depth) for name in shapes}
+    _untie(tensors, places)
+    check_names(tensors.values(), places, source=source)
+    for name, tensor in tensors.items():
+        found, expected = places[tensor].shapes[tensor], transformers_shape(name, shapes[name])
+        if found != expected:
+            raise CheckpointError(f"{tensor} of '{source}' has shape {found}, expected {expected}")
+    arrays = TransformersArrays({name: (places[t], t) for name, t in tensors.items()}, source)
+    return Checkpoint("SAMBackbone", config, arrays, None, source)
+
+
+class TransformersArrays(Mapping[str, np.ndarray]):
+    """Tensors in the layout of Keras, each read when it is asked for."""
+
+    def __init__(self, places: Mapping[str, tuple[SafetensorsFile, str]], source: str) -> None:
+        self._places = places
+        self._source = source
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        file, tensor = self._places[name]
+        array = to_keras_layout(name, file.read(tensor))
+        return finite(array, tensor, source=self._source)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _untie(tensors: dict[str, str], places: dict[str, SafetensorsFile]) -> None:
+    """Takes the positional matrix from where it is, and drops its second copy."""
+    found = [name for name in POSITION_NAMES if name in places]
+    if found:
+        tensors[POSITIONS] = found[0]
+    for name in found[1:]:
+        del places[name]
+
+
+def _weight_files(directory: Path, source: str) -> list[Path]:
+    if (directory / SAFETENSORS).is_file():
+        return [directory / SAFETENSORS]
+    if not (directory / SAFETENSORS_INDEX).is_file():
+        if any((directory / name).is_file() for name in PICKLES):
+            raise CheckpointError(
+                f"'{source}' holds pickled weights only, which can run code and are not read; "
+                "save the model again with transformers as safetensors"
+            )
+        raise CheckpointError(f"'{source}' has no {SAFETENSORS}")
+    index = directory / SAFETENSORS_INDEX
+    return [directory / name for name in shards_of(index, SAFETENSORS_SHARD, source=source)]

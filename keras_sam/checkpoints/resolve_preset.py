@@ -1,19 +1,58 @@
 """`resolve_preset`: a preset's name to a directory on this machine."""
 
+import difflib
+import re
 from pathlib import Path
 
 from keras_sam.checkpoints.builtin_presets import builtin_presets, is_shipped, preset_directory
 from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.hubs import download_from_hugging_face, download_from_kaggle
+
+KAGGLE = re.compile(r"kaggle://([\w-]+/[\w.-]+/[\w-]+/[\w.-]+(?:/\d+)?)")
+HUGGING_FACE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 
 
 def resolve_preset(preset: str | Path, *, load_weights: bool = True) -> Path:
-    """The local directory of a preset, downloaded if need be."""
-    presets = builtin_presets()
-    if isinstance(preset, str) and preset in presets:
-        if is_shipped(preset) or not load_weights:
-            return preset_directory(preset)
-        raise CheckpointError(f"cannot download '{preset}'")
-    directory = Path(preset)
-    if not directory.is_dir():
-        raise CheckpointError(f"no preset '{preset}'")
-    return directory
+    """The local directory of a preset, downloaded if need be.
+
+    Args:
+        preset: a built-in name, `kaggle://user/model/keras/variant` with an optional version,
+            `hf://user/model` with an optional `@revision`, or a local directory.
+        load_weights: whether the weights are needed; the config of a built-in preset is in this
+            package.
+
+    Raises:
+        CheckpointError: if there is no such preset or it cannot be downloaded.
+    """
+    name, presets = str(preset), builtin_presets()
+    if isinstance(preset, str) and name in presets:
+        if is_shipped(name) or not load_weights:
+            return preset_directory(name)
+        return _from_hub(presets[name].handle, load_weights=load_weights)
+    if isinstance(preset, str) and "://" in name:
+        return _from_hub(name, load_weights=load_weights)
+    directory = Path(preset).expanduser()
+    if directory.is_dir():
+        return directory
+    if directory.exists():
+        raise CheckpointError(
+            f"'{name}' is a file; a preset is a directory with a config.json and weights"
+        )
+    nearest = difflib.get_close_matches(name, presets, n=1)
+    hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
+    raise CheckpointError(
+        f"there is no directory and no built-in preset '{name}'; built-in are "
+        f"{', '.join(sorted(presets))}.{hint}"
+    )
+
+
+def _from_hub(handle: str, *, load_weights: bool) -> Path:
+    if match := KAGGLE.fullmatch(handle):
+        return download_from_kaggle(match[1], load_weights=load_weights)
+    match = HUGGING_FACE.fullmatch(handle)
+    if match and ".." not in handle:
+        return download_from_hugging_face(match[1], revision=match[2], load_weights=load_weights)
+    raise CheckpointError(
+        f"'{handle}' is not a preset's address; expected kaggle://user/model/keras/variant, "
+        "hf://user/model or hf://user/model@revision"
+    )

@@ -80,8 +80,7 @@ def write_keras_preset(
             _write_configs(fresh, checkpoint, config, task=task)
             _write_weights(fresh, arrays, max_bytes=int(max_shard_size * 2**30))
             if task:
-                decoder = {name: task_path(name) for name in shapes if _is_decoder(name)}
-                _write_file(fresh / TASK_WEIGHTS, arrays, decoder)
+                _write_task_weights(fresh / TASK_WEIGHTS, arrays)
     except OSError as error:
         raise CheckpointError(f"cannot write the preset '{directory}': {error}") from error
 
@@ -103,10 +102,6 @@ class _CheckedArrays:
                 f"{name} of '{self._source}' has shape {array.shape}, expected {self.shapes[name]}"
             )
         return finite(array, name, source=self._source)
-
-
-def _is_decoder(name: str) -> bool:
-    return name.startswith(MASK_DECODER)
 
 
 def _check_replaceable(directory: Path) -> list[str]:
@@ -165,8 +160,10 @@ def _preprocessor(converter: dict[str, Any], dtype: str) -> dict[str, Any]:
 
 def _write_weights(directory: Path, arrays: _CheckedArrays, *, max_bytes: int) -> None:
     paths = keras_paths(arrays.shapes)
-    sizes = {name: np.dtype(np.float32).itemsize * int(np.prod(shape)) for name, shape in
-             arrays.shapes.items()}
+    sizes = {
+        name: np.dtype(np.float32).itemsize * int(np.prod(shape))
+        for name, shape in arrays.shapes.items()
+    }
     if sum(sizes.values()) <= max_bytes:
         _write_file(directory / WEIGHTS, arrays, paths)
         return
@@ -211,6 +208,15 @@ def _write_file(file: Path, arrays: _CheckedArrays, paths: Mapping[str, str]) ->
             dataset = opened.create_dataset(path, data=array)
             if array.dtype == ml_dtypes.bfloat16:
                 dataset.attrs["dtype"] = "bfloat16"  # HDF5 itself has no such type
+
+
+def _write_task_weights(file: Path, arrays: _CheckedArrays) -> None:
+    decoder = [name for name in arrays.shapes if name.startswith(MASK_DECODER)]
+    _write_file(file, arrays, {name: task_path(name) for name in decoder})
+    with h5py.File(file, "a") as opened:
+        # keras-hub compiles a task when it loads it, and warns if its optimizer has no state.
+        opened["optimizer/vars/0"] = np.int32(0)  # steps
+        opened["optimizer/vars/1"] = np.float32(5e-5)  # learning rate
 
 
 def _write_json(file: Path, contents: Any) -> None:

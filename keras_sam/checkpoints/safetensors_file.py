@@ -1,0 +1,107 @@
+"""`SafetensorsFile`: a safetensors file whose header is checked before anything is read."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from keras_sam.checkpoints.checkpoint import CheckpointError
+
+LARGEST_HEADER = 100_000_000  # bytes, the limit of the format
+ITEM_SIZES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
+
+
+class SafetensorsFile:
+    """Tensors of one file, each read when it is asked for.
+
+    Attributes:
+        shapes: name to shape.
+
+    Raises:
+        CheckpointError: if the header is damaged, a type is not a float, or the offsets do not
+            cover the file exactly.
+    """
+
+    def __init__(self, file: Path, *, source: str) -> None:
+        self._file = file
+        self._source = source
+        header = _read_header(file, source=source)
+        self.shapes: dict[str, tuple[int, ...]] = {
+            name: tuple(entry["shape"]) for name, entry in header.items()
+        }
+        try:
+            self._opened = safe_open(file, framework="numpy")
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{file.name} of '{source}' is damaged: {error}") from error
+
+    def read(self, name: str) -> np.ndarray:
+        """One tensor as it is stored."""
+        try:
+            return self._opened.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{name} in {self._file.name} of '{self._source}' is damaged: {error}"
+            ) from error
+
+
+def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
+    where = f"{file.name} of '{source}'"
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if size < 8 or length > min(LARGEST_HEADER, size - 8):
+                raise CheckpointError(f"{where} is truncated or not a safetensors file")
+            contents = json.loads(opened.read(length), object_pairs_hook=_without_duplicates)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"'{source}' lacks its weights file {file.name}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{where} has a damaged header: {error}") from error
+    if not isinstance(contents, dict):
+        raise CheckpointError(f"{where} has a damaged header")
+    contents.pop("__metadata__", None)
+    spans = [_span(name, entry, where) for name, entry in contents.items()]
+    end = 0
+    for first, last in sorted(spans):
+        if first != end:
+            raise CheckpointError(f"{where} has tensors that overlap or leave gaps")
+        end = last
+    if end != size - 8 - length:
+        raise CheckpointError(
+            f"{where} declares {end} bytes of tensors, but holds {size - 8 - length}"
+        )
+    return contents
+
+
+def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
+    """First and last byte of a tensor, checked against its shape and type."""
+    where = f"{name[:200]} in {where}"
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise CheckpointError(f"{where} has a damaged entry")
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
+        raise CheckpointError(f"{where} has a damaged shape or place")
+    if entry["dtype"] not in ITEM_SIZES:
+        raise CheckpointError(f"{where} has the type {entry['dtype']!r}, expected floats")
+    declared = math.prod(shape) * ITEM_SIZES[entry["dtype"]]
+    if offsets[1] - offsets[0] != declared:
+        raise CheckpointError(
+            f"{where} declares {declared} bytes, but holds {offsets[1] - offsets[0]}"
+        )
+    return offsets[0], offsets[1]
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    contents = dict(pairs)
+    if len(contents) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return contents

@@ -1,0 +1,100 @@
+"""`transformers_name`: what transformers calls each weight, and how it lays it out."""
+
+import numpy as np
+
+POSITIONS = "prompt_encoder/positional_encoding_gaussian_matrix"
+# The two places of the tied positional matrix; a file may hold either or both.
+POSITION_NAMES = (
+    "shared_image_embedding.positional_embedding",
+    "prompt_encoder.shared_embedding.positional_embedding",
+)
+WHOLE_NAMES = {
+    POSITIONS: POSITION_NAMES[0],
+    "image_encoder/position_embedding": "vision_encoder.pos_embed",
+    "prompt_encoder/background_point_embedding": "prompt_encoder.point_embed.0.weight",
+    "prompt_encoder/foreground_point_embedding": "prompt_encoder.point_embed.1.weight",
+    "prompt_encoder/top_left_corner_embedding": "prompt_encoder.point_embed.2.weight",
+    "prompt_encoder/bottom_right_corner_embedding": "prompt_encoder.point_embed.3.weight",
+    "prompt_encoder/not_a_point_embedding": "prompt_encoder.not_a_point_embed.weight",
+    "prompt_encoder/no_mask_embedding": "prompt_encoder.no_mask_embed.weight",
+    "mask_decoder/iou_token": "mask_decoder.iou_token.weight",
+    "mask_decoder/mask_tokens": "mask_decoder.mask_tokens.weight",
+}
+SEGMENTS = {
+    "image_encoder": "vision_encoder",
+    "patch_embedding": "patch_embed.projection",
+    "attention": "attn",
+    "projection": "proj",
+    "mask_downscaler": "mask_embed",
+    "self_attention": "self_attn",
+    "token_to_image_attention": "cross_attn_token_to_image",
+    "image_to_token_attention": "cross_attn_image_to_token",
+    "final_attention": "final_attn_token_to_image",
+    "final_layer_norm": "layer_norm_final_attn",
+    "query": "q_proj",
+    "key": "k_proj",
+    "value": "v_proj",
+    "output": "out_proj",
+    "iou_head": "iou_prediction_head",
+    "kernel": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+}
+UPSCALER = {
+    "conv_transpose1": "upscale_conv1",
+    "layer_norm": "upscale_layer_norm",
+    "conv_transpose2": "upscale_conv2",
+}
+
+
+def transformers_name(name: str, *, iou_head_depth: int) -> str:
+    """The tensor of transformers for a weight of a `SAMBackbone`."""
+    if name in WHOLE_NAMES:
+        return WHOLE_NAMES[name]
+    parts = name.split("/")
+    translated = []
+    for part in parts:
+        if part == "upscaler":
+            continue
+        if part in UPSCALER and "upscaler" in parts:
+            part = UPSCALER[part]
+        elif part.startswith("blocks_"):
+            part = "layers." + part.removeprefix("blocks_")
+        elif part.startswith("hypernetworks_"):
+            part = "output_hypernetworks_mlps." + part.removeprefix("hypernetworks_")
+        elif part.startswith("dense"):
+            depth = 2 if "mlp" in parts else iou_head_depth if "iou_head" in parts else 3
+            part = _dense_name(int(part.removeprefix("dense")), depth, is_block="mlp" in parts)
+        else:
+            part = SEGMENTS.get(part, part)
+        translated.append(part)
+    return ".".join(translated)
+
+
+def _dense_name(number: int, depth: int, *, is_block: bool) -> str:
+    """The MLP of a block has `lin1` and `lin2`, a head `proj_in`, `layers.*`, `proj_out`."""
+    if is_block:
+        return f"lin{number}"
+    if number == 1:
+        return "proj_in"
+    return "proj_out" if number == depth else f"layers.{number - 2}"
+
+
+def transformers_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that transformers gives to a weight whose shape here is `shape`."""
+    if not name.endswith("/kernel"):
+        return shape
+    if len(shape) == 2:
+        return shape[::-1]
+    return shape[3], shape[2], shape[0], shape[1]
+
+
+def to_keras_layout(name: str, tensor: np.ndarray) -> np.ndarray:
+    """A tensor of transformers in the layout of Keras.
+
+    Linear `(out, in)` to `(in, out)`; convolution `(out, in, h, w)` to `(h, w, in, out)`, and
+    transposed convolution `(in, out, h, w)` to `(h, w, out, in)`, by one permutation.
+    """
+    if not name.endswith("/kernel"):
+        return tensor
+    return tensor.T if tensor.ndim == 2 else tensor.transpose(2, 3, 1, 0)
