@@ -1,0 +1,152 @@
+"""Boolean masks: their runs, area, box, overlap, stability and deepest point."""
+
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+
+def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
+    """A mask `(H, W)` as a compressed COCO RLE: `{"size": [H, W], "counts": str}`."""
+    mask = _check_mask(mask)
+    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
+
+
+def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
+    """A COCO RLE, compressed or a list of runs, as a boolean mask `(H, W)`.
+
+    Raises:
+        ValueError: if it is malformed, or its runs do not fill its size.
+    """
+    if not isinstance(rle, dict) or not {"size", "counts"} <= set(rle):
+        raise ValueError("an RLE is a dictionary with 'size' and 'counts'")
+    size, counts = rle["size"], rle["counts"]
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f"an RLE's size is [height, width], got {size!r}")
+    runs = _read_counts(counts)
+    pixels = size[0] * size[1]
+    # Each run is checked by itself first, so that no sum can overflow.
+    if runs.size and (runs.min() < 0 or runs.max() > pixels) or runs.sum() != pixels:
+        raise ValueError(f"the runs of an RLE do not fill its size {list(size)}")
+    values = np.arange(len(runs)) % 2 == 1  # the first run is background
+    return np.repeat(values, runs).reshape(size[1], size[0]).T
+
+
+def mask_area(masks: np.ndarray) -> np.ndarray:
+    """Number of pixels `(...)` of masks `(..., H, W)`."""
+    return np.count_nonzero(masks, axis=(-2, -1))
+
+
+def mask_to_box(mask: np.ndarray) -> np.ndarray:
+    """The tight box `(4,)` XYXY, float32, of a mask `(H, W)`; zeros for an empty one.
+
+    x1 and y1 lie behind the last pixel: width is x1 - x0.
+    """
+    mask = _check_mask(mask)
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return np.zeros(4, np.float32)
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
+
+
+def mask_iou(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union `(...)` of masks `(..., H, W)`, broadcast; 1 for two empty ones."""
+    masks, others = np.asarray(masks, bool), np.asarray(others, bool)
+    if masks.shape[-2:] != others.shape[-2:]:
+        raise ValueError(f"masks differ in size: {masks.shape[-2:]} and {others.shape[-2:]}")
+    intersection = np.count_nonzero(masks & others, axis=(-2, -1))
+    union = mask_area(masks) + mask_area(others) - intersection
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
+
+
+def stability_score(
+    mask_logits: np.ndarray, *, threshold: float = 0.0, offset: float = 1.0
+) -> np.ndarray:
+    """IoU `(...)` of logits `(..., H, W)` cut at threshold + offset and at threshold - offset."""
+    small = np.count_nonzero(mask_logits > threshold + offset, axis=(-2, -1))
+    large = np.count_nonzero(mask_logits > threshold - offset, axis=(-2, -1))
+    return np.where(large == 0, 0.0, small / np.maximum(large, 1))
+
+
+def deepest_point(mask: np.ndarray) -> tuple[int, int]:
+    """The pixel (x, y) of a mask `(H, W)` farthest from everything outside it.
+
+    The image's border counts as outside. The first in row-major order among equals.
+
+    Raises:
+        ValueError: for an empty mask.
+    """
+    mask = _check_mask(mask)
+    x0, y0, x1, y1 = mask_to_box(mask).astype(int)
+    if x0 == x1:
+        raise ValueError("an empty mask has no deepest point")
+    distances = squared_distance(np.pad(mask[y0:y1, x0:x1], 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(np.argmax(distances), distances.shape)
+    return int(x0 + x), int(y0 + y)
+
+
+def squared_distance(mask: np.ndarray, *, limit: int | None = None) -> np.ndarray:
+    """Squared distance `(H, W)` of each pixel to the nearest one outside the mask, exact.
+
+    Along columns first, then the least over each row's offsets (Felzenszwalb and Huttenlocher's
+    two passes, with offsets tried only as far as the largest distance left).
+
+    Args:
+        mask: `(H, W)`, with a pixel outside it.
+        limit: distances beyond it need not be exact.
+    """
+    height, width = mask.shape
+    far = height + width if limit is None else limit + 1
+    rows = np.arange(height, dtype=np.int64)[:, None]
+    outside = ~np.asarray(mask, bool)
+    above = np.maximum.accumulate(np.where(outside, rows, -far), axis=0)
+    below = np.minimum.accumulate(np.where(outside, rows, height + far)[::-1], axis=0)[::-1]
+    column = np.minimum(np.minimum(rows - above, below - rows), far) ** 2
+    least = column.copy()
+    for offset in range(1, width):
+        if offset**2 >= least.max() or (limit is not None and offset > limit):
+            break
+        step = offset**2
+        np.minimum(least[:, offset:], column[:, :-offset] + step, out=least[:, offset:])
+        np.minimum(least[:, :-offset], column[:, offset:] + step, out=least[:, :-offset])
+    return least
+
+
+def _check_mask(mask: np.ndarray) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise ValueError(f"a mask has shape (H, W), got {mask.shape}")
+    return mask.astype(bool, copy=False)
+
+
+def _read_counts(counts: Any) -> np.ndarray:
+    """Runs `(R,)` int64 of either form of an RLE."""
+    if isinstance(counts, list | tuple):
+        if not all(isinstance(run, int) for run in counts):
+            raise ValueError("the runs of an RLE are whole numbers")
+        return np.array(counts, np.int64)
+    if isinstance(counts, str):
+        counts = counts.encode("ascii", "replace")
+    if not isinstance(counts, bytes):
+        raise ValueError(f"an RLE's counts are a string or a list, got {type(counts).__name__}")
+    # LEB128-like: five bits a character, 0x20 says that more follow, 0x10 is the last's sign.
+    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    if digits.size and (digits.min() < 0 or digits.max() > 63 or digits[-1] & 0x20):
+        raise ValueError("an RLE's counts are malformed")
+    is_last = (digits & 0x20) == 0
+    ends = np.flatnonzero(is_last)
+    starts = np.concatenate([[0], ends[:-1] + 1]).astype(int)
+    if not len(ends):
+        return np.zeros(0, np.int64)
+    if (ends - starts).max() > 7:
+        raise ValueError("an RLE's counts are malformed")
+    places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
+    values = np.add.reduceat((digits & 0x1F) << (5 * places), starts)
+    negative = (digits[ends] & 0x10) != 0
+    values = np.where(negative, values - (np.int64(1) << (5 * (ends - starts + 1))), values)
+    # From the fourth on, each run is stored as the difference to the one two before.
+    runs = values.copy()
+    runs[1::2] = np.cumsum(values[1::2])
+    runs[2::2] = np.cumsum(values[2::2])
+    return runs

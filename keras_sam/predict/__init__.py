@@ -1,0 +1,15 @@
+"""Using a model: prompts to masks of one image, and how good they are."""
+
+from keras_sam.predict.engine import Engine, create_engine
+from keras_sam.predict.evaluation import Evaluation, evaluate
+from keras_sam.predict.image_embedding import ImageEmbedding
+from keras_sam.predict.predictor import SAMPredictor
+
+__all__ = [
+    "Engine",
+    "Evaluation",
+    "ImageEmbedding",
+    "SAMPredictor",
+    "create_engine",
+    "evaluate",
+]

@@ -1,0 +1,197 @@
+"""`Engine`: a model's steps as compiled programs, one kind of engine for each backend."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sam.layers.two_way_transformer import ImageFeatures
+from keras_sam.models import SAMImageSegmenter
+
+Step = Callable[..., tuple[Any, ...]]
+
+
+class Engine(ABC):
+    """Runs the steps of a segmenter without gradients; compiles each for each shape of inputs.
+
+    Args:
+        model: the segmenter. Weights assigned later are used; with OpenVINO, whose programs hold
+            the weights, make a new engine.
+    """
+
+    def __init__(self, model: SAMImageSegmenter) -> None:
+        self.model = model
+        self._programs: dict[Any, Callable[..., Any]] = {}
+
+    @property
+    def num_programs(self) -> int:
+        """How many programs were compiled: one for each step and bucket of shapes."""
+        return len(self._programs)
+
+    def encode(self, images: np.ndarray) -> Any:
+        """Images `(B, H, W, 3)` in 0..1 to embeddings `(B, G, G, D)`, on the device."""
+
+        def step(images: Any) -> tuple[Any, ...]:
+            return (self.model.encode_image(images),)
+
+        return self._run(("encode",), step, images)[0]
+
+    def image_features(self, image_embedding: Any) -> tuple[Any, ...]:
+        """The decoder's work that depends on the image alone, on the device."""
+
+        def step(embedding: Any) -> tuple[Any, ...]:
+            return tuple(self.model.image_features(embedding))
+
+        return self._run(("image_features",), step, image_embedding)
+
+    def decode(
+        self,
+        image_embedding: Any,
+        features: tuple[Any, ...],
+        points: np.ndarray,
+        labels: np.ndarray,
+        *,
+        mask_inputs: np.ndarray | None = None,
+        multimask_output: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of P prompts of one image.
+
+        Args:
+            image_embedding: `(1, G, G, D)`.
+            features: of `image_features`.
+            points: `(1, P, N, 2)` float32, model frame.
+            labels: `(1, P, N)` int32, corners of boxes included.
+            mask_inputs: `(1, P, L, L, 1)` float32 logits.
+            multimask_output: masks 1 to 3, or mask 0.
+
+        Returns:
+            float32 logits `(P, M, L, L)` and IoU predictions `(P, M)`.
+        """
+        key = ("decode", multimask_output, mask_inputs is not None)
+        if mask_inputs is None:
+
+            def step(points: Any, labels: Any, *features: Any) -> tuple[Any, ...]:
+                outputs = self.model.decode(
+                    features[0],
+                    points=points,
+                    labels=labels,
+                    multimask_output=multimask_output,
+                    features=ImageFeatures(*features[1:]),
+                )
+                return outputs["masks"], outputs["iou_pred"]
+
+            outputs = self._run(key, step, points, labels, image_embedding, *features)
+        else:
+
+            def dense_step(points: Any, labels: Any, masks: Any, embedding: Any) -> tuple[Any, ...]:
+                outputs = self.model.decode(
+                    embedding,
+                    points=points,
+                    labels=labels,
+                    masks=masks,
+                    multimask_output=multimask_output,
+                )
+                return outputs["masks"], outputs["iou_pred"]
+
+            outputs = self._run(key, dense_step, points, labels, mask_inputs, image_embedding)
+        logits, iou_predictions = (self.to_numpy(output)[0] for output in outputs)
+        return logits, iou_predictions
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """An array of the device as float32."""
+        if not isinstance(array, np.ndarray):
+            array = keras.ops.convert_to_numpy(keras.ops.cast(array, "float32"))
+        return np.asarray(array, np.float32)
+
+    def _run(self, key: tuple[Any, ...], step: Step, *inputs: Any) -> tuple[Any, ...]:
+        inputs = tuple(self._to_device(value) for value in inputs)
+        signature = key + tuple((tuple(v.shape), str(v.dtype)) for v in inputs)
+        if signature not in self._programs:
+            self._programs[signature] = self._compile(step, inputs)
+        return self._programs[signature](*inputs)
+
+    def _to_device(self, value: Any) -> Any:
+        return keras.ops.convert_to_tensor(value)
+
+    @abstractmethod
+    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+        """A program that does `step` on inputs of these shapes."""
+
+
+def create_engine(model: SAMImageSegmenter) -> Engine:
+    """The engine of the backend in use."""
+    engines = {
+        "jax": JaxEngine,
+        "torch": TorchEngine,
+        "tensorflow": TensorflowEngine,
+        "openvino": OpenvinoEngine,
+    }
+    backend = keras.backend.backend()
+    if backend not in engines:
+        raise ValueError(f"expected a backend of {sorted(engines)}, got {backend}")
+    return engines[backend](model)
+
+
+class JaxEngine(Engine):
+    """`jax.jit` with the weights as arguments, so that none is a constant of the program."""
+
+    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+        import jax
+
+        variables = list(self.model.variables)
+
+        def stateless(values: list[Any], *inputs: Any) -> tuple[Any, ...]:
+            with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+                return step(*inputs)
+
+        program = jax.jit(stateless)
+        return lambda *inputs: program([variable.value for variable in variables], *inputs)
+
+
+class TorchEngine(Engine):
+    """Eager, in inference mode: its kernels are the same, and nothing has to be compiled."""
+
+    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+        import torch
+
+        return torch.inference_mode()(step)
+
+
+class TensorflowEngine(Engine):
+    """`tf.function`."""
+
+    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+        import tensorflow as tf
+
+        return tf.function(step, autograph=False)
+
+
+class OpenvinoEngine(Engine):
+    """A model of our own, compiled in float32: OpenVINO picks bfloat16 where it can."""
+
+    def _to_device(self, value: Any) -> Any:
+        return np.ascontiguousarray(value)
+
+    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+        import openvino
+        from keras.src.backend.openvino.core import OPENVINO_DTYPES, OpenVINOKerasTensor
+        from openvino import opset16
+
+        parameters = [
+            opset16.parameter(list(value.shape), OPENVINO_DTYPES[str(value.dtype)])
+            for value in inputs
+        ]
+        outputs = step(*(OpenVINOKerasTensor(parameter.output(0)) for parameter in parameters))
+        results = [output.output for output in outputs]
+        graph = openvino.Model(results, parameters)
+        program = openvino.compile_model(
+            graph, "CPU", {openvino.properties.hint.inference_precision: openvino.Type.f32}
+        )
+
+        def run(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+            found = program(list(inputs))
+            return tuple(np.array(found[index]) for index in range(len(results)))
+
+        return run

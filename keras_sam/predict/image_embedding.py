@@ -1,0 +1,92 @@
+"""`ImageEmbedding`: an encoded image, to be kept and prompted later."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from keras_sam.geometry import write_atomically
+from keras_sam.models import SAMImageSegmenter, weights_by_name
+
+FORMAT = "keras_sam.ImageEmbedding"
+SAMPLED_VALUES = 256
+
+
+@dataclass(frozen=True)
+class ImageEmbedding:
+    """What the image encoder makes of an image.
+
+    Attributes:
+        embedding: `(1, G, G, D)` float32.
+        original_size: `(height, width)` of the image.
+        input_size: `(height, width)` of its content in the model frame.
+        image_size: `(height, width)` of the model frame.
+        fingerprint: of the image encoder that made it.
+    """
+
+    embedding: np.ndarray
+    original_size: tuple[int, int]
+    input_size: tuple[int, int]
+    image_size: tuple[int, int]
+    fingerprint: str
+
+    def save(self, path: str | Path) -> None:
+        """Writes a `.safetensors` file; an old one stays whole if that fails."""
+        facts = {
+            "original_size": self.original_size,
+            "input_size": self.input_size,
+            "image_size": self.image_size,
+            "fingerprint": self.fingerprint,
+        }
+        metadata = {"format": FORMAT, "facts": json.dumps(facts)}
+        arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
+        write_atomically(path, save(arrays, metadata=metadata))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ImageEmbedding":
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if the file is missing.
+            ValueError: if it is damaged or something else.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no image embedding at {path}")
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT or list(file.keys()) != ["embedding"]:
+                    raise ValueError(f"{path.name} is not an image embedding")
+                embedding = file.get_tensor("embedding")
+            facts = json.loads(metadata["facts"])
+            sizes = {
+                name: (int(facts[name][0]), int(facts[name][1]))
+                for name in ("original_size", "input_size", "image_size")
+            }
+            fingerprint = str(facts["fingerprint"])
+        except (SafetensorError, KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path.name} is a damaged image embedding: {error}") from error
+        if embedding.ndim != 4 or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
+            raise ValueError(
+                f"{path.name} must hold finite float32 values of shape (1, G, G, D), got "
+                f"{embedding.dtype} {embedding.shape}"
+            )
+        return cls(embedding=embedding, fingerprint=fingerprint, **sizes)
+
+
+def encoder_fingerprint(model: SAMImageSegmenter) -> str:
+    """A hash of the image encoder: names, shapes, and a sample of each weight's values."""
+    encoder = model.backbone.image_encoder
+    digest = hashlib.sha256(repr(tuple(encoder.image_shape)).encode())
+    for name, variable in sorted(weights_by_name(encoder).items()):
+        digest.update(f"{name} {tuple(variable.shape)} {variable.dtype}".encode())
+        values = keras.ops.convert_to_numpy(variable.value).ravel()
+        step = max(1, values.size // SAMPLED_VALUES)
+        digest.update(np.ascontiguousarray(values[::step], np.float32).tobytes())
+    return digest.hexdigest()

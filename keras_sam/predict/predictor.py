@@ -1,0 +1,301 @@
+"""`SAMPredictor`: masks of one image from clicks, boxes and earlier masks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_sam.geometry import ModelFrame, check_box, check_points, read_image
+from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.engine import Engine, create_engine
+from keras_sam.predict.image_embedding import ImageEmbedding, encoder_fingerprint
+
+MASK_THRESHOLD = 0.0
+
+
+class SAMPredictor:
+    """Encodes an image once, then predicts masks for any number of prompts.
+
+    Arguments, shapes and meaning are those of Meta's `SamPredictor`; `predict_many` takes many
+    prompts at once.
+
+    Args:
+        model: the segmenter.
+        prompts_per_batch: how many prompts are decoded together at most; bounds memory.
+    """
+
+    def __init__(self, model: SAMImageSegmenter, *, prompts_per_batch: int = 32) -> None:
+        if not isinstance(model, SAMImageSegmenter):
+            raise TypeError(f"model must be a SAMImageSegmenter, got {type(model).__name__}")
+        if prompts_per_batch < 1:
+            raise ValueError(f"prompts_per_batch must be 1 or more, got {prompts_per_batch}")
+        self.model = model
+        self.prompts_per_batch = prompts_per_batch
+        self.engine: Engine = create_engine(model)
+        self.reset_image()
+
+    def set_image(self, image: np.ndarray | str | Path | Any, image_format: str = "RGB") -> None:
+        """Encodes an image, or takes an encoded one.
+
+        Args:
+            image: what `read_image` takes, such as an array `(H, W, 3)` uint8, a path or a PIL
+                image; or an `ImageEmbedding` of this model.
+            image_format: order of an array's channels, "RGB" or "BGR".
+
+        Raises:
+            ValueError: for a picture that cannot be read, an unknown format, or an embedding of
+                another model.
+        """
+        if image_format not in ("RGB", "BGR"):
+            raise ValueError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
+        self.reset_image()
+        if isinstance(image, ImageEmbedding):
+            frame = self._check_embedding(image)
+            embedding: Any = image.embedding
+        else:
+            pixels = read_image(image)
+            if image_format == "BGR":
+                pixels = np.ascontiguousarray(pixels[..., ::-1])
+            frame = ModelFrame(pixels.shape[:2], self._image_size)
+            embedding = self.engine.encode(frame.to_model_image(pixels)[None])
+        self._features = self.engine.image_features(embedding)
+        self._embedding, self._frame = embedding, frame
+
+    def reset_image(self) -> None:
+        """Forgets the image."""
+        self._embedding: Any = None
+        self._features: tuple[Any, ...] = ()
+        self._frame: ModelFrame | None = None
+
+    @property
+    def is_image_set(self) -> bool:
+        """Whether there is an image to prompt."""
+        return self._frame is not None
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """`(height, width)` of the image."""
+        return self._require_image().original_size
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """`(height, width)` of the image's content in the model frame."""
+        return self._require_image().input_size
+
+    def get_image_embedding(self) -> ImageEmbedding:
+        """The encoded image, to be saved, or given to `set_image`."""
+        frame = self._require_image()
+        return ImageEmbedding(
+            embedding=self.engine.to_numpy(self._embedding),
+            original_size=frame.original_size,
+            input_size=frame.input_size,
+            image_size=frame.image_size,
+            fingerprint=encoder_fingerprint(self.model),
+        )
+
+    def predict(
+        self,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        mask_input: Any = None,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Masks of one prompt. Any part may be left out.
+
+        Args:
+            point_coords: `(N, 2)` pixels (x, y).
+            point_labels: `(N,)`: 1 foreground, 0 background.
+            box: `(4,)` XYXY pixels.
+            mask_input: low-res logits `(1, L, L)` of an earlier prediction.
+            multimask_output: three masks, for an ambiguous prompt, or the single one.
+            return_logits: logits instead of boolean masks.
+
+        Returns:
+            masks `(M, H, W)`, the model's own estimate of their IoU `(M,)`, and low-res logits
+            `(M, L, L)`.
+
+        Raises:
+            RuntimeError: if no image is set.
+            ValueError: for prompts of wrong shapes or outside the image.
+        """
+        masks, iou_predictions, low_res_logits = self.predict_many(
+            None if point_coords is None else [point_coords],
+            None if point_labels is None else [point_labels],
+            None if box is None else [box],
+            mask_input,
+            multimask_output=multimask_output,
+            return_logits=return_logits,
+        )
+        if len(masks) != 1:
+            raise ValueError(f"mask_input must have shape (1, L, L), got {np.shape(mask_input)}")
+        return masks[0], iou_predictions[0], low_res_logits[0]
+
+    def predict_many(
+        self,
+        point_coords: Sequence[Any] | np.ndarray | None = None,
+        point_labels: Sequence[Any] | np.ndarray | None = None,
+        boxes: Sequence[Any] | np.ndarray | None = None,
+        mask_inputs: np.ndarray | None = None,
+        *,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Masks of P prompts of the image.
+
+        Args:
+            point_coords: `(P, N, 2)`, or a list of P arrays of any lengths.
+            point_labels: `(P, N)`, or a list alike.
+            boxes: `(P, 4)`.
+            mask_inputs: low-res logits `(P, L, L)`.
+            multimask_output: as `predict`.
+            return_logits: as `predict`.
+
+        Returns:
+            `(P, M, H, W)`, `(P, M)` and `(P, M, L, L)`.
+        """
+        low_res_logits, iou_predictions = self.predict_low_res(
+            point_coords, point_labels, boxes, mask_inputs, multimask_output=multimask_output
+        )
+        frame = self._require_image()
+        if return_logits:
+            return frame.to_original_logits(low_res_logits), iou_predictions, low_res_logits
+        masks = frame.to_original_masks(low_res_logits, threshold=MASK_THRESHOLD)
+        return masks, iou_predictions, low_res_logits
+
+    def predict_low_res(
+        self,
+        point_coords: Sequence[Any] | np.ndarray | None = None,
+        point_labels: Sequence[Any] | np.ndarray | None = None,
+        boxes: Sequence[Any] | np.ndarray | None = None,
+        mask_inputs: np.ndarray | None = None,
+        *,
+        multimask_output: bool = True,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`."""
+        frame = self._require_image()
+        given = {"point_coords": point_coords, "point_labels": point_labels, "boxes": boxes}
+        given["mask_input"] = mask_inputs
+        count = _count_prompts(given)
+        prompts = [
+            _tokens(
+                frame,
+                *(
+                    None if part is None else part[index]
+                    for part in (point_coords, point_labels, boxes)
+                ),
+            )
+            for index in range(count)
+        ]
+        masks = self._check_mask_inputs(mask_inputs)
+        parts = []
+        for start in range(0, count, self.prompts_per_batch):
+            chunk = slice(start, start + self.prompts_per_batch)
+            chunk_masks = None if masks is None else masks[chunk]
+            parts.append(self._decode(prompts[chunk], chunk_masks, multimask_output))
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+
+    def _decode(
+        self,
+        prompts: list[tuple[np.ndarray, np.ndarray]],
+        masks: np.ndarray | None,
+        multimask_output: bool,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pads prompts to a bucket of shapes, so that few programs are compiled."""
+        count = min(_bucket(len(prompts)), self.prompts_per_batch)
+        length = _bucket(max(2, *(len(labels) for _, labels in prompts), 2))
+        points = np.zeros((1, count, length, 2), np.float32)
+        labels = np.full((1, count, length), PADDING, np.int32)
+        for index, (coords, kinds) in enumerate(prompts):
+            points[0, index, : len(kinds)] = coords
+            labels[0, index, : len(kinds)] = kinds
+        if masks is not None:
+            padded = np.zeros((1, count, *masks.shape[1:], 1), np.float32)
+            padded[0, : len(masks), ..., 0] = masks
+            masks = padded
+        logits, iou_predictions = self.engine.decode(
+            self._embedding,
+            self._features,
+            points,
+            labels,
+            mask_inputs=masks,
+            multimask_output=multimask_output,
+        )
+        return logits[: len(prompts)], iou_predictions[: len(prompts)]
+
+    @property
+    def _image_size(self) -> tuple[int, int]:
+        height, width = self.model.backbone.image_shape[:2]
+        return height, width
+
+    def _require_image(self) -> ModelFrame:
+        if self._frame is None:
+            raise RuntimeError("no image is set; call set_image first")
+        return self._frame
+
+    def _check_embedding(self, image: ImageEmbedding) -> ModelFrame:
+        backbone = self.model.backbone
+        expected = (1, *backbone.embedding_size, backbone.prompt_encoder.hidden_size)
+        if image.image_size != self._image_size or image.embedding.shape != expected:
+            raise ValueError(
+                f"the embedding has shape {image.embedding.shape} of images {image.image_size}; "
+                f"this model's has {expected} of {self._image_size}"
+            )
+        if image.fingerprint != encoder_fingerprint(self.model):
+            raise ValueError("the embedding was made by another model's image encoder")
+        frame = ModelFrame(image.original_size, image.image_size)
+        if frame.input_size != image.input_size:
+            raise ValueError(
+                f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"
+            )
+        return frame
+
+    def _check_mask_inputs(self, mask_inputs: Any) -> np.ndarray | None:
+        if mask_inputs is None:
+            return None
+        masks = np.asarray(mask_inputs, np.float32)
+        expected = tuple(self.model.backbone.low_res_size)
+        if masks.ndim != 3 or masks.shape[1:] != expected:
+            raise ValueError(
+                f"mask_input holds low-res logits of shape {('P', *expected)}, got {masks.shape}"
+            )
+        if not np.isfinite(masks).all():
+            raise ValueError("mask_input must be finite, got NaN or infinity")
+        return masks
+
+
+def _count_prompts(given: dict[str, Any]) -> int:
+    counts = {name: len(part) for name, part in given.items() if part is not None}
+    if not counts:
+        return 1  # no prompt at all is a prompt too, as in Meta's
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"prompts disagree on their number: {listed}")
+    count = next(iter(counts.values()))
+    if not count:
+        raise ValueError("expected at least one prompt, got none")
+    return count
+
+
+def _tokens(frame: ModelFrame, coords: Any, labels: Any, box: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Points `(N, 2)` of the model frame and labels `(N,)` of one prompt, its box included."""
+    points, kinds = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
+    if coords is not None or labels is not None:
+        points, kinds = check_points(coords, labels, frame.original_size)
+        points = frame.to_model_points(points)
+        if box is None:  # the model was trained to see this token where there is no box
+            points = np.concatenate([points, np.zeros((1, 2), np.float32)])
+            kinds = np.append(kinds, np.int32(NOT_A_POINT))
+    if box is not None:
+        corners = frame.to_model_boxes(check_box(box, frame.original_size)).reshape(2, 2)
+        points = np.concatenate([points, corners])
+        kinds = np.append(kinds, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int32))
+    return points, kinds
+
+
+def _bucket(count: int) -> int:
+    """The least power of two that is not below a count."""
+    return 1 << max(0, count - 1).bit_length()
