@@ -29,15 +29,23 @@ def download_from_kaggle(handle: str, *, load_weights: bool) -> Path:
         CheckpointError: if it cannot be downloaded; tells what to do without a network.
     """
     import kagglehub
-    from kagglehub.exceptions import KaggleApiHTTPError
+    from kagglehub.exceptions import KaggleApiHTTPError, NotFoundError
+
+    pinned = handle
 
     def fetch(name: str) -> Path | None:
+        nonlocal pinned
         try:
-            return Path(kagglehub.model_download(handle, path=name))
+            file = Path(kagglehub.model_download(pinned, path=name))
+        except NotFoundError:
+            return None
         except KaggleApiHTTPError as error:
             if error.response is not None and error.response.status_code == 404:
                 return None
             raise
+        if handle.count("/") == 3 and file.parent.name.isdigit():
+            pinned = f"{handle}/{file.parent.name}"  # the other files are of the same version
+        return file
 
     address = f"kaggle://{handle}"
     page = f"https://www.kaggle.com/models/{'/'.join(handle.split('/')[:2])}"

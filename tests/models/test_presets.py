@@ -1,0 +1,226 @@
+"""Presets of models: round trips, exchange with keras-hub, parity with transformers."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+
+pytestmark = pytest.mark.filterwarnings("default")  # of keras-hub and transformers
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
+PROMPTS = {
+    "images": IMAGES,
+    "points": np.array([[[10.0, 20.0], [40.0, 30.0]]], "float32"),
+    "labels": np.array([[1, 0]], "int32"),
+    "boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32"),
+    "masks": RANDOM.normal(size=(1, 1, 16, 16, 1)).astype("float32"),
+}
+ENCODER = {
+    "hidden_size": 16,
+    "num_layers": 2,
+    "intermediate_dim": 32,
+    "num_heads": 2,
+    "global_attention_layer_indices": [1],
+    "image_shape": (64, 64, 3),
+    "num_output_channels": 32,
+    "window_size": 3,
+}
+PROMPT_ENCODER = {
+    "hidden_size": 32,
+    "image_embedding_size": (4, 4),
+    "input_image_size": (64, 64),
+    "mask_in_channels": 16,
+}
+DECODER = {
+    "hidden_size": 32,
+    "num_layers": 2,
+    "intermediate_dim": 32,
+    "num_heads": 2,
+    "embedding_dim": 32,
+    "iou_head_hidden_dim": 16,
+}
+
+
+def randomise(model):
+    """Weights of a realistic scale, biases and position tables too."""
+    for variable in model.weights:
+        if "seed" not in variable.name:
+            noise = RANDOM.normal(size=variable.shape, scale=0.2)
+            variable.assign(noise + (1.0 if "gamma" in variable.name else 0.0))
+    return model
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    backbone = SAMBackbone(
+        ViTDetBackbone(**ENCODER), SAMPromptEncoder(**PROMPT_ENCODER), SAMMaskDecoder(**DECODER)
+    )
+    return randomise(SAMImageSegmenter(backbone))
+
+
+def predict(model, inputs=PROMPTS):
+    return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
+
+
+def assert_close(found, expected, atol=1e-4):
+    for name in ("masks", "iou_pred"):
+        np.testing.assert_allclose(found[name], expected[name], atol=atol)
+
+
+def test_round_trips(segmenter, tmp_path):
+    segmenter.save_to_preset(tmp_path / "task")
+    assert_close(predict(SAMImageSegmenter.from_preset(tmp_path / "task")), predict(segmenter), 0)
+    segmenter.backbone.save_to_preset(tmp_path / "backbone")
+    for cls in (SAMBackbone, Backbone):
+        loaded = cls.from_preset(tmp_path / "backbone")
+        assert type(loaded) is SAMBackbone
+        assert_close(predict(SAMImageSegmenter(loaded)), predict(segmenter), 0)
+    encoder = segmenter.backbone.image_encoder
+    encoder.save_to_preset(tmp_path / "encoder")
+    loaded = ViTDetBackbone.from_preset(tmp_path / "encoder")
+    np.testing.assert_array_equal(
+        loaded.predict(IMAGES, verbose=0), encoder.predict(IMAGES, verbose=0)
+    )
+
+
+def test_the_wrong_class_is_named(segmenter, tmp_path):
+    segmenter.backbone.image_encoder.save_to_preset(tmp_path / "encoder")
+    with pytest.raises(ValueError, match="ViTDetBackbone.*SAMImageSegmenter"):
+        SAMImageSegmenter.from_preset(tmp_path / "encoder")
+
+
+def test_image_shape_and_dtype_are_honoured(segmenter, tmp_path):
+    segmenter.save_to_preset(tmp_path / "task")
+    loaded = SAMImageSegmenter.from_preset(
+        tmp_path / "task", image_shape=(96, 64, 3), dtype="bfloat16"
+    )
+    assert loaded.backbone.image_shape == (96, 64, 3)
+    assert all(layer.compute_dtype == "bfloat16" for layer in loaded.backbone._flatten_layers())
+    outputs = loaded.predict({"images": np.zeros((1, 96, 64, 3)), **{
+        name: PROMPTS[name] for name in ("points", "labels")
+    }}, verbose=0)
+    assert outputs["masks"].shape == (1, 4, 24, 16)
+
+
+def test_keras_hub_loads_ours(segmenter, tmp_path):
+    keras_hub = pytest.importorskip("keras_hub")
+    segmenter.save_to_preset(tmp_path / "task")
+    for cls in (keras_hub.models.ImageSegmenter, keras_hub.models.SAMImageSegmenter):
+        loaded = cls.from_preset(str(tmp_path / "task"))
+        loaded.preprocessor = None
+        assert_close(predict(loaded), predict(segmenter))
+    encoder = segmenter.backbone.image_encoder
+    encoder.save_to_preset(tmp_path / "encoder")
+    loaded = keras_hub.models.ViTDetBackbone.from_preset(str(tmp_path / "encoder"))
+    np.testing.assert_allclose(
+        loaded.predict(IMAGES, verbose=0), encoder.predict(IMAGES, verbose=0), atol=1e-4
+    )
+
+
+def test_we_load_those_of_keras_hub(tmp_path):
+    keras_hub = pytest.importorskip("keras_hub")
+    models, layers = keras_hub.models, keras_hub.layers
+    backbone = models.SAMBackbone(
+        image_encoder=models.ViTDetBackbone(**ENCODER),
+        prompt_encoder=layers.SAMPromptEncoder(**PROMPT_ENCODER),
+        mask_decoder=layers.SAMMaskDecoder(**DECODER),
+    )
+    theirs = randomise(models.SAMImageSegmenter(backbone=backbone))
+    theirs.save_to_preset(str(tmp_path / "task"))
+    assert_close(predict(SAMImageSegmenter.from_preset(tmp_path / "task")), predict(theirs))
+
+
+def transformers_model(directory, *, width=16, decoder_width=32):
+    """A random `SamModel` of two layers, saved; its decoder's epsilon set to Meta's."""
+    torch = pytest.importorskip("torch")
+    from transformers import SamConfig, SamModel
+
+    config = SamConfig(
+        vision_config={
+            "hidden_size": width,
+            "output_channels": decoder_width,
+            "num_hidden_layers": 2,
+            "num_attention_heads": max(2, width // 64),
+            "image_size": 64,
+            "window_size": 3,
+            "global_attn_indexes": [1],
+            "num_pos_feats": decoder_width // 2,
+            "mlp_dim": 4 * width,
+        },
+        prompt_encoder_config={
+            "hidden_size": decoder_width,
+            "image_size": 64,
+            "image_embedding_size": 4,
+        },
+        mask_decoder_config={
+            "hidden_size": decoder_width,
+            "mlp_dim": 2 * decoder_width,
+            "num_attention_heads": max(2, decoder_width // 32),
+            "iou_head_hidden_dim": decoder_width,
+            "layer_norm_eps": 1e-5,
+        },
+    )
+    torch.manual_seed(0)
+    model = SamModel(config).eval()
+    model.mask_decoder.upscale_layer_norm.eps = 1e-6
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            scale = max(1, parameter[0].numel()) ** -0.5 if parameter.ndim > 1 else 0.1
+            noise = torch.randn_like(parameter) * scale
+            is_gain = "norm" in name and name.endswith("weight")
+            parameter.copy_(noise + 1.0 if is_gain else noise)
+        table = torch.randn(2, decoder_width // 2)
+        model.shared_image_embedding.positional_embedding.copy_(table)
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(table)
+    model.save_pretrained(directory)
+    return model
+
+
+@pytest.mark.parametrize("widths", [(16, 32), (768, 256)])
+def test_parity_with_transformers(tmp_path, widths):
+    torch = pytest.importorskip("torch")
+    theirs = transformers_model(tmp_path, width=widths[0], decoder_width=widths[1])
+    ours = SAMImageSegmenter.from_preset(tmp_path)
+    normalised = (IMAGES - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    pixels = torch.tensor(normalised.transpose(0, 3, 1, 2), dtype=torch.float32)
+    points, labels = PROMPTS["points"][:, None], PROMPTS["labels"][:, None]
+    padded = np.concatenate([points, np.zeros((1, 1, 1, 2), "float32")], axis=2)
+    padded_labels = np.concatenate([labels, np.full((1, 1, 1), -1, "int32")], axis=2)
+    boxes, masks = PROMPTS["boxes"], PROMPTS["masks"]
+    for has_points, has_box, has_mask in (
+        (1, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)
+    ):  # fmt: skip
+        given, prompts = {}, {}
+        if has_points:
+            given |= {"input_points": torch.tensor(points), "input_labels": torch.tensor(labels)}
+            prompts |= {
+                "points": points if has_box else padded,
+                "labels": labels if has_box else padded_labels,
+            }
+        if has_box:
+            given["input_boxes"] = torch.tensor(boxes.reshape(1, 1, 4))
+            prompts["boxes"] = boxes
+        if has_mask:
+            given["input_masks"] = torch.tensor(masks[0].transpose(0, 3, 1, 2))
+            prompts["masks"] = masks
+        with torch.no_grad():
+            embedding = theirs.get_image_embeddings(pixels)
+            expected = [
+                theirs(image_embeddings=embedding, multimask_output=multi, **given)
+                for multi in (False, True)
+            ]
+        found = ours.decode(ours.encode_image(IMAGES), **prompts)
+        found = {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
+        logits = np.concatenate([output.pred_masks.numpy() for output in expected], axis=2)
+        scores = np.concatenate([output.iou_scores.numpy() for output in expected], axis=2)
+        np.testing.assert_allclose(found["masks"], logits, atol=1e-4)
+        np.testing.assert_allclose(found["iou_pred"], scores, atol=1e-4)
+    image_embeddings = keras.ops.convert_to_numpy(ours.encode_image(IMAGES))
+    np.testing.assert_allclose(image_embeddings.transpose(0, 3, 1, 2), embedding, atol=1e-4)
