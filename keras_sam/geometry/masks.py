@@ -1,4 +1,4 @@
-"""Masks: their boxes, runs, overlaps and depths."""
+"""Boolean masks: their runs, area, box, overlap, stability and deepest point."""
 
 from typing import Any
 
@@ -6,122 +6,147 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 
-def mask_to_box(mask: np.ndarray) -> np.ndarray:
-    """The tight box XYXY of a mask `(H, W)`, float32, right and bottom edges behind its pixels.
+def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
+    """A mask `(H, W)` as a compressed COCO RLE: `{"size": [H, W], "counts": str}`."""
+    mask = _check_mask(mask)
+    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
 
-    An empty mask gives zeros.
+
+def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
+    """A COCO RLE, compressed or a list of runs, as a boolean mask `(H, W)`.
+
+    Raises:
+        ValueError: if it is malformed, or its runs do not fill its size.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not isinstance(rle, dict) or not {"size", "counts"} <= set(rle):
+        raise ValueError("an RLE is a dictionary with 'size' and 'counts'")
+    size, counts = rle["size"], rle["counts"]
+    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
+        raise ValueError(f"an RLE's size is [height, width], got {size!r}")
+    runs = _read_counts(counts)
+    pixels = size[0] * size[1]
+    # Each run is checked by itself first, so that no sum can overflow.
+    if runs.size and (runs.min() < 0 or runs.max() > pixels) or runs.sum() != pixels:
+        raise ValueError(f"the runs of an RLE do not fill its size {list(size)}")
+    values = np.arange(len(runs)) % 2 == 1  # the first run is background
+    return np.repeat(values, runs).reshape(size[1], size[0]).T
+
+
+def mask_area(masks: np.ndarray) -> np.ndarray:
+    """Number of pixels `(...)` of masks `(..., H, W)`."""
+    return np.count_nonzero(masks, axis=(-2, -1))
+
+
+def mask_to_box(mask: np.ndarray) -> np.ndarray:
+    """The tight box `(4,)` XYXY, float32, of a mask `(H, W)`; zeros for an empty one.
+
+    x1 and y1 lie behind the last pixel: width is x1 - x0.
+    """
+    mask = _check_mask(mask)
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return np.zeros(4, np.float32)
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
-def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
-    """A mask `(H, W)` as compressed COCO RLE: `size` and `counts`, a string."""
-    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
+def mask_iou(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union `(...)` of masks `(..., H, W)`, broadcast; 1 for two empty ones."""
+    masks, others = np.asarray(masks, bool), np.asarray(others, bool)
+    if masks.shape[-2:] != others.shape[-2:]:
+        raise ValueError(f"masks differ in size: {masks.shape[-2:]} and {others.shape[-2:]}")
+    intersection = np.count_nonzero(masks & others, axis=(-2, -1))
+    union = mask_area(masks) + mask_area(others) - intersection
+    return np.where(union == 0, 1.0, intersection / np.maximum(union, 1))
 
 
-def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
-    """A mask `(H, W)` bool from COCO RLE, compressed (a string) or not (a list).
-
-    Raises:
-        ValueError: if the runs do not fill the size, or a key is missing.
-    """
-    try:
-        height, width = (int(side) for side in rle["size"])
-        counts = rle["counts"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"RLE needs size (height, width) and counts, got {rle!r:.80}") from error
-    if isinstance(counts, list):
-        if any(run < 0 for run in counts) or sum(counts) != height * width:
-            raise ValueError(f"RLE runs sum to {sum(counts)}, expected {height} x {width}")
-        values = np.arange(len(counts)) % 2 == 1
-        return np.repeat(values, counts).reshape(width, height).T
-    counts = counts.encode() if isinstance(counts, str) else counts
-    if min(height, width) <= 0 or not _fills(counts, height * width):
-        raise ValueError(f"RLE counts do not fill {height} x {width} pixels")
-    return coco_mask.decode({"size": [height, width], "counts": counts}).astype(bool)
-
-
-def mask_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """IoU of masks `(..., H, W)` that broadcast; 0 for two empty ones."""
-    overlap = np.logical_and(first, second).sum((-2, -1))
-    union = np.logical_or(first, second).sum((-2, -1))
-    return overlap / np.maximum(union, 1)
+def stability_score(
+    mask_logits: np.ndarray, *, threshold: float = 0.0, offset: float = 1.0
+) -> np.ndarray:
+    """IoU `(...)` of logits `(..., H, W)` cut at threshold + offset and at threshold - offset."""
+    small = np.count_nonzero(mask_logits > threshold + offset, axis=(-2, -1))
+    large = np.count_nonzero(mask_logits > threshold - offset, axis=(-2, -1))
+    return np.where(large == 0, 0.0, small / np.maximum(large, 1))
 
 
 def deepest_point(mask: np.ndarray) -> tuple[int, int]:
-    """The pixel (x, y) of a mask farthest from everything outside, the image's edge included.
+    """The pixel (x, y) of a mask `(H, W)` farthest from everything outside it.
 
-    The first in row-major order where several are.
+    The image's border counts as outside. The first in row-major order among equals.
 
     Raises:
-        ValueError: if the mask is empty.
+        ValueError: for an empty mask.
     """
-    if not mask.any():
-        raise ValueError("an empty mask has no point inside")
-    depth = squared_depth(mask)
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(x), int(y)
+    mask = _check_mask(mask)
+    x0, y0, x1, y1 = mask_to_box(mask).astype(int)
+    if x0 == x1:
+        raise ValueError("an empty mask has no deepest point")
+    distances = squared_distance(np.pad(mask[y0:y1, x0:x1], 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(np.argmax(distances), distances.shape)
+    return int(x0 + x), int(y0 + y)
 
 
-def squared_depth(mask: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distance of each pixel of a mask to the nearest outside, `(H, W)` int64.
+def squared_distance(mask: np.ndarray, *, limit: int | None = None) -> np.ndarray:
+    """Squared distance `(H, W)` of each pixel to the nearest one outside the mask, exact.
 
-    Exact and separable: distances along columns first, then the best of all columns for each
-    pixel of a row. Only the mask's own box is searched.
+    Along columns first, then the least over each row's offsets (Felzenszwalb and Huttenlocher's
+    two passes, with offsets tried only as far as the largest distance left).
+
+    Args:
+        mask: `(H, W)`, with a pixel outside it.
+        limit: distances beyond it need not be exact.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    depth = np.zeros(mask.shape, np.int64)
-    if not len(rows):
-        return depth
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    inside = np.pad(mask[box], 1)
-    vertical = _distance_along_columns(inside).astype(np.int64) ** 2
-    width = inside.shape[1]
-    best = vertical.copy()
-    for shift in range(1, width):
-        if shift * shift >= best.max():
+    height, width = mask.shape
+    far = height + width if limit is None else limit + 1
+    rows = np.arange(height, dtype=np.int64)[:, None]
+    outside = ~np.asarray(mask, bool)
+    above = np.maximum.accumulate(np.where(outside, rows, -far), axis=0)
+    below = np.minimum.accumulate(np.where(outside, rows, height + far)[::-1], axis=0)[::-1]
+    column = np.minimum(np.minimum(rows - above, below - rows), far) ** 2
+    least = column.copy()
+    for offset in range(1, width):
+        if offset**2 >= least.max() or (limit is not None and offset > limit):
             break
-        best[:, shift:] = np.minimum(best[:, shift:], vertical[:, :-shift] + shift * shift)
-        best[:, :-shift] = np.minimum(best[:, :-shift], vertical[:, shift:] + shift * shift)
-    depth[box] = best[1:-1, 1:-1]
-    return depth
+        step = offset**2
+        np.minimum(least[:, offset:], column[:, :-offset] + step, out=least[:, offset:])
+        np.minimum(least[:, :-offset], column[:, offset:] + step, out=least[:, :-offset])
+    return least
 
 
-def _distance_along_columns(inside: np.ndarray) -> np.ndarray:
-    """Distance of each pixel to the nearest one outside in its own column."""
-    distance = np.zeros(inside.shape, np.int64)
-    run = np.zeros(inside.shape[1], np.int64)
-    for row in range(inside.shape[0]):
-        run = np.where(inside[row], run + 1, 0)
-        distance[row] = run
-    run[:] = 0
-    for row in reversed(range(inside.shape[0])):
-        run = np.where(inside[row], run + 1, 0)
-        distance[row] = np.minimum(distance[row], run)
-    return distance
+def _check_mask(mask: np.ndarray) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise ValueError(f"a mask has shape (H, W), got {mask.shape}")
+    return mask.astype(bool, copy=False)
 
 
-def _fills(counts: bytes, pixels: int) -> bool:
-    """Whether compressed runs sum to a number of pixels (5 bits a character, as COCO writes)."""
-    total, runs, value, shift = 0, [], 0, 0
-    for byte in counts:
-        piece = byte - 48
-        if not 0 <= piece < 64:
-            return False
-        value |= (piece & 31) << shift
-        shift += 5
-        if not piece & 32:
-            if piece & 16:
-                value |= -1 << shift
-            if len(runs) > 2:
-                value += runs[-2]
-            if value < 0:
-                return False
-            runs.append(value)
-            total += value
-            value, shift = 0, 0
-    return shift == 0 and total == pixels
+def _read_counts(counts: Any) -> np.ndarray:
+    """Runs `(R,)` int64 of either form of an RLE."""
+    if isinstance(counts, list | tuple):
+        if not all(isinstance(run, int) for run in counts):
+            raise ValueError("the runs of an RLE are whole numbers")
+        return np.array(counts, np.int64)
+    if isinstance(counts, str):
+        counts = counts.encode("ascii", "replace")
+    if not isinstance(counts, bytes):
+        raise ValueError(f"an RLE's counts are a string or a list, got {type(counts).__name__}")
+    # LEB128-like: five bits a character, 0x20 says that more follow, 0x10 is the last's sign.
+    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    if digits.size and (digits.min() < 0 or digits.max() > 63 or digits[-1] & 0x20):
+        raise ValueError("an RLE's counts are malformed")
+    is_last = (digits & 0x20) == 0
+    ends = np.flatnonzero(is_last)
+    starts = np.concatenate([[0], ends[:-1] + 1]).astype(int)
+    if not len(ends):
+        return np.zeros(0, np.int64)
+    if (ends - starts).max() > 7:
+        raise ValueError("an RLE's counts are malformed")
+    places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
+    values = np.add.reduceat((digits & 0x1F) << (5 * places), starts)
+    negative = (digits[ends] & 0x10) != 0
+    values = np.where(negative, values - (np.int64(1) << (5 * (ends - starts + 1))), values)
+    # From the fourth on, each run is stored as the difference to the one two before.
+    runs = values.copy()
+    runs[1::2] = np.cumsum(values[1::2])
+    runs[2::2] = np.cumsum(values[2::2])
+    return runs

@@ -1,116 +1,143 @@
-"""`ModelFrame`: between a user's pixels and the model's."""
+"""`ModelFrame`: the way of an image into the model's frame, and of masks back."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
 
-# ImageNet's mean in 0..1: padding of this colour is zero once the model has normalised it.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
+# ImageNet's mean colour. The model subtracts it, so padding with it equals zeros after that.
+MEAN_COLOUR = (0.485, 0.456, 0.406)
 
 
 @dataclass(frozen=True)
 class ModelFrame:
-    """Where an image lies in the model's frame: scaled to fit, top left, padded to the rest.
+    """Original pixels to the model's frame and back, as Meta's `ResizeLongestSide`.
+
+    The image is resized, sides in proportion, to the largest size that fits `image_size`, and
+    padded right and bottom.
 
     Attributes:
-        original_size: `(height, width)` of the user's image.
-        image_size: `(height, width)` of the model frame.
+        original_size: `(height, width)` of the image.
+        image_size: `(height, width)` of what the model takes.
     """
 
     original_size: tuple[int, int]
     image_size: tuple[int, int]
 
-    @property
+    def __post_init__(self) -> None:
+        for name in ("original_size", "image_size"):
+            size = tuple(getattr(self, name))
+            if len(size) != 2 or min(size) < 1:
+                raise ValueError(f"{name} must be a (height, width) of at least 1, got {size}")
+            object.__setattr__(self, name, (int(size[0]), int(size[1])))
+
+    @cached_property
     def input_size(self) -> tuple[int, int]:
-        """`(height, width)` of the image once scaled: its longest side fits, rounded."""
+        """`(height, width)` of the resized image, without its padding."""
         height, width = self.original_size
         scale = min(self.image_size[0] / height, self.image_size[1] / width)
+        # At least 1: an image thinner than the ratio would vanish.
         return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
-    def image_to_model(self, image: np.ndarray) -> np.ndarray:
-        """Scales and pads an image as SAM does.
-
-        Pillow's antialiased bilinear filter on uint8; then padding, right and bottom, of the
-        mean colour, which the model's normalisation turns to zero.
+    def to_model_image(self, image: np.ndarray) -> np.ndarray:
+        """An image as the model takes it.
 
         Args:
-            image: `(H, W, 3)` uint8.
+            image: `(H, W, 3)` uint8 RGB of `original_size`.
 
         Returns:
-            `(height, width, 3)` float32 in 0..1.
+            `(image height, image width, 3)` float32 in 0..1, padded with the mean colour.
+
+        Raises:
+            ValueError: for another shape or dtype.
         """
+        if image.shape != (*self.original_size, 3) or image.dtype != np.uint8:
+            raise ValueError(
+                f"expected a uint8 image of shape {(*self.original_size, 3)}, got "
+                f"{image.dtype} {image.shape}"
+            )
         height, width = self.input_size
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+        if (height, width) != self.original_size:
+            resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+            image = np.asarray(resized)
         padded = np.empty((*self.image_size, 3), np.float32)
-        padded[:] = PIXEL_MEAN
-        padded[:height, :width] = np.asarray(resized, np.float32) / 255.0
+        padded[:] = MEAN_COLOUR
+        padded[:height, :width] = image / np.float32(255)
         return padded
 
-    def coords_to_model(self, coords: np.ndarray) -> np.ndarray:
-        """Pixels (x, y) of the image, `(..., 2)`, to pixels of the model frame, float32."""
-        return (np.asarray(coords, np.float64) * self._factors()).astype(np.float32)
+    def to_model_points(self, points: np.ndarray) -> np.ndarray:
+        """Points `(..., 2)` (x, y) of the original to float32 points of the model frame."""
+        return (np.asarray(points, np.float64) * self._factors).astype(np.float32)
 
-    def coords_to_original(self, coords: np.ndarray) -> np.ndarray:
-        """Pixels (x, y) of the model frame, `(..., 2)`, to pixels of the image, float32."""
-        return (np.asarray(coords, np.float64) / self._factors()).astype(np.float32)
+    def to_original_points(self, points: np.ndarray) -> np.ndarray:
+        """Points `(..., 2)` (x, y) of the model frame to float32 points of the original."""
+        return (np.asarray(points, np.float64) / self._factors).astype(np.float32)
 
-    def logits_to_original(self, low_res_logits: np.ndarray) -> np.ndarray:
-        """Scales logits up to the image.
+    def to_model_boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes `(..., 4)` XYXY of the original to float32 boxes of the model frame."""
+        boxes = np.asarray(boxes)
+        return self.to_model_points(boxes.reshape(*boxes.shape[:-1], 2, 2)).reshape(boxes.shape)
 
-        As SAM does: bilinear to the model frame, cut to `input_size`, bilinear to the image.
-        Each step is linear and separable, so both are one matrix for rows and one for columns.
+    def to_original_boxes(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes `(..., 4)` XYXY of the model frame to float32 boxes of the original."""
+        boxes = np.asarray(boxes)
+        return self.to_original_points(boxes.reshape(*boxes.shape[:-1], 2, 2)).reshape(boxes.shape)
 
-        Args:
-            low_res_logits: `(..., L, L)`.
+    def to_original_logits(self, low_res_logits: np.ndarray) -> np.ndarray:
+        """Low-res logits `(..., L, L)` to float32 logits `(..., H, W)` of the original.
 
-        Returns:
-            `(..., H, W)` float32.
+        Equal to Meta's `postprocess_masks`: bilinear to `image_size`, crop to `input_size`,
+        bilinear to `original_size`. All three are linear and separable, so that together they
+        are one matrix for each axis.
         """
-        rows = _rows_of_two_resizes(
-            low_res_logits.shape[-2], self.image_size[0], self.input_size[0], self.original_size[0]
-        )
-        columns = _rows_of_two_resizes(
-            low_res_logits.shape[-1], self.image_size[1], self.input_size[1], self.original_size[1]
-        )
-        return rows @ (np.asarray(low_res_logits, np.float32) @ columns.T)
+        logits = np.asarray(low_res_logits, np.float32)
+        rows, columns = self._axis_matrices(logits.shape[-2:])
+        if rows.shape[0] * logits.shape[-1] <= columns.shape[0] * logits.shape[-2]:
+            return (rows @ logits) @ columns.T
+        return rows @ (logits @ columns.T)
 
-    def masks_to_original(
-        self, low_res_logits: np.ndarray, *, mask_threshold: float = 0.0
+    def to_original_masks(
+        self, low_res_logits: np.ndarray, *, threshold: float = 0.0
     ) -> np.ndarray:
-        """`logits_to_original` cut at a threshold, `(..., H, W)` bool, one mask at a time."""
-        leading = low_res_logits.shape[:-2]
-        flat = low_res_logits.reshape(-1, *low_res_logits.shape[-2:])
-        masks = np.empty((len(flat), *self.original_size), bool)
-        for mask, logits in zip(masks, flat, strict=True):
-            np.greater(self.logits_to_original(logits), mask_threshold, out=mask)
-        return masks.reshape(*leading, *self.original_size)
+        """Low-res logits `(..., L, L)` to boolean masks `(..., H, W)`: logits over a threshold.
 
+        Holds the float logits of one mask at a time.
+        """
+        logits = np.asarray(low_res_logits, np.float32)
+        masks = np.empty((*logits.shape[:-2], *self.original_size), bool)
+        for index in np.ndindex(*logits.shape[:-2]):
+            masks[index] = self.to_original_logits(logits[index]) > threshold
+        return masks
+
+    @cached_property
     def _factors(self) -> np.ndarray:
-        height, width = self.original_size
-        new_height, new_width = self.input_size
+        (height, width), (new_height, new_width) = self.original_size, self.input_size
         return np.array([new_width / width, new_height / height])
 
+    def _axis_matrices(self, low_res_size: tuple[int, ...]) -> list[np.ndarray]:
+        """`(H, L)` and `(W, L)` float32, kept for the next masks."""
+        cache = self.__dict__.setdefault("_matrices", {})
+        if low_res_size not in cache:
+            cache[low_res_size] = [
+                _interpolation(inside, original)
+                @ _interpolation(low_res, padded)[:inside]  # the crop
+                for low_res, padded, inside, original in zip(
+                    low_res_size, self.image_size, self.input_size, self.original_size, strict=True
+                )
+            ]
+            cache[low_res_size] = [matrix.astype(np.float32) for matrix in cache[low_res_size]]
+        return cache[low_res_size]
 
-@lru_cache(maxsize=64)
-def _rows_of_two_resizes(low_res: int, frame: int, kept: int, original: int) -> np.ndarray:
-    """The matrix `(original, low_res)` of: resize to `frame`, keep `kept`, resize again."""
-    matrix = bilinear_matrix(kept, original) @ bilinear_matrix(low_res, frame)[:kept]
-    return matrix.astype(np.float32)
 
-
-def bilinear_matrix(length: int, new_length: int) -> np.ndarray:
-    """The matrix `(new_length, length)` of bilinear interpolation between pixel centres.
-
-    Without antialiasing; positions beyond the first and last centre take their values.
-    """
-    positions = (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
-    positions = np.clip(positions, 0, length - 1)
-    low = np.minimum(positions.astype(int), max(length - 2, 0))
-    share = positions - low
-    matrix = np.zeros((new_length, length))
-    rows = np.arange(new_length)
-    matrix[rows, low] += 1 - share
-    matrix[rows, np.minimum(low + 1, length - 1)] += share
+def _interpolation(size: int, new_size: int) -> np.ndarray:
+    """The matrix `(new_size, size)` of bilinear interpolation between pixel centres."""
+    places = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    places = np.clip(places, 0, size - 1)
+    low = np.floor(places).astype(int)
+    high = np.minimum(low + 1, size - 1)
+    matrix = np.zeros((new_size, size))
+    rows = np.arange(new_size)
+    np.add.at(matrix, (rows, low), 1 - (places - low))
+    np.add.at(matrix, (rows, high), places - low)
     return matrix

@@ -1,94 +1,185 @@
-"""`draw_overlay`: masks and prompts on their image, for people to look at."""
+"""`draw_overlay`: masks, clicks and boxes on a photograph."""
 
 import colorsys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFont
 
-FILL = 0.45  # opacity of a mask
-DIM = 0.72  # brightness of what no mask covers
-POINT_COLOURS = {1: (46, 204, 113), 0: (231, 76, 60)}
+from keras_sam.geometry.masks import mask_to_box, squared_distance
+
+COLOURS = (
+    (30, 136, 229),
+    (255, 160, 0),
+    (216, 27, 96),
+    (0, 172, 120),
+    (142, 68, 220),
+    (240, 80, 50),
+    (0, 188, 212),
+    (175, 200, 40),
+    (255, 110, 180),
+    (121, 85, 72),
+)
+FOREGROUND_COLOUR, BACKGROUND_COLOUR = (46, 184, 76), (229, 57, 53)
+WHITE = (255, 255, 255)
+FILL = 0.45
 
 
 def draw_overlay(
     image: np.ndarray,
-    masks: np.ndarray,
+    masks: Any,
     *,
-    points: Sequence[Any] = (),
-    labels: Sequence[int] = (),
-    boxes: Sequence[Any] = (),
+    points: Any = None,
+    labels: Any = None,
+    boxes: Any = None,
+    scores: Any = None,
 ) -> np.ndarray:
-    """Draws masks in distinct colours with outlines, and the prompts that gave them.
+    """Draws masks in distinct colours, with what they were prompted by.
 
     Args:
         image: `(H, W, 3)` uint8.
-        masks: `(N, H, W)` bool; later ones lie on top.
-        points: clicks (x, y).
-        labels: for each click 1 (drawn green) or 0 (red).
-        boxes: XYXY.
+        masks: boolean `(M, H, W)`, or `(H, W)`; the first is drawn on top.
+        points: clicks `(N, 2)` (x, y).
+        labels: `(N,)`, 1 drawn green and 0 red; all 1 where left out.
+        boxes: `(K, 4)` XYXY, in the colours of the masks.
+        scores: `(M,)`, written at the masks.
 
     Returns:
         `(H, W, 3)` uint8.
+
+    Raises:
+        ValueError: if sizes or lengths do not fit.
     """
-    height, width = image.shape[:2]
-    unit = max(height, width) / 400  # a line's width grows with the picture
-    covered = masks.any(axis=0) if len(masks) else np.zeros((height, width), bool)
-    picture = image.astype(np.float32)
-    picture *= np.where(covered, 1.0, DIM)[..., None]
-    for index, mask in enumerate(masks):
-        colour = np.array(_colour(index), np.float32)
-        picture[mask] = (1 - FILL) * picture[mask] + FILL * colour
-    for index, mask in enumerate(masks):
-        picture = _blend(picture, _edge(mask, 3.2 * unit), (255, 255, 255), 0.7)
-        picture = _blend(picture, _edge(mask, 1.6 * unit), _colour(index), 1.0)
-    drawn = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    return np.asarray(_draw_prompts(drawn, points, labels, boxes, unit))
-
-
-def _draw_prompts(
-    picture: Image.Image, points: Sequence[Any], labels: Sequence[int], boxes: Any, unit: float
-) -> Image.Image:
-    """Boxes and clicks, drawn three times as large and scaled down, so that edges are smooth."""
-    scale = 3
-    layer = Image.new("RGBA", (picture.width * scale, picture.height * scale))
-    draw = ImageDraw.Draw(layer)
-    line = max(2, int(1.5 * unit * scale))
-    for box in boxes:
-        corners = [float(value) * scale for value in box]
-        draw.rectangle(corners, outline=(0, 0, 0, 150), width=2 * line)
-        draw.rectangle(corners, outline=(255, 255, 255, 255), width=line)
-    for (x, y), label in zip(points, labels, strict=True):
-        for radius, colour in ((5.5, (255, 255, 255)), (4.0, POINT_COLOURS[int(label)])):
-            reach = radius * unit * scale
-            centre_x, centre_y = x * scale, y * scale
-            draw.ellipse(
-                (centre_x - reach, centre_y - reach, centre_x + reach, centre_y + reach),
-                fill=(*colour, 255),
-            )
-    layer = layer.resize(picture.size, Image.Resampling.BOX)
-    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
-
-
-def _edge(mask: np.ndarray, thickness: float) -> np.ndarray:
-    """Opacity 0..1 of a soft line along a mask's border."""
-    blurred = Image.fromarray(mask.astype(np.uint8) * 255).filter(
-        ImageFilter.GaussianBlur(thickness / 2)
-    )
-    share = np.asarray(blurred, np.float32) / 255.0
-    return np.clip(1.6 - np.abs(share - 0.5) * 5.0, 0.0, 1.0)
-
-
-def _blend(
-    picture: np.ndarray, opacity: np.ndarray, colour: tuple[int, int, int], strength: float
-) -> np.ndarray:
-    opacity = strength * opacity[..., None]
-    return picture * (1 - opacity) + np.array(colour, np.float32) * opacity
+    masks = np.asarray(masks, bool)
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.shape[1:] != image.shape[:2]:
+        raise ValueError(
+            f"masks must have shape (M, {image.shape[0]}, {image.shape[1]}), got {masks.shape}"
+        )
+    points = [] if points is None else points
+    labels = [1] * len(points) if labels is None else labels
+    for name, given, count in (("labels", labels, len(points)), ("scores", scores, len(masks))):
+        if given is not None and len(given) != count:
+            raise ValueError(f"expected {count} {name}, got {len(given)}")
+    canvas = image.astype(np.float32)
+    unit = max(1.0, max(image.shape[:2]) / 500)  # lines grow with the picture
+    for index in reversed(range(len(masks))):
+        _draw_mask(canvas, masks[index], _colour(index), unit)
+    for index, box in enumerate([] if boxes is None else boxes):
+        _draw_box(canvas, box, _colour(index), unit)
+    for point, label in zip(points, labels, strict=True):
+        colour = FOREGROUND_COLOUR if label == 1 else BACKGROUND_COLOUR
+        _draw_click(canvas, point, colour, unit)
+    picture = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
+    return picture if scores is None else _write_scores(picture, masks, scores, unit)
 
 
 def _colour(index: int) -> tuple[int, int, int]:
-    """Colours whose hues lie a golden angle apart, from blue."""
-    hue = (0.58 + index * 0.381966) % 1.0
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.78, 0.98)
+    if index < len(COLOURS):
+        return COLOURS[index]
+    hue = index * 0.618034 % 1  # the golden ratio keeps neighbours apart
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
     return int(255 * red), int(255 * green), int(255 * blue)
+
+
+def _draw_mask(
+    canvas: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int], unit: float
+) -> None:
+    """Fills a mask and draws its outline, white outside and coloured inside."""
+    x0, y0, x1, y1 = mask_to_box(mask).astype(int)
+    if x0 == x1:
+        return
+    margin = int(4 * unit) + 3
+    window = (
+        slice(max(0, y0 - margin), y1 + margin),
+        slice(max(0, x0 - margin), x1 + margin),
+    )
+    depth = _signed_distance(mask[window], margin)  # pixels, positive inside
+    part = canvas[window]
+    _blend(part, colour, FILL * np.clip(depth + 0.5, 0, 1))
+    _blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - np.abs(depth), 0, 1))
+    _blend(part, colour, np.clip(0.9 * unit + 0.5 - np.abs(depth), 0, 1))
+
+
+def _signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
+    """Smoothed distance `(H, W)` to the outline; what lies beyond the image continues it."""
+    padded = np.pad(mask, limit, mode="edge")
+    inside = np.sqrt(squared_distance(padded, limit=limit)) if not padded.all() else limit + 1.0
+    outside = np.sqrt(squared_distance(~padded, limit=limit))
+    depth = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
+    for axis in (0, 1, 0, 1):  # rounds the pixels' steps
+        depth = (np.roll(depth, 1, axis) + 2 * depth + np.roll(depth, -1, axis)) / 4
+    return depth[limit:-limit, limit:-limit]
+
+
+def _draw_click(
+    canvas: np.ndarray, point: Sequence[float], colour: tuple[int, int, int], unit: float
+) -> None:
+    radius = 5.0 * unit
+    window, x, y = _window(canvas, (*point, *point), radius + 3 * unit)
+    distance = np.hypot(x - point[0], y - point[1])
+    part = canvas[window]
+    _blend(part, (0, 0, 0), 0.35 * np.clip(radius + 2.6 * unit - distance, 0, 1))  # a soft rim
+    _blend(part, WHITE, np.clip(radius + 1.6 * unit + 0.5 - distance, 0, 1))
+    _blend(part, colour, np.clip(radius + 0.5 - distance, 0, 1))
+
+
+def _draw_box(
+    canvas: np.ndarray, box: Sequence[float], colour: tuple[int, int, int], unit: float
+) -> None:
+    x0, y0, x1, y1 = (float(value) for value in box)
+    window, x, y = _window(canvas, (x0, y0, x1, y1), 3 * unit)
+    # Signed distance of a rectangle: the larger overshoot inside, a corner's distance outside.
+    over_x = np.abs(x - (x0 + x1) / 2) - (x1 - x0) / 2
+    over_y = np.abs(y - (y0 + y1) / 2) - (y1 - y0) / 2
+    distance = np.abs(
+        np.hypot(np.maximum(over_x, 0), np.maximum(over_y, 0))
+        + np.minimum(np.maximum(over_x, over_y), 0)
+    )
+    part = canvas[window]
+    _blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - distance, 0, 1))
+    _blend(part, colour, np.clip(0.9 * unit + 0.5 - distance, 0, 1))
+
+
+def _window(
+    canvas: np.ndarray, box: Sequence[float], margin: float
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
+    """The part of the canvas around a box, with its pixel centres `(1, w)` and `(h, 1)`."""
+    height, width = canvas.shape[:2]
+    left, right = (
+        int(np.clip(value, 0, width)) for value in (box[0] - margin, box[2] + margin + 1)
+    )
+    top, bottom = (
+        int(np.clip(value, 0, height)) for value in (box[1] - margin, box[3] + margin + 1)
+    )
+    x = np.arange(left, right, dtype=np.float32)[None] + 0.5
+    y = np.arange(top, bottom, dtype=np.float32)[:, None] + 0.5
+    return (slice(top, bottom), slice(left, right)), x, y
+
+
+def _blend(part: np.ndarray, colour: tuple[int, int, int], opacity: np.ndarray) -> None:
+    part += opacity[..., None].astype(np.float32) * (np.array(colour, np.float32) - part)
+
+
+def _write_scores(
+    picture: np.ndarray, masks: np.ndarray, scores: Sequence[float], unit: float
+) -> np.ndarray:
+    """Writes each score on a plate of its mask's colour, at the top of the mask."""
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(size=round(12 * unit))
+    for index, (mask, score) in enumerate(zip(masks, scores, strict=True)):
+        if not mask.any():
+            continue
+        y = int(np.argmax(mask.any(axis=1)))
+        x = int(np.median(np.flatnonzero(mask[y])))
+        text = f"{score:.2f}"
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        wide, high = right - left + 8 * unit, bottom - top + 6 * unit
+        x0 = np.clip(x - wide / 2, 0, max(0, picture.shape[1] - wide))
+        y0 = np.clip(y - high / 2, 0, max(0, picture.shape[0] - high))
+        plate = (x0, y0, x0 + wide, y0 + high)
+        draw.rounded_rectangle(plate, radius=4 * unit, fill=_colour(index), outline=WHITE)
+        draw.text((x0 + 4 * unit - left, y0 + 3 * unit - top), text, fill=WHITE, font=font)
+    return np.asarray(canvas)
