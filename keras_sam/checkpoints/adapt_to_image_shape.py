@@ -61,7 +61,7 @@ class ResizedArrays(Mapping[str, np.ndarray]):
         if array.shape == shape:
             return array
         if name.endswith("position_embedding"):
-            return resize_grid(array, shape[1:3])
+            return resize_grid(array, (shape[1], shape[2]))
         return resize_rows(array, shape[0])
 
     def __iter__(self) -> Iterator[str]:

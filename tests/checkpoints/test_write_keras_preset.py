@@ -33,8 +33,10 @@ def test_reading_gives_what_was_written(preset, tiny):
 
 def test_the_image_converter_pads_and_does_not_crop(preset):
     config = json.loads((preset / "image_converter.json").read_text())["config"]
-    assert config["pad_to_aspect_ratio"] and not config["crop_to_aspect_ratio"]
-    assert config["scale"] == pytest.approx(1 / 255) and config["image_size"] == [64, 64]
+    assert config["pad_to_aspect_ratio"]
+    assert not config["crop_to_aspect_ratio"]
+    assert config["scale"] == pytest.approx(1 / 255)
+    assert config["image_size"] == [64, 64]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -58,9 +60,7 @@ def test_shards(tiny, tmp_path):
 def test_a_failure_leaves_the_old_preset_and_nothing_else(preset, tiny, tmp_path):
     before = {path.name: path.read_bytes() for path in preset.iterdir()}
     name = list(tiny.arrays)[-1]
-    broken = replace(
-        tiny, arrays=tiny.arrays | {name: np.full_like(tiny.arrays[name], np.nan)}
-    )
+    broken = replace(tiny, arrays=tiny.arrays | {name: np.full_like(tiny.arrays[name], np.nan)})
     with pytest.raises(CheckpointError, match="NaN"):
         write_keras_preset(preset, broken, task=True)
     assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
@@ -83,9 +83,7 @@ def test_a_crash_at_the_last_step_leaves_the_old_preset(preset, tiny, tmp_path, 
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_an_old_preset_is_replaced(preset, tiny, tmp_path, monkeypatch, can_exchange):
     if not can_exchange:
-        monkeypatch.setattr(
-            "keras_sam.checkpoints.atomic_directory._exchange", lambda *_: False
-        )
+        monkeypatch.setattr("keras_sam.checkpoints.atomic_directory._exchange", lambda *_: False)
     (preset / "README.md").write_text("mine")
     write_keras_preset(preset, tiny, task=False)
     names = sorted(path.name for path in preset.iterdir())

@@ -92,7 +92,7 @@ def test_round_trips(segmenter, tmp_path):
 
 def test_the_wrong_class_is_named(segmenter, tmp_path):
     segmenter.backbone.image_encoder.save_to_preset(tmp_path / "encoder")
-    with pytest.raises(ValueError, match="ViTDetBackbone.*SAMImageSegmenter"):
+    with pytest.raises(ValueError, match=r"ViTDetBackbone.*SAMImageSegmenter"):
         SAMImageSegmenter.from_preset(tmp_path / "encoder")
 
 
@@ -103,9 +103,13 @@ def test_image_shape_and_dtype_are_honoured(segmenter, tmp_path):
     )
     assert loaded.backbone.image_shape == (96, 64, 3)
     assert all(layer.compute_dtype == "bfloat16" for layer in loaded.backbone._flatten_layers())
-    outputs = loaded.predict({"images": np.zeros((1, 96, 64, 3)), **{
-        name: PROMPTS[name] for name in ("points", "labels")
-    }}, verbose=0)
+    outputs = loaded.predict(
+        {
+            "images": np.zeros((1, 96, 64, 3)),
+            **{name: PROMPTS[name] for name in ("points", "labels")},
+        },
+        verbose=0,
+    )
     assert outputs["masks"].shape == (1, 4, 24, 16)
 
 
