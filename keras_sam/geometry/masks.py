@@ -27,7 +27,7 @@ def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
     runs = _read_counts(counts)
     pixels = size[0] * size[1]
     # Each run is checked by itself first, so that no sum can overflow.
-    if runs.size and (runs.min() < 0 or runs.max() > pixels) or runs.sum() != pixels:
+    if (runs.size and (runs.min() < 0 or runs.max() > pixels)) or runs.sum() != pixels:
         raise ValueError(f"the runs of an RLE do not fill its size {list(size)}")
     values = np.arange(len(runs)) % 2 == 1  # the first run is background
     return np.repeat(values, runs).reshape(size[1], size[0]).T

@@ -196,7 +196,8 @@ class SAMPredictor:
             chunk = slice(start, start + self.prompts_per_batch)
             chunk_masks = None if masks is None else masks[chunk]
             parts.append(self._decode(prompts[chunk], chunk_masks, multimask_output))
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # type: ignore[return-value]
+        logits, iou_predictions = zip(*parts, strict=True)
+        return np.concatenate(logits), np.concatenate(iou_predictions)
 
     def _decode(
         self,

@@ -1,0 +1,68 @@
+"""The figures of `evaluate` against the predictor used by hand."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sam.geometry import deepest_point, mask_to_coco_rle, read_coco
+from keras_sam.predict import SAMPredictor, evaluate
+
+
+@pytest.fixture
+def labelled(image, tmp_path):
+    """Two masks on one image, and an image without any."""
+    masks = np.zeros((2, *image.shape[:2]), bool)
+    masks[0, 5:30, 10:50] = True
+    masks[1, 20:45, 60:80] = True
+    for name in ("a.png", "b.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    content = {
+        "images": [
+            {"id": 7, "file_name": "a.png", "height": 45, "width": 80},
+            {"id": 8, "file_name": "b.png", "height": 45, "width": 80},
+        ],
+        "annotations": [
+            {"id": 1 + index, "image_id": 7, "segmentation": mask_to_coco_rle(mask)}
+            for index, mask in enumerate(masks)
+        ],
+    }
+    (tmp_path / "notes.json").write_text(json.dumps(content))
+    return read_coco(tmp_path / "notes.json"), tmp_path, masks
+
+
+def iou(found, mask):
+    return (found & mask).sum() / (found | mask).sum()
+
+
+def test_figures_equal_those_by_hand(segmenter, image, labelled):
+    dataset, folder, masks = labelled
+    calls = []
+    result = evaluate(
+        segmenter, dataset, folder, progress=lambda done, total: calls.append((done, total))
+    )
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(image)
+    box, click, best = [], [], []
+    for mask, corners in zip(masks, ([10, 5, 50, 30], [60, 20, 80, 45]), strict=True):
+        box.append(iou(predictor.predict(box=corners, multimask_output=False)[0][0], mask))
+        found, rated, _ = predictor.predict([deepest_point(mask)], [1])
+        scores = [iou(one, mask) for one in found]
+        click.append(scores[int(np.argmax(rated))])
+        best.append(max(scores))
+    assert result.box == pytest.approx(np.mean(box), abs=2e-3)
+    assert result.click == pytest.approx(np.mean(click), abs=2e-3)
+    assert result.click_best == pytest.approx(np.mean(best), abs=2e-3)
+    assert (result.images, result.masks) == (1, 2)
+    assert calls == [(1, 2), (2, 2)]
+
+
+def test_another_size_and_a_missing_image_are_refused(segmenter, image, labelled):
+    dataset, folder, _ = labelled
+    Image.fromarray(image[:30]).save(folder / "a.png")
+    with pytest.raises(ValueError, match="size"):
+        evaluate(segmenter, dataset, folder)
+    (folder / "a.png").unlink()
+    with pytest.raises(FileNotFoundError):
+        evaluate(segmenter, dataset, folder)

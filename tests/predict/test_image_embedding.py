@@ -1,0 +1,44 @@
+"""Embeddings on disk."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from keras_sam.predict import ImageEmbedding
+
+EMBEDDING = ImageEmbedding(
+    embedding=np.random.default_rng(0).normal(size=(1, 4, 4, 8)).astype("float32"),
+    original_size=(45, 80),
+    input_size=(36, 64),
+    image_size=(64, 64),
+    fingerprint="abc",
+)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    EMBEDDING.save(tmp_path / "a.safetensors")
+    loaded = ImageEmbedding.load(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(loaded.embedding, EMBEDDING.embedding)
+    for name in ("original_size", "input_size", "image_size", "fingerprint"):
+        assert getattr(loaded, name) == getattr(EMBEDDING, name)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_missing_damaged_and_other_files_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        ImageEmbedding.load(tmp_path / "none.safetensors")
+    path = tmp_path / "a.safetensors"
+    EMBEDDING.save(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="damaged"):
+        ImageEmbedding.load(path)
+    save_file({"embedding": EMBEDDING.embedding}, path)
+    with pytest.raises(ValueError, match="not an image embedding"):
+        ImageEmbedding.load(path)
+
+
+def test_embedding_that_is_not_finite_is_refused(tmp_path):
+    bad = ImageEmbedding(np.full((1, 4, 4, 8), np.nan, "float32"), (4, 4), (4, 4), (4, 4), "abc")
+    bad.save(tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match="finite"):
+        ImageEmbedding.load(tmp_path / "a.safetensors")

@@ -1,0 +1,185 @@
+"""The predictor against the model called plainly, and Meta's interface."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sam.geometry import ModelFrame
+from keras_sam.predict import SAMPredictor
+
+POINTS = np.array([[10.0, 20.0], [70.5, 3.0]])
+LABELS = np.array([1, 0])
+BOX = np.array([5.0, 6.0, 60.0, 40.0])
+
+
+@pytest.fixture(scope="module")
+def predictor(segmenter, image):
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(image)
+    return predictor
+
+
+def plain_prediction(segmenter, image, points, labels, masks=None):
+    """All four masks of one prompt, without engine, buckets, cache or chunks."""
+    frame = ModelFrame(image.shape[:2], (64, 64))
+    inputs = {
+        "images": frame.to_model_image(image)[None],
+        "points": np.asarray(points, "float32")[None, None],
+        "labels": np.asarray(labels, "int32")[None, None],
+    }
+    if masks is not None:
+        inputs["masks"] = masks[None, ..., None]
+    outputs = segmenter(inputs)
+    found = (keras.ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred"))
+    return [array[0, 0] for array in found]
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_points_are_followed_by_the_padding_point(predictor, segmenter, image):
+    _, iou, low_res = predictor.predict(POINTS, LABELS)
+    factors = np.array([64 / 80, 36 / 45])
+    tokens = np.concatenate([POINTS * factors, [[0, 0]]])
+    logits, expected = plain_prediction(segmenter, image, tokens, [1, 0, -1])
+    close(low_res, logits[1:])
+    close(iou, expected[1:])
+
+
+def test_box_is_two_corners_after_the_points(predictor, segmenter, image):
+    masks, iou, low_res = predictor.predict(POINTS, LABELS, BOX, multimask_output=False)
+    tokens = np.concatenate([POINTS, BOX.reshape(2, 2)]) * np.array([64 / 80, 36 / 45])
+    logits, expected = plain_prediction(segmenter, image, tokens, [1, 0, 2, 3])
+    close(low_res, logits[:1])
+    close(iou, expected[:1])
+    assert masks.shape == (1, 45, 80) and masks.dtype == bool
+
+
+def test_box_alone_and_mask_input(predictor, segmenter, image):
+    mask = np.random.default_rng(3).normal(size=(1, 32, 32)).astype("float32")
+    _, _, low_res = predictor.predict(box=BOX, mask_input=mask)
+    tokens = BOX.reshape(2, 2) * np.array([64 / 80, 36 / 45])
+    logits, _ = plain_prediction(segmenter, image, tokens, [2, 3], mask)
+    close(low_res, logits[1:])
+    _, _, without = predictor.predict(box=BOX)
+    assert np.abs(without - low_res).max() > 1e-3
+
+
+def test_logits_cut_at_zero_are_the_masks(predictor):
+    masks, _, _ = predictor.predict(POINTS, LABELS)
+    logits, _, _ = predictor.predict(POINTS, LABELS, return_logits=True)
+    np.testing.assert_array_equal(masks, logits > 0)
+
+
+def test_no_prompt_predicts_masks(predictor):
+    assert predictor.predict()[0].shape == (3, 45, 80)
+
+
+def test_many_ragged_prompts_equal_single_ones(segmenter, image):
+    predictor = SAMPredictor(segmenter, prompts_per_batch=2)
+    predictor.set_image(image)
+    coords = [[[3, 4]], [[50, 20], [1, 44], [79, 2]], [[7, 7], [8, 30]]]
+    labels = [[1], [1, 0, 0], [0, 1]]
+    masks, iou, low_res = predictor.predict_many(coords, labels)
+    for index in range(3):
+        found = predictor.predict(coords[index], labels[index])
+        close(low_res[index], found[2])
+        close(iou[index], found[1])
+    assert masks.shape == (3, 3, 45, 80) and low_res.shape == (3, 3, 32, 32)
+
+
+def test_many_boxes_with_masks(predictor):
+    boxes = np.array([[1, 2, 30, 40], [20, 3, 80, 45.0]])
+    logits = np.random.default_rng(5).normal(size=(2, 32, 32)).astype("float32")
+    _, _, low_res = predictor.predict_many(boxes=boxes, mask_inputs=logits)
+    for index in range(2):
+        single = predictor.predict(box=boxes[index], mask_input=logits[index : index + 1])
+        close(low_res[index], single[2])
+
+
+def test_prompts_of_a_bucket_share_a_program(segmenter, image):
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(image)
+    predictor.predict([[1, 2]], [1])
+    programs = predictor.engine.num_programs
+    assert programs == 3  # encode, image features, decode
+    predictor.predict([[5, 6]], [0])
+    predictor.predict(box=BOX)
+    predictor.set_image(image[:30])
+    predictor.predict([[1, 2]], [1])
+    assert predictor.engine.num_programs == programs
+    predictor.predict(POINTS, LABELS, BOX)
+    predictor.predict([[1, 2], [3, 4], [5, 6]], [1, 1, 1])
+    assert predictor.engine.num_programs == programs + 1
+
+
+def test_images_of_all_kinds_are_the_same(predictor, segmenter, image, tmp_path):
+    expected = predictor.get_image_embedding().embedding
+    Image.fromarray(image).save(tmp_path / "image.png")
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    for source, order in (
+        (tmp_path / "image.png", "RGB"),
+        (Image.fromarray(image), "RGB"),
+        (bgr, "BGR"),
+    ):
+        other = SAMPredictor(segmenter)
+        other.set_image(source, order)
+        close(other.get_image_embedding().embedding, expected)
+
+
+def test_embedding_takes_the_place_of_the_image(predictor, segmenter):
+    other = SAMPredictor(segmenter)
+    other.set_image(predictor.get_image_embedding())
+    close(other.predict(POINTS, LABELS)[2], predictor.predict(POINTS, LABELS)[2])
+    assert other.original_size == (45, 80) and other.input_size == (36, 64)
+
+
+def test_reset_image(segmenter, image):
+    predictor = SAMPredictor(segmenter)
+    assert not predictor.is_image_set
+    predictor.set_image(image)
+    assert predictor.is_image_set
+    predictor.reset_image()
+    with pytest.raises(RuntimeError, match="set_image"):
+        predictor.predict(POINTS, LABELS)
+    with pytest.raises(RuntimeError, match="set_image"):
+        _ = predictor.original_size
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ({"point_coords": [[81, 0]], "point_labels": [1]}, "outside"),
+        ({"point_coords": [[8, 0]], "point_labels": [1, 0]}, "point_labels"),
+        ({"point_coords": [[8, 0]]}, "point_labels"),
+        ({"point_labels": [1]}, "point_coords"),
+        ({"box": [5, 5, 5, 9]}, "x0 < x1"),
+        ({"box": [[1, 1, 5, 9]]}, "shape"),
+        ({"mask_input": np.zeros((1, 8, 8))}, "low-res"),
+        ({"mask_input": np.zeros((2, 32, 32))}, "mask_input"),
+    ],
+)
+def test_wrong_prompts_are_refused(predictor, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        predictor.predict(**prompt)
+
+
+def test_counts_that_disagree_are_refused(predictor):
+    with pytest.raises(ValueError, match="disagree"):
+        predictor.predict_many([[[1, 2]]], [[1]], [BOX, BOX])
+
+
+def test_new_weights_are_used(image, tiny_segmenter):
+    if keras.backend.backend() == "openvino":
+        return  # its programs hold the weights, as `Engine` tells
+    model = tiny_segmenter(4)
+    predictor = SAMPredictor(model)
+    predictor.set_image(image)
+    before = predictor.get_image_embedding()
+    model.set_weights([weight * 0.9 for weight in model.get_weights()])
+    predictor.set_image(image)
+    assert np.abs(before.embedding - predictor.get_image_embedding().embedding).max() > 1e-3
+    with pytest.raises(ValueError, match="another model"):
+        predictor.set_image(before)
