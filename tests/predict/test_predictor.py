@@ -54,7 +54,8 @@ def test_box_is_two_corners_after_the_points(predictor, segmenter, image):
     logits, expected = plain_prediction(segmenter, image, tokens, [1, 0, 2, 3])
     close(low_res, logits[:1])
     close(iou, expected[:1])
-    assert masks.shape == (1, 45, 80) and masks.dtype == bool
+    assert masks.shape == (1, 45, 80)
+    assert masks.dtype == bool
 
 
 def test_box_alone_and_mask_input(predictor, segmenter, image):
@@ -87,7 +88,8 @@ def test_many_ragged_prompts_equal_single_ones(segmenter, image):
         found = predictor.predict(coords[index], labels[index])
         close(low_res[index], found[2])
         close(iou[index], found[1])
-    assert masks.shape == (3, 3, 45, 80) and low_res.shape == (3, 3, 32, 32)
+    assert masks.shape == (3, 3, 45, 80)
+    assert low_res.shape == (3, 3, 32, 32)
 
 
 def test_many_boxes_with_masks(predictor):
@@ -133,7 +135,8 @@ def test_embedding_takes_the_place_of_the_image(predictor, segmenter):
     other = SAMPredictor(segmenter)
     other.set_image(predictor.get_image_embedding())
     close(other.predict(POINTS, LABELS)[2], predictor.predict(POINTS, LABELS)[2])
-    assert other.original_size == (45, 80) and other.input_size == (36, 64)
+    assert other.original_size == (45, 80)
+    assert other.input_size == (36, 64)
 
 
 def test_reset_image(segmenter, image):
