@@ -8,6 +8,7 @@ from keras_sam.cli.evaluate import evaluate_command
 from keras_sam.cli.info import info_command
 from keras_sam.cli.presets import presets_command
 from keras_sam.cli.segment import segment_command
+from keras_sam.cli.train import train_command
 
 app = typer.Typer(
     name="keras-sam",
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("segment")(segment_command)
 app.command("presets")(presets_command)
 app.command("info")(info_command)
+app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 
 

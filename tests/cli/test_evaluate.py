@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+
+
+@pytest.fixture
+def annotations(photograph, tmp_path):
+    """The disc of the photograph and its dark ground, as COCO annotations."""
+    disc = np.asarray(Image.open(photograph))[..., 0] > 100
+    entries = []
+    for index, mask in enumerate([disc, ~disc], start=1):
+        rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
+        entries.append(
+            {
+                "id": index,
+                "image_id": 7,
+                "category_id": 1,
+                "iscrowd": 0,
+                "area": int(mask.sum()),
+                "bbox": coco.toBbox(rle).tolist(),
+                "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
+            }
+        )
+    path = tmp_path / "annotations.json"
+    image = {"id": 7, "file_name": photograph.name, "height": 40, "width": 60}
+    categories = [{"id": 1, "name": "thing"}]
+    path.write_text(
+        json.dumps({"images": [image], "annotations": entries, "categories": categories})
+    )
+    return path
+
+
+def test_one_json_object(run, annotations, photograph, tiny_preset):
+    result = run(
+        "evaluate", annotations, "--images", photograph.parent, "--preset", tiny_preset, "--json"
+    )
+    assert result.exit_code == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert set(figures) == {"box", "click", "click_best", "images", "masks"}
+    assert (figures["images"], figures["masks"]) == (1, 2)
+    assert 0 <= figures["click"] <= figures["click_best"] <= 1
+    assert 0 <= figures["box"] <= 1
+
+
+def test_as_text(run, annotations, photograph, tiny_preset):
+    result = run("evaluate", annotations, "--images", photograph.parent, "--preset", tiny_preset)
+    assert result.exit_code == 0, result.stderr
+    assert "2 masks of 1 images" in result.stdout
+
+
+def test_a_missing_folder_is_one_sentence(run, annotations, tiny_preset, tmp_path):
+    images = tmp_path / "nowhere"
+    result = run("evaluate", annotations, "--images", images, "--preset", tiny_preset, "--json")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_annotations_that_are_none(run, tmp_path, tiny_preset):
+    path = tmp_path / "annotations.json"
+    path.write_text("{")
+    result = run("evaluate", path, "--images", tmp_path, "--preset", tiny_preset)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("keras-sam: ")

@@ -1,0 +1,104 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+
+
+def segment(run, photograph, preset, output, *prompt):
+    result = run("segment", photograph, *prompt, "--preset", preset, "--output", output, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_click_gives_three_masks_best_first(run, photograph, tiny_preset, tmp_path):
+    record = segment(run, photograph, tiny_preset, tmp_path / "out", "--point", "30,20")
+    assert record["image_size"] == [40, 60]
+    assert record["prompts"] == [{"points": [[30, 20, 1]], "box": None}]
+    assert set(record["seconds"]) == {"load", "encode", "decode"}
+    rated = [mask["predicted_iou"] for mask in record["masks"]]
+    assert len(rated) == 3
+    assert rated == sorted(rated, reverse=True)
+
+
+def test_the_files_agree_with_the_record(run, photograph, tiny_preset, tmp_path):
+    record = segment(run, photograph, tiny_preset, tmp_path / "out", "--point", "30,20")
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {
+        "disc.json",
+        "disc_overlay.png",
+        *(f"disc_mask_{index}.png" for index in range(3)),
+    }
+    assert json.loads((tmp_path / "out" / "disc.json").read_text()) == record
+    assert Image.open(record["overlay"]).size == (60, 40)
+    for entry in record["masks"]:
+        mask = np.asarray(Image.open(entry["file"]))
+        assert mask.shape == (40, 60)
+        assert set(np.unique(mask)) <= {0, 255}
+        np.testing.assert_array_equal(coco.decode(entry["segmentation"]), mask // 255)
+        assert entry["area"] == np.count_nonzero(mask)
+
+
+def test_boxes_are_one_object_each(run, photograph, tiny_preset, tmp_path):
+    prompt = ("--box", "20,10,41,31", "--box", "0,0,10,10")
+    record = segment(run, photograph, tiny_preset, tmp_path, *prompt)
+    assert [mask["object"] for mask in record["masks"]] == [0, 1]
+    assert [one["box"] for one in record["prompts"]] == [[20, 10, 41, 31], [0, 0, 10, 10]]
+
+
+def test_points_and_a_box_are_one_object(run, photograph, tiny_preset, tmp_path):
+    prompt = ("--point", "30,20", "--point", "2,2,0", "--box", "20,10,41,31")
+    record = segment(run, photograph, tiny_preset, tmp_path, *prompt)
+    assert [mask["object"] for mask in record["masks"]] == [0]
+
+
+@pytest.mark.parametrize(("choice", "masks"), [("--multimask", 3), ("--single-mask", 1)])
+def test_how_many_masks_can_be_said(run, photograph, tiny_preset, tmp_path, choice, masks):
+    record = segment(run, photograph, tiny_preset, tmp_path, "--point", "30,20", choice)
+    assert len(record["masks"]) == masks
+
+
+def test_without_json_it_says_where_the_picture_is(run, photograph, tiny_preset, tmp_path):
+    result = run(
+        "segment", photograph, "--point", "30,20", "--preset", tiny_preset, "--output", tmp_path
+    )
+    assert result.exit_code == 0, result.stderr
+    assert f"picture: {tmp_path / 'disc_overlay.png'}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ((), "say what to segment with --point"),
+        (("--point", "1"), "expected X,Y"),
+        (("--point", "1,2,7"), "label is 1 (object) or 0"),
+        (("--box", "1,2,3"), "expected X0,Y0,X1,Y1"),
+        (("--point", "1,1", "--box", "0,0,2,2", "--box", "3,3,5,5"), "give one --box"),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_is_a_usage_error(run, photograph, prompt, message):
+    result = run("segment", photograph, *prompt)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("image", "preset", "prompt"),
+    [
+        ("missing.png", None, "30,20"),
+        (None, "no_such_preset", "30,20"),
+        (None, None, "500,20"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run, photograph, tiny_preset, tmp_path, image, preset, prompt):
+    image = image or photograph
+    preset = preset or tiny_preset
+    result = run(
+        "segment", image, "--point", prompt, "--preset", preset, "--output", tmp_path / "out"
+    )
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.startswith("keras-sam: ")
+    assert not (tmp_path / "out").exists()

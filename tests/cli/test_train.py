@@ -1,0 +1,24 @@
+from keras_sam.cli.train import recipe_of
+from keras_sam.train import Recipe
+
+
+def test_options_left_out_are_the_recipe_of_the_preset():
+    assert recipe_of(steps=None, seed=None, scenes=None) == Recipe()
+
+
+def test_options_change_what_they_name():
+    recipe = recipe_of(seed=5, scenes=3, workers=2)
+    assert (recipe.seed, recipe.scenes, recipe.workers) == (5, 3, 2)
+    assert recipe.phases == Recipe().phases
+
+
+def test_steps_are_shared_out_over_the_phases():
+    phases = recipe_of(steps=100).phases
+    assert sum(phase.steps for phase in phases) == 100
+    assert all(phase.steps > 0 for phase in phases)
+
+
+def test_an_output_folder_is_required(run):
+    result = run("train")
+    assert result.exit_code == 2
+    assert "--output" in result.stderr
