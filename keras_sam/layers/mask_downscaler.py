@@ -48,11 +48,7 @@ class MaskDownscaler(keras.layers.Layer):
         return self.conv3(x)
 
     def _convolution(self, name: str, filters: int, *, side: int) -> keras.layers.Layer:
-        return keras.layers.Conv2D(
-            filters, side, strides=side, dtype=self.dtype_policy, name=name
-        )
+        return keras.layers.Conv2D(filters, side, strides=side, dtype=self.dtype_policy, name=name)
 
     def _layer_norm(self, name: str) -> keras.layers.Layer:
-        return keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name=name
-        )
+        return keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name=name)

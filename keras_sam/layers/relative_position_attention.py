@@ -42,7 +42,7 @@ class RelativePositionAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.head_dim = head_dim
-        self.grid_size = tuple(grid_size)
+        self.grid_size = (grid_size[0], grid_size[1])
         self.output_dim = output_dim
         self.window_size = window_size
         self.use_bias = use_bias
@@ -57,7 +57,7 @@ class RelativePositionAttention(keras.layers.Layer):
     @property
     def attended_size(self) -> tuple[int, int]:
         """`(height, width)` of what one query sees: a window, or the whole grid."""
-        return (self.window_size,) * 2 if self.window_size else self.grid_size
+        return (self.window_size, self.window_size) if self.window_size else self.grid_size
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.qkv.build(input_shape)

@@ -232,7 +232,11 @@ class TwoWayTransformer(keras.layers.Layer):
             for index in range(num_layers)
         ]
         self.final_attention = DownsampledAttention(
-            hidden_size, num_heads, downsample_rate=2, dtype=self.dtype_policy, name="final_attention"
+            hidden_size,
+            num_heads,
+            downsample_rate=2,
+            dtype=self.dtype_policy,
+            name="final_attention",
         )
         self.final_layer_norm = keras.layers.LayerNormalization(
             epsilon=1e-5, dtype=self.dtype_policy, name="final_layer_norm"
@@ -244,9 +248,7 @@ class TwoWayTransformer(keras.layers.Layer):
         self.final_attention.build()
         self.final_layer_norm.build((None, None, self.hidden_size))
 
-    def call(
-        self, features: ImageFeatures, tokens: Any, token_mask: Any = None
-    ) -> tuple[Any, Any]:
+    def call(self, features: ImageFeatures, tokens: Any, token_mask: Any = None) -> tuple[Any, Any]:
         """Tokens `(B, P, N, D)`, their mask `(B, P, N)` and the features of `B` images.
 
         Returns:

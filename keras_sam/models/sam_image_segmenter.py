@@ -72,7 +72,7 @@ class SAMImageSegmenter(Backbone):
             image_shape: `(height, width, 3)`; multiples of the patch size.
             dtype: dtype policy of the copy; the model's own if `None`.
         """
-        checkpoint = adapt_to_image_shape(model_to_checkpoint(self), tuple(image_shape))
+        checkpoint = adapt_to_image_shape(model_to_checkpoint(self), image_shape)
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
         return type(self)(backbone, preprocessor=self.preprocessor)
 

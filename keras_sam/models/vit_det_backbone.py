@@ -108,7 +108,7 @@ class ViTDetBackbone(Backbone):
         return height // self.patch_size, width // self.patch_size
 
     def build(self, input_shape: Any = None) -> None:
-        if self.built:
+        if self.patch_embedding.built:
             return
         grid_shape = (None, *self.embedding_size, self.hidden_size)
         self.patch_embedding.build((None, *self.image_shape))

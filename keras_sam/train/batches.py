@@ -64,7 +64,8 @@ class Batches:
         """
         options = self.options
         rng = np.random.default_rng((options.seed, step))
-        images, masks = [], []
+        images: list[np.ndarray] = []
+        masks: list[np.ndarray] = []
         while len(images) < options.images:
             store = self._stores[rng.choice(len(self._stores), p=options.weights)]
             example = _example(store[int(rng.integers(len(store)))], options, rng)

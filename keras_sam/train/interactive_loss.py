@@ -166,12 +166,12 @@ def masks_to_low_res(targets: Any, low_res_size: tuple[int, int]) -> Any:
     """
     masks = targets.get("masks") if isinstance(targets, dict) else targets
     height, width = low_res_size
-    shape = None if masks is None else tuple(masks.shape)
-    factor = shape[2] // height if shape is not None and len(shape) == 4 and shape[2] else 0
+    shape = () if masks is None else tuple(masks.shape)
+    factor = shape[2] // height if len(shape) == 4 else 0
     if not factor or shape[2:] != (factor * height, factor * width):
         raise ValueError(
             f"targets must be {{'masks': (B, P, H, W)}} with (H, W) the low-res grid "
-            f"{low_res_size} or a multiple of it, got {shape}"
+            f"{low_res_size} or a multiple of it, got {shape or None}"
         )
     masks = ops.cast(masks, "float32")
     if factor == 1:

@@ -1,7 +1,6 @@
 """`Recipe` and `train`: the built-in tiny preset from nothing."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from keras_sam.train.batches import BatchOptions, stream_batches
 from keras_sam.train.interactive_loss import InteractiveLoss
 from keras_sam.train.scene_store import build_store
 from keras_sam.train.warm_start import warm_start
+from keras_sam.train.warmup_cosine import WarmupCosine
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,10 @@ def train(
     store = output / "scenes"
     build_store(store, count=recipe.scenes, seed=recipe.seed, workers=os.cpu_count() or 1)
     keras.utils.set_random_seed(recipe.seed)
-    segmenter = None
-    for number, phase in enumerate(recipe.phases):
+    if not recipe.phases:
+        raise ValueError("a recipe needs at least one phase")
+    segmenter = _run_phase(recipe, 0, recipe.phases[0], None, output, progress)
+    for number, phase in enumerate(recipe.phases[1:], start=1):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
     final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
     final.save_to_preset(output / "preset")
@@ -191,32 +193,6 @@ def _run_phase(
         if step % recipe.save_every == 0 or step == phase.steps:
             _save_state(checkpoint, state, step)
     return segmenter
-
-
-@keras.saving.register_keras_serializable(package="keras_sam")
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly over `warmup` steps, then falls along a cosine to a twentieth.
-
-    Args:
-        peak: the highest rate.
-        steps: number of steps.
-        warmup: steps of the rise.
-    """
-
-    def __init__(self, peak: float, steps: int, warmup: int = 100) -> None:
-        self.peak = peak
-        self.steps = steps
-        self.warmup = min(warmup, max(1, steps // 2))
-
-    def __call__(self, step: Any) -> Any:
-        step = keras.ops.cast(step, "float32")
-        rise = (step + 1.0) / self.warmup
-        share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        fall = 0.05 + 0.475 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(share, 0.0, 1.0)))
-        return self.peak * keras.ops.minimum(rise, fall)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}
 
 
 def _check_same_recipe(recipe: Recipe, path: Path) -> None:

@@ -1,0 +1,114 @@
+"""`fit` with simulated prompts."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.train import InteractiveLoss
+from keras_sam.train.interactive_loss import masks_to_low_res
+
+pytestmark = pytest.mark.training
+
+
+def tiny_model() -> SAMImageSegmenter:
+    encoder = ViTDetBackbone(
+        hidden_size=16,
+        num_layers=2,
+        intermediate_dim=32,
+        num_heads=2,
+        global_attention_layer_indices=[1],
+        image_shape=(32, 32, 3),
+        patch_size=8,
+        num_output_channels=16,
+        window_size=3,
+    )
+    prompts = SAMPromptEncoder(
+        hidden_size=16, image_embedding_size=(4, 4), input_image_size=(32, 32)
+    )
+    decoder = SAMMaskDecoder(
+        hidden_size=16, intermediate_dim=16, num_heads=2, embedding_dim=16, iou_head_hidden_dim=16
+    )
+    return SAMImageSegmenter(SAMBackbone(encoder, prompts, decoder))
+
+
+@pytest.fixture
+def batch() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Two images of a bright square each; one mask of the second is a gap."""
+    images = np.zeros((2, 32, 32, 3), "float32")
+    masks = np.zeros((2, 2, 16, 16), "uint8")
+    for index, corner in enumerate((4, 12)):
+        images[index, corner : corner + 16, corner : corner + 16] = 1
+        masks[index, :, corner // 2 : corner // 2 + 8, corner // 2 : corner // 2 + 8] = 1
+    masks[1, 1] = 0
+    return {"images": images}, {"masks": masks}
+
+
+def test_fit_lowers_the_loss(batch):
+    model = tiny_model()
+    loss = InteractiveLoss(rounds=1, focal_gamma=0.0, focal_alpha=None, pixel_weight=1.0, seed=0)
+    model.compile(keras.optimizers.Adam(5e-3), loss=loss)
+    history = model.fit(*batch, batch_size=2, epochs=25, verbose=0).history
+    assert np.mean(history["loss"][-3:]) < 0.8 * np.mean(history["loss"][:3])
+    assert set(history) == {"loss", "rated_iou", "best_iou", "single_iou"}
+    assert 0 <= history["rated_iou"][-1] <= history["best_iou"][-1] <= 1
+
+
+def test_every_weight_learns(batch):
+    model = tiny_model()
+    before = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    model.compile(keras.optimizers.SGD(1e-1), loss=InteractiveLoss(rounds=1, seed=0))
+    for _ in range(3):
+        model.train_on_batch(*batch)
+    # Corner embeddings and the like are reached with the prompts that were drawn.
+    unmoved = [
+        weight.path
+        for weight, old in zip(model.trainable_weights, before, strict=True)
+        if np.array_equal(ops.convert_to_numpy(weight), old)
+    ]
+    # A key's bias cancels in the softmax, so its gradient is rounding; a click is never
+    # background before a correction asks for it.
+    allowed = ("key/bias", "qkv/bias", "embedding")
+    assert not [path for path in unmoved if not path.endswith(allowed)]
+
+
+def test_a_gap_takes_no_part(batch):
+    x, y = batch
+    filled = {"masks": y["masks"].copy()}
+    model = tiny_model()
+    losses = []
+    for targets in (y, filled):
+        loss = InteractiveLoss(rounds=0, seed=5)
+        model.compile("sgd", loss=loss)
+        losses.append(model.evaluate(x, targets, batch_size=2, verbose=0, return_dict=True))
+    assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-5)
+    assert np.isfinite(losses[0]["loss"])
+
+
+def test_targets_of_the_image_are_reduced_to_the_low_res_grid():
+    masks = np.zeros((1, 1, 32, 32), "float32")
+    masks[0, 0, :16, :17] = 1
+    low = ops.convert_to_numpy(masks_to_low_res({"masks": masks}, (16, 16)))
+    assert low.shape == (1, 1, 16, 16)
+    assert low[0, 0, :8, :9].min() == 1
+    assert low.sum() == 8 * 9
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 15, 16), (1, 16, 16), (1, 1, 32, 16)])
+def test_targets_of_another_size_are_refused(shape):
+    with pytest.raises(ValueError, match="low-res grid"):
+        masks_to_low_res({"masks": np.zeros(shape)}, (16, 16))
+
+
+def test_compile_refuses_a_plain_loss():
+    with pytest.raises(TypeError, match="InteractiveLoss"):
+        tiny_model().compile("sgd", loss="mse")
+
+
+def test_fit_without_a_loss_says_what_to_do(batch):
+    model = tiny_model()
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="InteractiveLoss"):
+        model.fit(*batch, verbose=0)

@@ -1,0 +1,79 @@
+"""Scenes, stores and batches."""
+
+import numpy as np
+import pytest
+
+from keras_sam.train.batches import Batches, BatchOptions, stream_batches
+from keras_sam.train.scene_store import SceneStore, build_store
+from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, draw_scene
+
+
+@pytest.fixture(scope="module")
+def store_path(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("scenes")
+    build_store(path, count=4, seed=2, size=64, workers=1)
+    return str(path)
+
+
+def options(store_path: str, **changes) -> BatchOptions:
+    settings = {"stores": (store_path,), "weights": (1.0,), "image_size": 32, "low_res_size": 16}
+    return BatchOptions(**(settings | {"images": 2, "prompts": 3} | changes))
+
+
+def test_a_scene_is_the_same_for_the_same_seed():
+    first, again, other = draw_scene(5, 64), draw_scene(5, 64), draw_scene(6, 64)
+    np.testing.assert_array_equal(first.image, again.image)
+    np.testing.assert_array_equal(first.bits, again.bits)
+    assert not np.array_equal(first.image, other.image)
+
+
+def test_masks_have_the_promised_sizes():
+    for seed in range(6):
+        scene = draw_scene(seed, 64)
+        masks = scene.masks()
+        assert scene.image.shape == (64, 64, 3)
+        assert scene.image.dtype == np.uint8
+        assert len(masks) == scene.count <= MAX_MASKS
+        shares = masks.mean((1, 2))
+        assert (shares > MIN_SHARE).all()
+        assert (shares < MAX_SHARE).all()
+
+
+def test_scenes_hold_parts_within_objects():
+    nested = 0
+    for seed in range(12):
+        masks = draw_scene(seed, 64).masks()
+        inside = (masks[:, None] & masks[None]).sum((2, 3)) == masks.sum((1, 2))[:, None]
+        nested += int(inside.sum()) - len(masks)
+    assert nested > 12
+
+
+def test_a_store_keeps_finished_shards(store_path):
+    store = SceneStore.open(store_path)
+    assert len(store) == 4
+    np.testing.assert_array_equal(store[1].image, draw_scene(2_000_001, 64).image)
+    again = build_store(store_path, count=4, seed=3, size=64, workers=1)
+    np.testing.assert_array_equal(again[1].image, store[1].image)
+
+
+def test_an_empty_directory_is_no_store(tmp_path):
+    with pytest.raises(ValueError, match="no scenes"):
+        SceneStore.open(tmp_path)
+
+
+def test_a_batch_holds_images_and_masks_that_are_there(store_path):
+    x, y = Batches(options(store_path))[7]
+    assert x["images"].shape == (2, 32, 32, 3)
+    assert x["images"].dtype == np.float32
+    assert 0 <= x["images"].min() < x["images"].max() <= 1
+    assert y["masks"].shape == (2, 3, 16, 16)
+    assert set(np.unique(y["masks"])) == {0, 1}
+
+
+def test_worker_processes_make_the_same_batches(store_path):
+    there = list(stream_batches(options(store_path), start=3, stop=6, workers=1))
+    here = list(stream_batches(options(store_path), start=3, stop=6, workers=0))
+    assert len(there) == len(here) == 3
+    for (x, y), (x2, y2) in zip(there, here, strict=True):
+        np.testing.assert_array_equal(x["images"], x2["images"])
+        np.testing.assert_array_equal(y["masks"], y2["masks"])
