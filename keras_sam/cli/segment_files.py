@@ -44,7 +44,7 @@ def write_segments(
         mask generator and the index of the `object`), `overlay` and `record` (paths).
     """
     output.mkdir(parents=True, exist_ok=True)
-    masks = []
+    masks: list[dict[str, Any]] = []
     for index, found in enumerate(objects):
         for mask, iou_prediction in zip(found.masks, found.iou_predictions, strict=True):
             path = output / f"{stem}_mask_{len(masks)}.png"

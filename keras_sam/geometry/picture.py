@@ -107,7 +107,7 @@ def _signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
     padded = np.pad(mask, limit, mode="edge")
     inside = np.sqrt(squared_distance(padded, limit=limit)) if not padded.all() else limit + 1.0
     outside = np.sqrt(squared_distance(~padded, limit=limit))
-    depth = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
+    depth: np.ndarray = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
     for axis in (0, 1, 0, 1):  # rounds the pixels' steps
         depth = (np.roll(depth, 1, axis) + 2 * depth + np.roll(depth, -1, axis)) / 4
     return depth[limit:-limit, limit:-limit]

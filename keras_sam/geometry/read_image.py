@@ -82,7 +82,7 @@ def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
         raise ImageError(
             f"an image has shape (H, W) or (H, W, C) with 1 to 4 channels, got {array.shape}"
         )
-    _check_pixels(*array.shape[:2], max_pixels, "the image")
+    _check_pixels(array.shape[0], array.shape[1], max_pixels, "the image")
     if array.ndim == 2:
         array = array[..., None]
     count = array.shape[2]

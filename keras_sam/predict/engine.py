@@ -122,7 +122,7 @@ class Engine(ABC):
 
 def create_engine(model: SAMImageSegmenter) -> Engine:
     """The engine of the backend in use."""
-    engines = {
+    engines: dict[str, Callable[[SAMImageSegmenter], Engine]] = {
         "jax": JaxEngine,
         "torch": TorchEngine,
         "tensorflow": TensorflowEngine,

@@ -34,7 +34,9 @@ class SAMPredictor:
         self.model = model
         self.prompts_per_batch = prompts_per_batch
         self.engine: Engine = create_engine(model)
-        self.reset_image()
+        self._embedding: Any = None
+        self._features: tuple[Any, ...] = ()
+        self._frame: ModelFrame | None = None
 
     def set_image(self, image: np.ndarray | str | Path | Any, image_format: str = "RGB") -> None:
         """Encodes an image, or takes an encoded one.
@@ -65,9 +67,9 @@ class SAMPredictor:
 
     def reset_image(self) -> None:
         """Forgets the image."""
-        self._embedding: Any = None
-        self._features: tuple[Any, ...] = ()
-        self._frame: ModelFrame | None = None
+        self._embedding = None
+        self._features = ()
+        self._frame = None
 
     @property
     def is_image_set(self) -> bool:
