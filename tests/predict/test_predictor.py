@@ -109,7 +109,7 @@ def test_prompts_of_a_bucket_share_a_program(segmenter, image):
     assert programs == 3  # encode, image features, decode
     predictor.predict([[5, 6]], [0])
     predictor.predict(box=BOX)
-    predictor.set_image(image[:30])
+    predictor.set_image(image[:42])
     predictor.predict([[1, 2]], [1])
     assert predictor.engine.num_programs == programs
     predictor.predict(POINTS, LABELS, BOX)
