@@ -9,7 +9,8 @@ from pycocotools import mask as coco
 @pytest.fixture
 def annotations(photograph, tmp_path):
     """The disc of the photograph and its dark ground, as COCO annotations."""
-    disc = np.asarray(Image.open(photograph))[..., 0] > 100
+    with Image.open(photograph) as picture:
+        disc = np.array(picture)[..., 0] > 100
     entries = []
     for index, mask in enumerate([disc, ~disc], start=1):
         rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))

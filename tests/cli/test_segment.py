@@ -6,6 +6,11 @@ from PIL import Image
 from pycocotools import mask as coco
 
 
+def read(path):
+    with Image.open(path) as picture:
+        return np.array(picture)
+
+
 def segment(run, photograph, preset, output, *prompt):
     result = run("segment", photograph, *prompt, "--preset", preset, "--output", output, "--json")
     assert result.exit_code == 0, result.stderr
@@ -31,9 +36,9 @@ def test_the_files_agree_with_the_record(run, photograph, tiny_preset, tmp_path)
         *(f"disc_mask_{index}.png" for index in range(3)),
     }
     assert json.loads((tmp_path / "out" / "disc.json").read_text()) == record
-    assert Image.open(record["overlay"]).size == (60, 40)
+    assert read(record["overlay"]).shape == (40, 60, 3)
     for entry in record["masks"]:
-        mask = np.asarray(Image.open(entry["file"]))
+        mask = read(entry["file"])
         assert mask.shape == (40, 60)
         assert set(np.unique(mask)) <= {0, 255}
         np.testing.assert_array_equal(coco.decode(entry["segmentation"]), mask // 255)
