@@ -1,0 +1,56 @@
+"""The model frame against Pillow's own interpolation rule written plainly."""
+
+import numpy as np
+import pytest
+
+from keras_sam.geometry import ModelFrame
+
+
+def resize_plainly(values, size):
+    """Bilinear between pixel centres, pixel by pixel."""
+    out = np.zeros(size)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            places = [
+                min(max((at + 0.5) * old / new - 0.5, 0), old - 1)
+                for at, old, new in zip((row, column), values.shape, size, strict=True)
+            ]
+            low = [int(place) for place in places]
+            high = [min(at + 1, old - 1) for at, old in zip(low, values.shape, strict=True)]
+            y, x = places[0] - low[0], places[1] - low[1]
+            out[row, column] = (1 - y) * (
+                (1 - x) * values[low[0], low[1]] + x * values[low[0], high[1]]
+            ) + y * ((1 - x) * values[high[0], low[1]] + x * values[high[0], high[1]])
+    return out
+
+
+@pytest.mark.parametrize("original", [(13, 21), (40, 9), (16, 16)])
+def test_logits_take_the_two_resizes(original):
+    frame = ModelFrame(original, (16, 16))
+    logits = np.random.default_rng(0).normal(size=(4, 4))
+    height, width = frame.input_size
+    expected = resize_plainly(resize_plainly(logits, (16, 16))[:height, :width], original)
+    np.testing.assert_allclose(frame.to_original_logits(logits), expected, atol=1e-5)
+    masks = frame.to_original_masks(np.stack([logits, -logits]))
+    np.testing.assert_array_equal(masks[0], frame.to_original_logits(logits) > 0)
+
+
+def test_longest_side_rule():
+    assert ModelFrame((321, 481), (1024, 1024)).input_size == (683, 1024)
+    assert ModelFrame((1, 3000), (64, 64)).input_size == (1, 64)
+
+
+def test_image_is_padded_with_the_mean_colour():
+    image = np.full((8, 16, 3), 51, np.uint8)
+    model_image = ModelFrame((8, 16), (32, 32)).to_model_image(image)
+    np.testing.assert_allclose(model_image[:16], 0.2, atol=1e-6)
+    np.testing.assert_allclose(
+        model_image[16:], np.broadcast_to([0.485, 0.456, 0.406], (16, 32, 3))
+    )
+
+
+def test_points_go_there_and_back():
+    frame = ModelFrame((45, 80), (64, 64))
+    points = np.array([[3.5, 4.0], [80, 45]])
+    np.testing.assert_allclose(frame.to_model_points(points), points * 0.8, rtol=1e-6)
+    np.testing.assert_allclose(frame.to_original_points(points * 0.8), points, rtol=1e-6)
