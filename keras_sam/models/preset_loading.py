@@ -150,7 +150,7 @@ def plain_config(layer: Any) -> dict[str, Any]:
             value = layer.dtype_policy.name
         elif isinstance(part, keras.layers.Layer):
             value = {"class_name": type(part).__name__, "config": plain_config(part)}
-        elif isinstance(value, tuple):
-            value = list(value)
+        elif isinstance(value, list | tuple):
+            value = [*value]  # Keras' own lists refer back to the layer
         config[name] = value
     return config
