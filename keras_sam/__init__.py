@@ -1,6 +1,34 @@
-"""The Segment Anything Model for Keras 3."""
+"""The Segment Anything Model for Keras 3.
 
-from keras_sam import layers, models, predict, train
-from keras_sam.predict import ImageEmbedding, SAMPredictor
+Names are imported when they are first used, so that the command line can choose a backend
+before Keras starts.
+"""
 
-__all__ = ["ImageEmbedding", "SAMPredictor", "layers", "models", "predict", "train"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keras_sam import geometry, layers, models, predict, train
+    from keras_sam.predict import ImageEmbedding, SAMPredictor
+
+__all__ = [
+    "ImageEmbedding",
+    "SAMPredictor",
+    "geometry",
+    "layers",
+    "models",
+    "predict",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'keras_sam' has no attribute '{name}'")
+    if name[0].islower():
+        return import_module(f"keras_sam.{name}")
+    return getattr(import_module("keras_sam.predict"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
