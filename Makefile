@@ -12,7 +12,8 @@ BACKENDS ?= jax torch tensorflow openvino
 # Needs no backend, so it runs once, with the first of them.
 ONCE := tests/geometry tests/checkpoints tests/test_architecture.py
 # Two processes of one thread each: more threads than cores slow each other down.
-PYTEST = OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2
+# Tests compile many small programs and run each once: XLA compiles them faster unoptimised.
+PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2
 
 # The espresso in the cup by a click, and the cup on its saucer by a box.
 DEMO_IMAGE := keras_sam/images/coffee.jpg

@@ -1,5 +1,7 @@
 """`fit` with simulated prompts."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -69,9 +71,9 @@ def test_every_weight_learns(batch):
         if np.array_equal(ops.convert_to_numpy(weight), old)
     ]
     # A key's bias cancels in the softmax, so its gradient is rounding; a click is never
-    # background before a correction asks for it.
-    allowed = ("key/bias", "qkv/bias", "embedding")
-    assert not [path for path in unmoved if not path.endswith(allowed)]
+    # background before a correction asks for it; of the masks 1 to 3 only the best learns.
+    allowed = re.compile(r"key/bias$|qkv/bias$|embedding$|hypernetworks_[123]/")
+    assert not [path for path in unmoved if not allowed.search(path)]
 
 
 def test_a_gap_takes_no_part(batch):
