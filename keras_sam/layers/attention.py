@@ -72,14 +72,14 @@ def relative_position_attention(
 
 def split_heads(tokens: Any, num_heads: int) -> Any:
     """`(B, T, K * d)` to `(B, K, T, d)`."""
-    length, width = tokens.shape[1], tokens.shape[2]
+    length, width = ops.shape(tokens)[1], tokens.shape[2]
     tokens = ops.reshape(tokens, (-1, length, num_heads, width // num_heads))
     return ops.transpose(tokens, (0, 2, 1, 3))
 
 
 def merge_heads(tokens: Any) -> Any:
     """`(B, K, T, d)` to `(B, T, K * d)`."""
-    heads, length, width = tokens.shape[1:]
+    heads, length, width = ops.shape(tokens)[1:]
     return ops.reshape(ops.transpose(tokens, (0, 2, 1, 3)), (-1, length, heads * width))
 
 

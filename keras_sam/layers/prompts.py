@@ -19,7 +19,7 @@ class Prompts:
         labels: `(B, P, N)`, or `None`.
         boxes: `(B, P, 2, 2)`, or `None`.
         masks: `(B, P, H, W, 1)` low-res logits, or `None`.
-        count: `P`.
+        count: `P`, or `None` where a compiled program does not know it.
         has_prompt_axis: whether results keep the axis `P`: false for the form that has one
             prompt for each image.
     """
@@ -28,7 +28,7 @@ class Prompts:
     labels: Any
     boxes: Any
     masks: Any
-    count: int
+    count: int | None
     has_prompt_axis: bool
 
 
@@ -60,20 +60,20 @@ def resolve_prompts(
         for name, array in (("points", points), ("boxes", boxes), ("masks", masks))
         if array is not None and array.shape[1] != 0
     }
+    known = {name: count for name, count in counts.items() if count is not None}
     if single:
-        counts.pop("points", None)
-        for name, count in counts.items():
-            if count != 1:
+        for name, count in known.items():
+            if name != "points" and count != 1:
                 raise ValueError(
                     f"points of shape (B, N, 2) are one prompt for each image, but `{name}` has "
                     f"{count}. For {count} prompts for each image write points "
                     f"(B, {count}, N, 2) with labels (B, {count}, N), or leave the points out"
                 )
-        counts = {"points": 1}
-    if len(set(counts.values())) > 1:
+        counts = known = {"points": 1}
+    if len(set(known.values())) > 1:
         raise ValueError(
             "prompts disagree on the number of prompts for each image (their second axis): "
-            + ", ".join(f"`{name}` has {count}" for name, count in counts.items())
+            + ", ".join(f"`{name}` has {count}" for name, count in known.items())
         )
     if single and points is not None:
         points, labels = points[:, None], labels[:, None]
@@ -82,7 +82,7 @@ def resolve_prompts(
         labels=_unless_empty(labels, 2),
         boxes=_unless_empty(boxes, 1),
         masks=_unless_empty(masks, 1),
-        count=next(iter(counts.values()), 1),
+        count=next(iter(known.values()), next(iter(counts.values()), 1)),
         has_prompt_axis=not single and bool(counts),
     )
 

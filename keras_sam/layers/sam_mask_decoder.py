@@ -174,7 +174,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
         """`decode` where each prompt has a dense embedding `(B, P, G, G, D)` of its own."""
-        prompts, length = sparse.shape[1], sparse.shape[2]
+        _, prompts, length, _ = ops.shape(sparse)
         outputs = self.decode(
             self.image_features(image_embeddings, positions, dense),
             ops.reshape(sparse, (-1, 1, length, self.embedding_dim)),
@@ -225,7 +225,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         Returns:
             `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
         """
-        prompts = sparse.shape[1]
+        prompts = ops.shape(sparse)[1]
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
         tokens, keys = self.transformer(features, tokens, token_mask)
         # Upscale the image tokens, and weigh their channels for each mask.
@@ -245,11 +245,11 @@ class SAMMaskDecoder(keras.layers.Layer):
 
     def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:
         """Puts the learned IoU and mask tokens before those of the prompts."""
-        prompts = sparse.shape[1]
+        images, prompts = ops.shape(sparse)[:2]
         learned = ops.concatenate([self.iou_token, self.mask_tokens], axis=0)
         count = learned.shape[0]
         learned = ops.cast(learned, self.compute_dtype)[None, None]
-        shape = (ops.shape(sparse)[0], prompts, count)
+        shape = (images, prompts, count)
         learned = ops.broadcast_to(learned, (*shape, self.embedding_dim))
         tokens = ops.concatenate([learned, sparse], axis=2)
         if sparse_mask is not None:

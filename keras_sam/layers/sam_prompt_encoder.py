@@ -134,7 +134,7 @@ class SAMPromptEncoder(keras.layers.Layer):
         embeddings = self.encode(prompts, batch_size=ops.shape(given[0])[0] if given else 1)
         sparse, sparse_mask, dense = embeddings
         if dense is None:
-            shape = (ops.shape(sparse)[0], prompts.count, *self.image_embedding_size)
+            shape = (*ops.shape(sparse)[:2], *self.image_embedding_size)
             dense = ops.broadcast_to(self.no_mask(), (*shape, self.hidden_size))
         if not prompts.has_prompt_axis:
             sparse, dense = sparse[:, 0], dense[:, 0]
@@ -212,7 +212,7 @@ class SAMPromptEncoder(keras.layers.Layer):
     def _encode_masks(self, masks: Any) -> Any:
         """`(B, P, H, W, 1)` logits to `(B, P, G, G, D)`."""
         height, width = self.image_embedding_size
-        count = masks.shape[1]
+        count = ops.shape(masks)[1]
         expected = (4 * height, 4 * width, 1)
         if tuple(masks.shape[2:]) != expected:
             raise ValueError(

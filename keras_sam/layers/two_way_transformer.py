@@ -134,7 +134,7 @@ class TwoWayBlock(keras.layers.Layer):
         Returns:
             Queries `(B, P, N, D)` and image tokens `(B * P, T, D)`.
         """
-        prompts, length = queries.shape[1], queries.shape[2]
+        _, prompts, length, _ = ops.shape(queries)
         shape = (-1, prompts, length, self.hidden_size)
         query_positions = _merge_prompts(query_positions)
         queries = _merge_prompts(queries)  # (B * P, N, D)
@@ -175,9 +175,9 @@ class TwoWayBlock(keras.layers.Layer):
             image_queries=to_tokens.heads(to_tokens.query, placed),
         )
 
-    def _to_image(self, placed: Any, features: ImageFeatures, prompts: int) -> Any:
+    def _to_image(self, placed: Any, features: ImageFeatures, prompts: Any) -> Any:
         """Queries `(B * P, N, D)` attend to the tokens of `B` or of `B * P` images."""
-        length = placed.shape[1]
+        length = ops.shape(placed)[1]
         shared = prompts if self.is_first else 1
         cross = self.token_to_image_attention
         placed = ops.reshape(placed, (-1, shared * length, self.hidden_size))
@@ -267,9 +267,11 @@ class TwoWayTransformer(keras.layers.Layer):
 
 def _merge_prompts(tokens: Any) -> Any:
     """`(B, P, N, D)` to `(B * P, N, D)`."""
-    return ops.reshape(tokens, (-1, *tokens.shape[2:]))
+    return ops.reshape(tokens, (-1, *ops.shape(tokens)[2:]))
 
 
-def _repeat_for_prompts(array: Any, prompts: int) -> Any:
+def _repeat_for_prompts(array: Any, prompts: Any) -> Any:
     """`(B, ...)` to `(B * P, ...)`, each image's repeated for its prompts."""
-    return array if prompts == 1 else ops.repeat(array, prompts, axis=0)
+    return (
+        array if isinstance(prompts, int) and prompts == 1 else ops.repeat(array, prompts, axis=0)
+    )

@@ -1,10 +1,11 @@
 """`Backbone`: what every model here has: named weights, and presets to load and save."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import keras
 
+from keras_sam.models.openvino_precision import float32_inference
 from keras_sam.models.preset_loading import (
     ClassProperty,
     load_preset,
@@ -20,10 +21,13 @@ class Backbone(keras.Model):
     own presets.
     """
 
-    preset_classes: ClassVar[tuple[str, ...]] = ()
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
+
+    def _get_compiled_model(self, data: Any) -> Any:
+        """Keras' hook of the OpenVINO backend: `predict` and `evaluate` compute in float32."""
+        with float32_inference():
+            return super()._get_compiled_model(data)
 
     presets = ClassProperty(presets_of_class)
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_sam.checkpoints import adapt_to_image_shape
-from keras_sam.layers.prompts import Prompts, resolve_prompts
+from keras_sam.layers.prompts import PADDING, Prompts, resolve_prompts
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
@@ -62,6 +63,10 @@ class SAMImageSegmenter(Backbone):
         if not resolved.has_prompt_axis:
             outputs = {name: output[:, 0] for name, output in outputs.items()}
         return outputs | {"image_embeddings": image_embeddings} if training else outputs
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`; prompts of length zero are taken out before it compiles."""
+        return super().predict(without_empty_prompts(x), *args, **kwargs)
 
     def with_image_shape(
         self, image_shape: tuple[int, int, int], *, dtype: Any = None
@@ -198,3 +203,21 @@ class SAMImageSegmenter(Backbone):
                 config["backbone"], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def without_empty_prompts(inputs: Any) -> Any:
+    """The inputs without arrays of length zero.
+
+    A program compiled for any length could not tell them from others. Points of shape
+    `(B, 0, 2)` become one point of padding, since they also say that results have no axis `P`.
+    """
+    if not isinstance(inputs, dict) or not all(hasattr(x, "shape") for x in inputs.values()):
+        return inputs
+    kept = {name: x for name, x in inputs.items() if name == "images" or 0 not in x.shape[1:]}
+    points = inputs.get("points")
+    if points is not None and "points" not in kept and len(points.shape) == 3 and len(kept) > 1:
+        kept["points"] = np.zeros((points.shape[0], 1, 2), "float32")
+        kept["labels"] = np.full((points.shape[0], 1), PADDING, "int32")
+    elif "points" not in kept:
+        kept.pop("labels", None)
+    return kept
