@@ -1,0 +1,300 @@
+"""What every layer keeps to: saving, precision, shapes, gradients, arguments, backends.
+
+`python tests/layers/test_layer_contract.py` records the outputs that all backends must give.
+"""
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops, tree
+
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder, ViTBlock
+from keras_sam.layers.mask_downscaler import MaskDownscaler
+from keras_sam.layers.mask_upscaler import MaskUpscaler, PixelProjection
+from keras_sam.layers.mlp import MLP
+from keras_sam.layers.neck import Neck
+from keras_sam.layers.patch_embedding import PatchEmbedding
+from keras_sam.layers.relative_position_attention import RelativePositionAttention
+from keras_sam.layers.two_way_transformer import (
+    DownsampledAttention,
+    TwoWayBlock,
+    TwoWayTransformer,
+)
+
+RECORD = Path(__file__).with_name("layer_outputs.json")
+
+
+def call_by_name(layer: keras.layers.Layer, inputs: dict[str, Any]) -> Any:
+    return layer(**inputs)
+
+
+def call_block(layer: TwoWayBlock, inputs: dict[str, Any]) -> Any:
+    features = layer.image_features(inputs["image"], inputs["positions"])
+    return layer(inputs["tokens"], features, inputs["tokens"] * 0.5)
+
+
+def call_transformer(layer: TwoWayTransformer, inputs: dict[str, Any]) -> Any:
+    features = layer.blocks[0].image_features(inputs["image"], inputs["positions"])
+    return layer(features, inputs["tokens"])
+
+
+def call_prompt_encoder(layer: SAMPromptEncoder, inputs: dict[str, Any]) -> Any:
+    """Two prompts with every kind of label; one has a mask of the size that the layer takes."""
+    height, width = layer.image_embedding_size
+    ramp = ops.reshape(ops.arange(16 * height * width, dtype="float32"), (4 * height, 4 * width))
+    mask = ops.sin(ramp / 7.0)[None, None, :, :, None]
+    masks = ops.concatenate([mask, ops.full_like(mask, float("nan"))], axis=1)
+    return layer(**inputs, labels=np.array([[[1, 0, -1, 2, 3]] * 2]), masks=masks)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, how to call it, and another value for each argument of its constructor.
+
+    Attributes:
+        arguments: plain values of the constructor.
+        changed: another value for each argument; it must have an effect.
+        inputs: shapes of the arrays that `call` takes.
+        coupled: arguments that only change together.
+    """
+
+    layer: type[keras.layers.Layer]
+    arguments: dict[str, Any]
+    changed: dict[str, Any]
+    inputs: dict[str, tuple[int, ...]]
+    call: Callable[[Any, dict[str, Any]], Any] = call_by_name
+    coupled: tuple[str, ...] = field(default=())
+
+    def make(self, dtype: str | None = None, **changes: Any) -> keras.layers.Layer:
+        layer = self.layer(**self.arguments | changes, dtype=dtype)
+        layer.build(next(iter(self.inputs.values())))
+        for index, weight in enumerate(layer.weights):
+            values = np.random.default_rng(index).normal(0.0, 0.3, weight.shape)
+            weight.assign(values.astype("float32"))
+        return layer
+
+    def arrays(self) -> dict[str, Any]:
+        rng = np.random.default_rng(7)
+        return {
+            name: ops.convert_to_tensor(rng.uniform(0.0, 2.0, shape).astype("float32"))
+            for name, shape in self.inputs.items()
+        }
+
+    def output(self, layer: keras.layers.Layer) -> list[np.ndarray]:
+        outputs = tree.flatten(self.call(layer, self.arrays()))
+        return [np.asarray(ops.convert_to_numpy(output), "float32") for output in outputs]
+
+
+ATTENTION_CHANGES = {
+    "grid_size": [4, 5],
+    "window_size": 2,
+    "use_bias": False,
+    "use_rel_pos": False,
+}
+TOKENS_AND_IMAGE = {"tokens": (1, 1, 4, 8), "image": (1, 6, 8), "positions": (1, 6, 8)}
+
+CASES = [
+    Case(
+        ViTBlock,
+        {"num_heads": 2, "intermediate_dim": 6, "grid_size": [3, 5], "hidden_size": 8},
+        ATTENTION_CHANGES
+        | {"num_heads": 4, "intermediate_dim": 7, "hidden_size": 4}
+        | {"layer_norm_epsilon": 0.5, "activation": "relu"},
+        {"grid": (1, 3, 5, 8)},
+    ),
+    Case(
+        RelativePositionAttention,
+        {"num_heads": 2, "head_dim": 4, "grid_size": [3, 5]},
+        ATTENTION_CHANGES | {"num_heads": 4, "head_dim": 2, "output_dim": 3},
+        {"grid": (1, 3, 5, 8)},
+    ),
+    Case(
+        MLP,
+        {"hidden_dim": 6, "output_dim": 5},
+        {"hidden_dim": 7, "output_dim": 4, "num_layers": 3, "activation": "gelu"},
+        {"inputs": (2, 3, 8)},
+    ),
+    Case(
+        PatchEmbedding,
+        {"hidden_size": 5, "patch_size": 2},
+        {"hidden_size": 6, "patch_size": 4},
+        {"images": (1, 4, 8, 3)},
+    ),
+    Case(Neck, {"num_output_channels": 6}, {"num_output_channels": 5}, {"grid": (1, 3, 5, 8)}),
+    Case(
+        MaskDownscaler,
+        {"hidden_size": 6},
+        {"hidden_size": 5, "mask_in_channels": 8, "activation": "relu"},
+        {"masks": (1, 8, 12, 1)},
+    ),
+    Case(PixelProjection, {"filters": 3}, {"filters": 4}, {"tokens": (1, 6, 8)}),
+    Case(
+        MaskUpscaler,
+        {"embedding_dim": 16},
+        {"embedding_dim": 24, "activation": "relu"},
+        {"tokens": (1, 6, 16)},
+    ),
+    Case(
+        DownsampledAttention,
+        {"hidden_size": 8, "num_heads": 2},
+        {"hidden_size": 16, "num_heads": 3, "downsample_rate": 2},
+        {"query": (2, 3, 8), "key": (2, 5, 8), "value": (2, 5, 8)},
+    ),
+    Case(
+        TwoWayBlock,
+        {"hidden_size": 8, "num_heads": 2, "intermediate_dim": 6},
+        {"hidden_size": 16, "num_heads": 8, "intermediate_dim": 7, "is_first": True},
+        TOKENS_AND_IMAGE,
+        call_block,
+    ),
+    Case(
+        TwoWayTransformer,
+        {"num_layers": 2, "hidden_size": 8, "num_heads": 2, "intermediate_dim": 6},
+        {"num_layers": 1, "hidden_size": 16, "num_heads": 8, "intermediate_dim": 7},
+        TOKENS_AND_IMAGE,
+        call_transformer,
+    ),
+    Case(
+        SAMPromptEncoder,
+        {"hidden_size": 8, "image_embedding_size": [2, 3], "input_image_size": [16, 24]},
+        {"hidden_size": 10, "image_embedding_size": [3, 2], "input_image_size": [32, 24]}
+        | {"mask_in_channels": 8, "activation": "relu"},
+        {"points": (1, 2, 5, 2), "boxes": (1, 2, 2, 2)},
+        call_prompt_encoder,
+    ),
+    Case(
+        SAMMaskDecoder,
+        {"hidden_size": 16, "embedding_dim": 16, "num_heads": 2, "intermediate_dim": 6}
+        | {"iou_head_hidden_dim": 5},
+        {"hidden_size": 32, "embedding_dim": 32, "num_heads": 16, "intermediate_dim": 7}
+        | {"num_layers": 1, "num_multimask_outputs": 2, "iou_head_depth": 2}
+        | {"iou_head_hidden_dim": 4, "activation": "relu"},
+        {
+            "image_embeddings": (1, 2, 3, 16),
+            "prompt_dense_positional_embeddings": (1, 2, 3, 16),
+            "prompt_sparse_embeddings": (1, 2, 16),
+            "prompt_dense_embeddings": (1, 2, 3, 16),
+        },
+        coupled=("hidden_size", "embedding_dim"),
+    ),
+]
+each_layer = pytest.mark.parametrize("case", CASES, ids=lambda case: case.layer.__name__)
+each_argument = pytest.mark.parametrize(
+    ("case", "argument"),
+    [
+        pytest.param(case, name, id=f"{case.layer.__name__}-{name}")
+        for case in CASES
+        for name in case.changed
+    ],
+)
+
+
+class Calling(keras.Model):
+    """A model of one layer, whose output is one row of all that the layer gives."""
+
+    def __init__(self, case: Case, layer: keras.layers.Layer) -> None:
+        super().__init__()
+        self.case = case
+        self.layer = layer
+        self.built = True
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        outputs = tree.flatten(self.case.call(self.layer, inputs))
+        rows = [ops.reshape(ops.cast(output, "float32"), (1, -1)) for output in outputs]
+        return ops.concatenate(rows, axis=1)
+
+
+def fingerprint(outputs: list[np.ndarray]) -> list[float]:
+    """Four weighted sums of all outputs, about as large as one of their values."""
+    values = np.concatenate([output.ravel() for output in outputs])
+    weights = np.random.default_rng(3).normal(size=(4, values.size)) / np.sqrt(values.size)
+    return [float(total) for total in weights @ values]
+
+
+@each_layer
+def test_outputs_are_the_same_on_every_backend(case):
+    expected = json.loads(RECORD.read_text())[case.layer.__name__]
+    np.testing.assert_allclose(fingerprint(case.output(case.make())), expected, atol=2e-4)
+
+
+@each_layer
+def test_a_config_and_weights_make_the_same_layer(case, tmp_path):
+    layer = case.make()
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    again = keras.saving.deserialize_keras_object(
+        config, custom_objects={case.layer.__name__: case.layer}
+    )
+    if not again.built:  # a layer that does not need its input's shape records none
+        again.build()
+    Calling(case, layer).save_weights(tmp_path / "layer.weights.h5")
+    Calling(case, again).load_weights(tmp_path / "layer.weights.h5")
+    for found, expected in zip(case.output(again), case.output(layer), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@each_layer
+@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_float16"])
+def test_the_dtype_reaches_every_child_and_symbolic_shapes_are_true(case, dtype):
+    layer = case.make(dtype=dtype)
+    policy = keras.DTypePolicy(dtype)
+    for child in layer._flatten_layers():
+        assert child.dtype_policy.name == dtype
+    assert {weight.dtype for weight in layer.weights} == {policy.variable_dtype}
+    symbolic = {
+        name: keras.KerasTensor(shape, dtype="float32") for name, shape in case.inputs.items()
+    }
+    specs = tree.flatten(case.call(layer, symbolic))
+    shapes = [output.shape for output in case.output(case.make())]
+    assert [tuple(spec.shape) for spec in specs] == shapes
+    assert {spec.dtype for spec in specs} - {"bool"} == {policy.compute_dtype}
+
+
+@each_argument
+def test_every_argument_has_an_effect(case, argument):
+    names = case.coupled if argument in case.coupled else (argument,)
+    plain = case.make()
+    other = case.make(**{name: case.changed[name] for name in names})
+    shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (plain, other)]
+    if shapes[0] != shapes[1]:
+        return
+    expected, found = case.output(plain), case.output(other)
+    if [output.shape for output in expected] == [output.shape for output in found]:
+        assert max(np.abs(a - b).max() for a, b in zip(expected, found, strict=True)) > 1e-3
+
+
+@each_layer
+def test_no_argument_is_forgotten_here(case):
+    parameters = inspect.signature(case.layer.__init__).parameters
+    assert set(parameters) - {"self", "kwargs"} == set(case.changed)
+
+
+@pytest.mark.training
+@each_layer
+def test_gradients_reach_every_weight(case):
+    layer = case.make()
+    before = [ops.convert_to_numpy(weight).copy() for weight in layer.trainable_weights]
+    model = Calling(case, layer)
+    arrays = {name: ops.convert_to_numpy(array) for name, array in case.arrays().items()}
+    size = sum(output.size for output in case.output(layer))
+    target = np.random.default_rng(5).normal(size=(1, size)).astype("float32")
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda y, y_pred: ops.sum(y * y_pred))
+    model.train_on_batch(arrays, target)
+    unmoved = [
+        weight.path
+        for weight, old in zip(layer.trainable_weights, before, strict=True)
+        if np.abs(ops.convert_to_numpy(weight) - old).max() < 1e-5
+    ]
+    # A bias that all keys share cancels in the softmax.
+    assert [path for path in unmoved if not path.endswith("key/bias")] == []
+
+
+if __name__ == "__main__":
+    recorded = {case.layer.__name__: fingerprint(case.output(case.make())) for case in CASES}
+    RECORD.write_text(json.dumps(recorded, indent=2) + "\n")
