@@ -5,6 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from keras_sam.checkpoints.checkpoint import CheckpointError
+
+LARGEST_COUNT = 2_000_000_000  # parameters; the largest SAM has 641,090,864
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -33,6 +37,26 @@ def expected_shapes(config: Mapping[str, Any]) -> Shapes:
 def count_parameters(config: Mapping[str, Any]) -> int:
     """The number of values in all weights of the model."""
     return sum(math.prod(shape) for shape in expected_shapes(config).values())
+
+
+def check_size(config: Mapping[str, Any], *, source: str) -> None:
+    """Refuses a config that calls for empty weights, or for far more than any SAM has.
+
+    Raises:
+        CheckpointError: with the weight, or the number of parameters.
+    """
+    for name, shape in expected_shapes(config).items():
+        if min(shape) < 1:
+            raise CheckpointError(
+                f"the config of '{source}' gives the weight {name} the shape {shape}; expected "
+                "sides of 1 or more"
+            )
+    count = count_parameters(config)
+    if count > LARGEST_COUNT:
+        raise CheckpointError(
+            f"the config of '{source}' calls for {count} parameters; expected at most "
+            f"{LARGEST_COUNT}"
+        )
 
 
 def image_encoder_shapes(config: Mapping[str, Any]) -> Shapes:

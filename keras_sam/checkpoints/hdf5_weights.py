@@ -1,7 +1,7 @@
 """`open_hdf5_weights`: weights of HDF5 files, checked before any of them is read."""
 
 import difflib
-import math
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,11 +10,8 @@ import ml_dtypes
 import numpy as np
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.hdf5_storage import check_inflation, check_storage
 
-# Deflate compresses at most 1032 to one, lzf less.
-LARGEST_COMPRESSION = 1032
-FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_LZF, h5py.h5z.FILTER_SHUFFLE}
-SMALL_CHUNK = 2**20  # bytes; a chunk may exceed its dataset up to this size
 DEEPEST_GROUP = 32
 LISTED_NAMES = 8
 
@@ -26,7 +23,6 @@ def open_hdf5_weights(
     *,
     paths: Mapping[str, str],
     shapes: Mapping[str, Shape],
-    ignored: Sequence[str] = (),
     source: str,
 ) -> "HDF5Arrays":
     """Opens weights after checking that the files hold exactly what is expected.
@@ -35,7 +31,6 @@ def open_hdf5_weights(
         files: one file, or the shards that hold the datasets together.
         paths: name of each weight to its path in the files.
         shapes: name of each weight to its shape.
-        ignored: paths that start so may be there and are not read.
         source: the preset, for messages.
 
     Raises:
@@ -46,17 +41,15 @@ def open_hdf5_weights(
     try:
         datasets: dict[str, h5py.Dataset] = {}
         limit = 100 * len(paths) + 10_000
-        for file in opened:
-            for path, dataset in _walk(file, limit=limit, source=source):
-                if path.startswith(tuple(ignored)):
-                    continue
-                if path in datasets:
-                    raise CheckpointError(f"'{source}' holds the weight {path} twice")
-                datasets[path] = dataset
+        held = [dict(_walk(file, limit=limit, source=source)) for file in opened]
+        for path, dataset in itertools.chain.from_iterable(each.items() for each in held):
+            if path in datasets:
+                raise CheckpointError(f"'{source}' holds the weight {path} twice")
+            datasets[path] = dataset
         check_names({path: name for name, path in paths.items()}, datasets, source=source)
         _check_shapes({paths[name]: shapes[name] for name in paths}, datasets, source=source)
-        for path, dataset in datasets.items():
-            _check_storage(path, dataset, source=source)
+        for each in held:
+            check_storage(each, source=source)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         for file in opened:
             file.close()
@@ -79,6 +72,7 @@ class HDF5Arrays(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         dataset = self._datasets[name]
         try:
+            check_inflation(f"{name} of '{self._source}'", dataset)
             array = dataset[()]
         except (OSError, RuntimeError) as error:
             raise CheckpointError(f"{name} of '{self._source}' is damaged: {error}") from error
@@ -175,28 +169,3 @@ def _check_shapes(
             f"the weights of '{source}' do not fit its config: "
             + _listed(wrong[:LISTED_NAMES], len(wrong))
         )
-
-
-def _check_storage(path: str, dataset: h5py.Dataset, *, source: str) -> None:
-    """Refuses what is not plain floats inside the file."""
-    where = f"{path} of '{source}'"
-    dtype = dataset.dtype
-    is_bfloat16 = dtype.kind == "V" and dtype.itemsize == 2 and not dtype.fields
-    if not is_bfloat16 and (dtype.kind != "f" or dtype.itemsize not in (2, 4, 8)):
-        raise CheckpointError(f"{where} has the type {dtype}, expected floats")
-    if dataset.is_virtual or dataset.external:
-        raise CheckpointError(f"{where} lies outside the file")
-    creation = dataset.id.get_create_plist()
-    filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
-    if filters - FILTERS:
-        raise CheckpointError(f"{where} is compressed by other means than gzip or lzf")
-    declared = math.prod(dataset.shape) * dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    if stored * (LARGEST_COMPRESSION if filters else 1) < declared:
-        raise CheckpointError(f"{where} declares {declared} bytes, but the file holds {stored}")
-    if stored > dataset.file.id.get_filesize():
-        raise CheckpointError(f"{where} is larger than its file")
-    if dataset.chunks:
-        chunk = math.prod(dataset.chunks) * dtype.itemsize
-        if chunk > max(declared, SMALL_CHUNK):
-            raise CheckpointError(f"{where} is stored in chunks larger than itself")

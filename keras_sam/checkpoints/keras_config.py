@@ -5,16 +5,20 @@ an error.
 """
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.expected_shapes import check_size
 
 REQUIRED = object()
 PACKAGES = ("keras_hub", "keras_nlp", "keras_sam")
 DTYPE_POLICIES = ("float32", "bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 LARGEST_SIZE = 2**16  # of any width or side: far above any model, far below trouble
 MOST_LAYERS = 512
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxlong = SHORT.maxother = 80
 
 
 def _integer(low: int, high: int) -> Callable[[Any], bool]:
@@ -114,14 +118,18 @@ def parse_keras_config(serialized: Any, *, source: str) -> tuple[str, dict[str, 
         `SAMBackbone` or `ViTDetBackbone`, and its arguments, each present, lists for tuples.
 
     Raises:
-        CheckpointError: for a class, an argument or a value that is not known.
+        CheckpointError: for a class, an argument or a value that is not known, or a model that
+            is far larger than any SAM.
     """
     class_name = registered_class(serialized, source=source)
     if class_name not in MODELS:
         raise CheckpointError(
-            f"preset '{source}' holds the class {class_name}; supported are {' and '.join(MODELS)}"
+            f"preset '{source}' holds the class {class_name[:80]}; supported are "
+            + " and ".join(MODELS)
         )
-    return class_name, plain_arguments(class_name, serialized.get("config"), source=source)
+    arguments = plain_arguments(class_name, serialized.get("config"), source=source)
+    check_size(arguments, source=source)
+    return class_name, arguments
 
 
 def registered_class(serialized: Any, *, source: str) -> str:
@@ -132,7 +140,7 @@ def registered_class(serialized: Any, *, source: str) -> str:
     package, _, class_name = str(registered).rpartition(">")
     if package not in PACKAGES:
         raise CheckpointError(
-            f"the config of '{source}' names the class {registered!r}; supported are "
+            f"the config of '{source}' names the class {shortened(registered)}; supported are "
             + ", ".join(f"keras_hub>{name}" for name in MODELS)
         )
     return class_name
@@ -145,7 +153,9 @@ def plain_arguments(class_name: str, config: Any, *, source: str) -> dict[str, A
         raise CheckpointError(f"{where} has no arguments")
     known = PARTS if class_name == "SAMBackbone" else ARGUMENTS[class_name]
     if unknown := sorted(set(config) - set(known) - {"name", "trainable", "dtype"}):
-        raise CheckpointError(f"{where} has unknown arguments {unknown}; known are {sorted(known)}")
+        raise CheckpointError(
+            f"{where} has unknown arguments {shortened(unknown)}; known are {sorted(known)}"
+        )
     plain = _common_arguments(config, where)
     if class_name == "SAMBackbone":
         return plain | _parts(config, source=source)
@@ -154,7 +164,7 @@ def plain_arguments(class_name: str, config: Any, *, source: str) -> dict[str, A
         if value is REQUIRED:
             raise CheckpointError(f"{where} lacks the argument '{name}'")
         if not is_valid(value):
-            raise CheckpointError(f"{where} has {name}={_shortened(value)}, which is not valid")
+            raise CheckpointError(f"{where} has {name}={shortened(value)}, which is not valid")
         plain[name] = list(value) if isinstance(value, list | tuple) else value
     return plain
 
@@ -195,17 +205,17 @@ def _common_arguments(config: dict[str, Any], where: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     if config.get("name") is not None:
         if not _is_name(config["name"]):
-            raise CheckpointError(f"{where} has the name {_shortened(config['name'])}")
+            raise CheckpointError(f"{where} has the name {shortened(config['name'])}")
         plain["name"] = config["name"]
     plain["trainable"] = config.get("trainable", True)
     if not _is_bool(plain["trainable"]):
-        raise CheckpointError(f"{where} has trainable={_shortened(plain['trainable'])}")
+        raise CheckpointError(f"{where} has trainable={shortened(plain['trainable'])}")
     dtype = config.get("dtype") or "float32"
     if isinstance(dtype, dict) and isinstance(dtype.get("config"), dict):
         dtype = dtype["config"].get("name")
     if dtype not in DTYPE_POLICIES:
         raise CheckpointError(
-            f"{where} has the dtype {_shortened(dtype)}; supported are {', '.join(DTYPE_POLICIES)}"
+            f"{where} has the dtype {shortened(dtype)}; supported are {', '.join(DTYPE_POLICIES)}"
         )
     return plain | {"dtype": dtype}
 
@@ -219,7 +229,7 @@ def _parts(config: dict[str, Any], *, source: str) -> dict[str, Any]:
         found = part["class_name"] if _is_plain(part) else registered_class(part, source=source)
         if found != class_name:
             raise CheckpointError(
-                f"the {name} of '{source}' is a {_shortened(found)}; supported is {class_name}"
+                f"the {name} of '{source}' is a {shortened(found)}; supported is {class_name}"
             )
         arguments = plain_arguments(class_name, part.get("config"), source=source)
         parts[name] = {"class_name": class_name, "config": arguments}
@@ -230,6 +240,6 @@ def _is_plain(part: dict[str, Any]) -> bool:
     return set(part) == {"class_name", "config"}
 
 
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def shortened(value: Any) -> str:
+    """A value from a file for a message, however long or deep it is."""
+    return SHORT.repr(value)

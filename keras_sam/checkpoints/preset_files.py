@@ -1,6 +1,7 @@
 """The files of a preset directory: names, and reading JSON with care."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -38,18 +39,30 @@ def read_json(file: Path, *, source: str) -> Any:
     """The contents of a JSON file.
 
     Raises:
-        CheckpointError: if it is missing, too large or not JSON.
+        CheckpointError: if it is missing, no regular file, too large, not JSON, or holds a number
+            that is not finite.
     """
+    where = f"{file.name} of '{source}'"
+    if not file.exists():
+        raise CheckpointError(f"'{source}' has no {file.name}")
+    if not file.is_file():
+        raise CheckpointError(f"{where} is not a regular file; put the JSON itself in its place")
     try:
-        if file.stat().st_size > LARGEST_JSON:
-            raise CheckpointError(f"{file.name} of '{source}' is larger than {LARGEST_JSON} bytes")
-        return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"'{source}' has no {file.name}") from error
+        with file.open("rb") as opened:
+            content = opened.read(LARGEST_JSON + 1)
+        if len(content) > LARGEST_JSON:
+            raise CheckpointError(f"{where} is larger than {LARGEST_JSON} bytes")
+        return json.loads(content.decode(), parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{file.name} of '{source}' is not readable JSON: {error}") from error
+        raise CheckpointError(f"{where} is not readable JSON: {error}") from error
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number[:40]} is not finite")
+    return float(number)
 
 
 def shards_of(index_file: Path, pattern: re.Pattern[str], *, source: str) -> list[str]:

@@ -7,8 +7,8 @@ from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import expected_shapes
 from keras_sam.checkpoints.hdf5_weights import HDF5Arrays, open_hdf5_weights
 from keras_sam.checkpoints.image_converter import parse_image_converter
-from keras_sam.checkpoints.keras_config import parse_keras_config
 from keras_sam.checkpoints.keras_names import keras_paths
+from keras_sam.checkpoints.parse_config import is_transformers_config, parse_config
 from keras_sam.checkpoints.preset_files import (
     CONFIG,
     IMAGE_CONVERTER,
@@ -38,23 +38,16 @@ def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpo
     directory = resolve_preset(preset, load_weights=load_weights)
     source = str(preset)
     config = read_json(directory / CONFIG, source=source)
-    if isinstance(config, dict) and config.get("registered_name"):
-        return read_keras(directory, load_weights=load_weights, config=config, source=source)
-    if isinstance(config, dict) and config.get("model_type"):
+    if is_transformers_config(config):
         return read_transformers(directory, load_weights=load_weights, source=source)
-    raise CheckpointError(
-        f"the config of '{source}' is neither of keras-hub (registered_name) nor of transformers "
-        "(model_type)"
-    )
+    return read_keras(directory, load_weights=load_weights, config=config, source=source)
 
 
-def read_keras(
-    directory: Path, *, load_weights: bool, config: dict[str, Any], source: str
-) -> Checkpoint:
+def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str) -> Checkpoint:
     """Reads a preset directory in keras-hub's layout whose `config.json` is given."""
-    class_name, arguments = parse_keras_config(config, source=source)
+    class_name, arguments = parse_config(config, source=source)
     preprocessing = None
-    if (directory / IMAGE_CONVERTER).is_file():
+    if (directory / IMAGE_CONVERTER).exists():
         contents = read_json(directory / IMAGE_CONVERTER, source=source)
         preprocessing = parse_image_converter(contents, source=source)
     arrays: HDF5Arrays | dict[str, Any] = {}
@@ -73,7 +66,7 @@ def weight_files(directory: Path, *, source: str) -> list[Path]:
     """The single file of weights, or else the shards that the index names."""
     if (directory / WEIGHTS).is_file():
         return [directory / WEIGHTS]
-    if not (directory / SHARD_INDEX).is_file():
+    if not (directory / SHARD_INDEX).exists():
         raise CheckpointError(f"'{source}' has no {WEIGHTS} and no {SHARD_INDEX}")
     names = shards_of(directory / SHARD_INDEX, SHARD, source=source)
     return [directory / name for name in names]

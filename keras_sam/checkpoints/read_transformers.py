@@ -58,7 +58,7 @@ def read_transformers(
         raise CheckpointError(f"'{source}' has the iou_head_depth {depth}, expected 2 or more")
     shapes = expected_shapes(config)
     tensors = {name: transformers_name(name, iou_head_depth=depth) for name in shapes}
-    _untie(tensors, places)
+    _untie(tensors, places, source)
     check_names(tensors.values(), places, source=source)
     for name, tensor in tensors.items():
         found, expected = places[tensor].shapes[tensor], transformers_shape(name, shapes[name])
@@ -87,19 +87,25 @@ class TransformersArrays(Mapping[str, np.ndarray]):
         return len(self._places)
 
 
-def _untie(tensors: dict[str, str], places: dict[str, SafetensorsFile]) -> None:
+def _untie(tensors: dict[str, str], places: dict[str, SafetensorsFile], source: str) -> None:
     """Takes the positional matrix from where it is, and drops its second copy."""
     found = [name for name in POSITION_NAMES if name in places]
     if found:
         tensors[POSITIONS] = found[0]
-    for name in found[1:]:
-        del places[name]
+    if len(found) == 2:
+        first, second = (places[name].read(name) for name in found)
+        if not np.array_equal(first, second):
+            raise CheckpointError(
+                f"'{source}' has two different positional matrices; expected {found[0]} and "
+                f"{found[1]} to be equal, as transformers ties them"
+            )
+        del places[found[1]]
 
 
 def _weight_files(directory: Path, source: str) -> list[Path]:
     if (directory / SAFETENSORS).is_file():
         return [directory / SAFETENSORS]
-    if not (directory / SAFETENSORS_INDEX).is_file():
+    if not (directory / SAFETENSORS_INDEX).exists():
         if any((directory / name).is_file() for name in PICKLES):
             raise CheckpointError(
                 f"'{source}' holds pickled weights only, which can run code and are not read; "

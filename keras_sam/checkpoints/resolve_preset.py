@@ -8,8 +8,11 @@ from keras_sam.checkpoints.builtin_presets import builtin_presets, is_shipped, p
 from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.hubs import download_from_hugging_face, download_from_kaggle
 
-KAGGLE = re.compile(r"kaggle://([\w-]+/[\w.-]+/[\w-]+/[\w.-]+(?:/\d+)?)")
-HUGGING_FACE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+# Of an address: letters, digits and underscores, between them single dots and any hyphens.
+PART = r"\w+(?:(?:\.|-+)\w+)*"
+KAGGLE = re.compile(rf"kaggle://({PART}(?:/{PART}){{3}}(?:/\d{{1,9}})?)", re.ASCII)
+HUGGING_FACE = re.compile(rf"hf://({PART}/{PART})(?:@({PART}(?:/{PART})*))?", re.ASCII)
+LONGEST_ADDRESS = 300
 
 
 def resolve_preset(preset: str | Path, *, load_weights: bool = True) -> Path:
@@ -47,12 +50,13 @@ def resolve_preset(preset: str | Path, *, load_weights: bool = True) -> Path:
 
 
 def _from_hub(handle: str, *, load_weights: bool) -> Path:
-    if match := KAGGLE.fullmatch(handle):
+    is_short = len(handle) <= LONGEST_ADDRESS
+    if is_short and (match := KAGGLE.fullmatch(handle)):
         return download_from_kaggle(match[1], load_weights=load_weights)
-    match = HUGGING_FACE.fullmatch(handle)
-    if match and ".." not in handle:
+    if is_short and (match := HUGGING_FACE.fullmatch(handle)):
         return download_from_hugging_face(match[1], revision=match[2], load_weights=load_weights)
     raise CheckpointError(
-        f"'{handle}' is not a preset's address; expected kaggle://user/model/keras/variant, "
-        "hf://user/model or hf://user/model@revision"
+        f"{handle[:LONGEST_ADDRESS]!r} is not a preset's address; expected "
+        "kaggle://user/model/keras/variant, the same with /version, hf://user/model or "
+        "hf://user/model@revision"
     )

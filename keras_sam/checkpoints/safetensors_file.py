@@ -10,7 +10,8 @@ from safetensors import SafetensorError, safe_open
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
 
-LARGEST_HEADER = 100_000_000  # bytes, the limit of the format
+LARGEST_HEADER = 2**24  # bytes; a header of SAM takes less than 2**17
+MOST_AXES = 8
 ITEM_SIZES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
 
 
@@ -50,6 +51,8 @@ class SafetensorsFile:
 def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
     where = f"{file.name} of '{source}'"
     try:
+        if file.exists() and not file.is_file():
+            raise CheckpointError(f"{where} is not a regular file")
         size = file.stat().st_size
         with file.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
@@ -86,9 +89,12 @@ def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
     shape, offsets = entry["shape"], entry["data_offsets"]
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise CheckpointError(f"{where} has a damaged shape or place")
-    if entry["dtype"] not in ITEM_SIZES:
-        raise CheckpointError(f"{where} has the type {entry['dtype']!r}, expected floats")
-    declared = math.prod(shape) * ITEM_SIZES[entry["dtype"]]
+    dtype = str(entry["dtype"])[:80]
+    if dtype not in ITEM_SIZES:
+        raise CheckpointError(
+            f"{where} has the type {dtype!r}; expected one of {', '.join(ITEM_SIZES)}"
+        )
+    declared = math.prod(shape) * ITEM_SIZES[dtype]
     if offsets[1] - offsets[0] != declared:
         raise CheckpointError(
             f"{where} declares {declared} bytes, but holds {offsets[1] - offsets[0]}"
@@ -97,7 +103,11 @@ def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
 
 
 def _are_sizes(values: Any) -> bool:
-    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    return (
+        isinstance(values, list)
+        and len(values) <= MOST_AXES
+        and all(type(value) is int and 0 <= value < 2**63 for value in values)
+    )
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

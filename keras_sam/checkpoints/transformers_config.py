@@ -3,7 +3,8 @@
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_config import plain_arguments
+from keras_sam.checkpoints.expected_shapes import check_size
+from keras_sam.checkpoints.keras_config import LARGEST_SIZE, plain_arguments, shortened
 
 # Values that the code of SAM in transformers fixes or that nobody changes; others are refused.
 FIXED: dict[str, dict[str, Any]] = {
@@ -50,14 +51,17 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
     model_type = contents.get("model_type") if isinstance(contents, dict) else None
     if model_type != "sam":
         raise CheckpointError(
-            f"'{source}' holds a model of the type {str(model_type)[:80]!r}; supported is 'sam'"
+            f"'{source}' holds a model of the type {shortened(model_type)}; supported is 'sam'"
         )
     sections = {name: _section(contents, name, source) for name in FIXED}
     vision = sections["vision_config"]
     side, patch = vision.get("image_size", 1024), vision.get("patch_size", 16)
     size = list(side) if isinstance(side, list) else [side, side]
     if len(size) != 2 or any(type(value) is not int for value in [*size, patch]) or patch < 1:
-        raise CheckpointError(f"'{source}' has the image_size {side!r} and patch_size {patch!r}")
+        raise CheckpointError(
+            f"'{source}' has the image_size {shortened(side)} and "
+            f"patch_size {shortened(patch)}; expected positive integers"
+        )
     encoder = _translated(vision, VISION) | {"image_shape": [*size, 3]}
     encoder["intermediate_dim"] = _mlp_width(vision, source)
     prompts = sections["prompt_encoder_config"]
@@ -75,17 +79,19 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
             "config": _translated(sections["mask_decoder_config"], MASK_DECODER),
         },
     }
-    return plain_arguments("SAMBackbone", arguments, source=source)
+    plain = plain_arguments("SAMBackbone", arguments, source=source)
+    check_size(plain, source=source)
+    return plain
 
 
 def _section(contents: dict[str, Any], name: str, source: str) -> dict[str, Any]:
-    section = contents.get(name) or {}
+    section = {} if contents.get(name) is None else contents[name]
     if not isinstance(section, dict):
         raise CheckpointError(f"the {name} of '{source}' must be a JSON object")
     for key, expected in FIXED[name].items():
         if section.get(key, expected) != expected:
             raise CheckpointError(
-                f"the {name} of '{source}' has {key}={str(section[key])[:80]!r}; supported is "
+                f"the {name} of '{source}' has {key}={shortened(section[key])}; supported is "
                 f"{expected!r}"
             )
     return section
@@ -99,6 +105,10 @@ def _mlp_width(vision: dict[str, Any], source: str) -> int:
     if vision.get("mlp_dim") is not None:
         return vision["mlp_dim"]
     width, ratio = vision.get("hidden_size", 768), vision.get("mlp_ratio", 4.0)
-    if not isinstance(width, int) or not isinstance(ratio, int | float):
-        raise CheckpointError(f"'{source}' has the mlp_ratio {str(ratio)[:80]!r}")
+    is_number = type(width) is int and type(ratio) in (int, float)
+    if not is_number or not 0 < ratio <= LARGEST_SIZE or not 0 < width <= LARGEST_SIZE:
+        raise CheckpointError(
+            f"'{source}' has hidden_size={shortened(width)} and mlp_ratio={shortened(ratio)}; "
+            f"expected an integer and a number from 0 to {LARGEST_SIZE}"
+        )
     return int(width * ratio)

@@ -18,7 +18,9 @@ from keras_sam.checkpoints.expected_shapes import count_parameters, expected_sha
 from keras_sam.checkpoints.hdf5_weights import check_names, finite
 from keras_sam.checkpoints.image_converter import image_converter_config
 from keras_sam.checkpoints.keras_config import (
+    MODELS,
     plain_arguments,
+    registered_class,
     serialize_config,
     serialize_dtype,
     serialized_object,
@@ -35,6 +37,7 @@ from keras_sam.checkpoints.preset_files import (
     TASK_WEIGHTS,
     WEIGHTS,
     is_preset_file,
+    read_json,
     shard_name,
 )
 
@@ -113,13 +116,34 @@ def _check_replaceable(directory: Path) -> list[str]:
     if not directory.is_dir() or directory.is_symlink():
         raise CheckpointError(f"'{directory}' exists and is not a directory; nothing was written")
     names = sorted(path.name for path in directory.iterdir())
-    strange = [name for name in names if name not in KEPT_FILES and not is_preset_file(name)]
+    strange = [name for name in names if not _is_replaceable(directory / name)]
     if strange or (names and CONFIG not in names):
-        raise CheckpointError(
-            f"'{directory}' exists and is not a preset ({', '.join(strange or names)[:200]}); "
-            "choose another directory or empty it"
-        )
+        raise _not_a_preset(directory, ", ".join(strange or names)[:200])
+    if names:
+        _check_is_ours(directory)
     return [name for name in names if name in KEPT_FILES]
+
+
+def _is_replaceable(file: Path) -> bool:
+    return file.is_file() and (file.name in KEPT_FILES or is_preset_file(file.name))
+
+
+def _check_is_ours(directory: Path) -> None:
+    """A config.json is a common name: this one must be of a model that we read."""
+    try:
+        serialized = read_json(directory / CONFIG, source=str(directory))
+        class_name = registered_class(serialized, source=str(directory))
+    except CheckpointError as error:
+        raise _not_a_preset(directory, str(error)) from error
+    if class_name not in MODELS:
+        raise _not_a_preset(directory, f"its {CONFIG} is of the class {class_name[:80]}")
+
+
+def _not_a_preset(directory: Path, reason: str) -> CheckpointError:
+    return CheckpointError(
+        f"'{directory}' exists and is not a preset of SAM ({reason}); choose another directory or "
+        "empty it"
+    )
 
 
 def _write_configs(

@@ -1,8 +1,11 @@
 """`check_points` and `check_box`: prompts that make sense for an image."""
 
+import reprlib
 from typing import Any
 
 import numpy as np
+
+from keras_sam.geometry.is_size import is_size
 
 POINT_LABELS = (1, 0, -1)
 
@@ -13,7 +16,8 @@ def check_points(
     """Points and labels as arrays, if they can prompt an image.
 
     Args:
-        point_coords: `(N, 2)` pixels (x, y) of the original.
+        point_coords: `(N, 2)` pixels (x, y) of the original: x in 0 <= x < width, where a whole
+            number is the index of a pixel. So for y.
         point_labels: `(N,)`: 1 foreground, 0 background, -1 not a point.
         original_size: `(height, width)`.
 
@@ -21,8 +25,10 @@ def check_points(
         `(N, 2)` float32 and `(N,)` int32.
 
     Raises:
-        ValueError: for other shapes or labels, and points that are not finite or outside.
+        ValueError: for other shapes or labels, and points that are not finite or outside. Where
+            a point is marked -1 is not looked at.
     """
+    height, width = _check_size(original_size)
     if point_coords is None:
         raise ValueError("point_labels came without point_coords")
     if point_labels is None:
@@ -40,13 +46,13 @@ def check_points(
         wrong = labels[~np.isin(labels, POINT_LABELS)][0]
         raise ValueError(f"point_labels must be 1, 0 or -1, got {wrong:g}")
     if not np.isfinite(coords).all():
-        raise ValueError(f"point_coords must be finite, got {coords.tolist()}")
-    height, width = original_size
-    outside = ((coords < 0) | (coords > (width, height))).any(axis=1) & (labels != -1)
+        raise ValueError(f"point_coords must be finite, got {reprlib.repr(coords.tolist())}")
+    outside = ((coords < 0) | (coords >= (width, height))).any(axis=1) & (labels != -1)
     if outside.any():
         x, y = coords[outside][0]
         raise ValueError(
-            f"point ({x:g}, {y:g}) is outside the image of width {width} and height {height}"
+            f"point ({x:g}, {y:g}) is outside the image of width {width} and height {height}: "
+            f"expected 0 <= x < {width} and 0 <= y < {height}"
         )
     return coords.astype(np.float32), labels.astype(np.int32)
 
@@ -55,7 +61,8 @@ def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
     """A box as an array, if it can prompt an image.
 
     Args:
-        box: `(4,)` XYXY pixels of the original.
+        box: `(4,)` XYXY pixels of the original. Its sides are edges between pixels: x1 is at
+            most the width, y1 at most the height.
         original_size: `(height, width)`.
 
     Returns:
@@ -64,6 +71,7 @@ def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: for another shape, and a box that is not finite, empty or outside.
     """
+    height, width = _check_size(original_size)
     corners = _numbers("box", box)
     if corners.shape != (4,):
         raise ValueError(f"box must have shape (4,), x0, y0, x1, y1; got {corners.shape}")
@@ -72,7 +80,6 @@ def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
     x0, y0, x1, y1 = corners
     if x1 <= x0 or y1 <= y0:
         raise ValueError(f"box must have x0 < x1 and y0 < y1, got {corners.tolist()}")
-    height, width = original_size
     if min(x0, y0) < 0 or x1 > width or y1 > height:
         raise ValueError(
             f"box {corners.tolist()} reaches outside the image of width {width} and height {height}"
@@ -80,8 +87,21 @@ def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
     return corners.astype(np.float32)
 
 
+def _check_size(original_size: Any) -> tuple[int, int]:
+    if not is_size(original_size):
+        raise ValueError(
+            f"original_size must be (height, width), whole numbers of at least 1, "
+            f"got {original_size!r}"
+        )
+    return original_size[0], original_size[1]
+
+
 def _numbers(name: str, values: Any) -> np.ndarray:
+    wrong = f"{name} must be an array of numbers, got {reprlib.repr(values)}"
     try:
-        return np.asarray(values, np.float64)
+        array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of numbers, got {values!r}") from error
+        raise ValueError(wrong) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(wrong)
+    return array.astype(np.float64)

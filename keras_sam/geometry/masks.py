@@ -5,6 +5,10 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from keras_sam.geometry.is_size import is_size
+
+MOST_PIXELS = 2**32 - 1  # pycocotools counts in 32 bits
+
 
 def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
     """A mask `(H, W)` as a compressed COCO RLE: `{"size": [H, W], "counts": str}`."""
@@ -21,16 +25,18 @@ def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
     """
     if not isinstance(rle, dict) or not {"size", "counts"} <= set(rle):
         raise ValueError("an RLE is a dictionary with 'size' and 'counts'")
-    size, counts = rle["size"], rle["counts"]
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise ValueError(f"an RLE's size is [height, width], got {size!r}")
-    runs = _read_counts(counts)
-    pixels = size[0] * size[1]
+    size = rle["size"]
+    if not is_size(size):
+        raise ValueError(f"an RLE's size is [height, width] in whole pixels, got {size!r}")
+    height, width = (int(side) for side in size)
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"an RLE has at most {MOST_PIXELS} pixels, got size {list(size)}")
+    runs = _read_counts(rle["counts"])
     # Each run is checked by itself first, so that no sum can overflow.
-    if (runs.size and (runs.min() < 0 or runs.max() > pixels)) or runs.sum() != pixels:
+    if runs.min() < 0 or runs.max() > height * width or runs.sum() != height * width:
         raise ValueError(f"the runs of an RLE do not fill its size {list(size)}")
     values = np.arange(len(runs)) % 2 == 1  # the first run is background
-    return np.repeat(values, runs).reshape(size[1], size[0]).T
+    return np.repeat(values, runs).reshape(width, height).T
 
 
 def mask_area(masks: np.ndarray) -> np.ndarray:
@@ -123,8 +129,8 @@ def _check_mask(mask: np.ndarray) -> np.ndarray:
 def _read_counts(counts: Any) -> np.ndarray:
     """Runs `(R,)` int64 of either form of an RLE."""
     if isinstance(counts, list | tuple):
-        if not all(isinstance(run, int) for run in counts):
-            raise ValueError("the runs of an RLE are whole numbers")
+        if not counts or not all(_is_count(run) for run in counts):
+            raise ValueError("the runs of an RLE are whole numbers of at least 0, one or more")
         return np.array(counts, np.int64)
     if isinstance(counts, str):
         counts = counts.encode("ascii", "replace")
@@ -138,7 +144,7 @@ def _read_counts(counts: Any) -> np.ndarray:
     ends = np.flatnonzero(is_last)
     starts = np.concatenate([[0], ends[:-1] + 1]).astype(int)
     if not len(ends):
-        return np.zeros(0, np.int64)
+        raise ValueError("an RLE's counts are empty")
     if (ends - starts).max() > 7:
         raise ValueError("an RLE's counts are malformed")
     places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
@@ -150,3 +156,8 @@ def _read_counts(counts: Any) -> np.ndarray:
     runs[1::2] = np.cumsum(values[1::2])
     runs[2::2] = np.cumsum(values[2::2])
     return runs
+
+
+def _is_count(run: Any) -> bool:
+    is_whole = isinstance(run, int | np.integer) and not isinstance(run, bool)
+    return is_whole and 0 <= int(run) <= MOST_PIXELS

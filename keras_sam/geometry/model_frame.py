@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from keras_sam.geometry.is_size import is_size
+
 # ImageNet's mean colour. The model subtracts it, so padding with it equals zeros after that.
 MEAN_COLOUR = (0.485, 0.456, 0.406)
+BAND_ROWS = 64  # whose logits stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,11 @@ class ModelFrame:
 
     def __post_init__(self) -> None:
         for name in ("original_size", "image_size"):
-            size = tuple(getattr(self, name))
-            if len(size) != 2 or min(size) < 1:
-                raise ValueError(f"{name} must be a (height, width) of at least 1, got {size}")
+            size = getattr(self, name)
+            if not is_size(size):
+                raise ValueError(
+                    f"{name} must be (height, width), whole numbers of at least 1, got {size!r}"
+                )
             object.__setattr__(self, name, (int(size[0]), int(size[1])))
 
     @cached_property
@@ -50,8 +56,11 @@ class ModelFrame:
             `(image height, image width, 3)` float32 in 0..1, padded with the mean colour.
 
         Raises:
+            TypeError: if it is not an array.
             ValueError: for another shape or dtype.
         """
+        if not isinstance(image, np.ndarray):
+            raise TypeError(f"image must be an array, got {type(image).__name__}")
         if image.shape != (*self.original_size, 3) or image.dtype != np.uint8:
             raise ValueError(
                 f"expected a uint8 image of shape {(*self.original_size, 3)}, got "
@@ -88,26 +97,33 @@ class ModelFrame:
         """Low-res logits `(..., L, L)` to float32 logits `(..., H, W)` of the original.
 
         Equal to Meta's `postprocess_masks`: bilinear to `image_size`, crop to `input_size`,
-        bilinear to `original_size`. All three are linear and separable, so that together they
-        are one matrix for each axis.
+        bilinear to `original_size`.
+
+        Raises:
+            ValueError: for fewer than two axes, or an empty one.
         """
-        logits = np.asarray(low_res_logits, np.float32)
-        rows, columns = self._axis_matrices(logits.shape[-2:])
-        if rows.shape[0] * logits.shape[-1] <= columns.shape[0] * logits.shape[-2]:
-            return (rows @ logits) @ columns.T
-        return rows @ (logits @ columns.T)
+        stretched, bands = self._stretch(low_res_logits)
+        logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
+        for band in bands:
+            logits[..., band.rows, :] = band.weights @ stretched[..., band.sources, :]
+        return logits
 
     def to_original_masks(
         self, low_res_logits: np.ndarray, *, threshold: float = 0.0
     ) -> np.ndarray:
         """Low-res logits `(..., L, L)` to boolean masks `(..., H, W)`: logits over a threshold.
 
-        Holds the float logits of one mask at a time.
+        Holds the float logits of a few rows at a time.
+
+        Raises:
+            ValueError: as `to_original_logits`.
         """
-        logits = np.asarray(low_res_logits, np.float32)
-        masks = np.empty((*logits.shape[:-2], *self.original_size), bool)
-        for index in np.ndindex(*logits.shape[:-2]):
-            masks[index] = self.to_original_logits(logits[index]) > threshold
+        stretched, bands = self._stretch(low_res_logits)
+        masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
+        for index in np.ndindex(*stretched.shape[:-2]):
+            for band in bands:
+                rows = band.weights @ stretched[index][band.sources]
+                np.greater(rows, threshold, out=masks[index][band.rows])
         return masks
 
     @cached_property
@@ -115,29 +131,59 @@ class ModelFrame:
         (height, width), (new_height, new_width) = self.original_size, self.input_size
         return np.array([new_width / width, new_height / height])
 
-    def _axis_matrices(self, low_res_size: tuple[int, ...]) -> list[np.ndarray]:
-        """`(H, L)` and `(W, L)` float32, kept for the next masks."""
-        cache = self.__dict__.setdefault("_matrices", {})
+    def _stretch(self, low_res_logits: np.ndarray) -> tuple[np.ndarray, list["_Band"]]:
+        """Logits `(..., L, W)`, at full width, and what stretches them to full height."""
+        logits = np.asarray(low_res_logits, np.float32)
+        if logits.ndim < 2 or 0 in logits.shape[-2:]:
+            raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
+        low_res_size = logits.shape[-2:]
+        cache = self.__dict__.setdefault("_resizers", {})
         if low_res_size not in cache:
-            cache[low_res_size] = [
-                _interpolation(inside, original)
-                @ _interpolation(low_res, padded)[:inside]  # the crop
-                for low_res, padded, inside, original in zip(
+            rows, columns = (
+                _resizer(*sizes)
+                for sizes in zip(
                     low_res_size, self.image_size, self.input_size, self.original_size, strict=True
                 )
-            ]
-            cache[low_res_size] = [matrix.astype(np.float32) for matrix in cache[low_res_size]]
-        return cache[low_res_size]
+            )
+            cache[low_res_size] = np.ascontiguousarray(columns.T), _bands(rows)
+        columns, bands = cache[low_res_size]
+        return logits @ columns, bands
 
 
-def _interpolation(size: int, new_size: int) -> np.ndarray:
-    """The matrix `(new_size, size)` of bilinear interpolation between pixel centres."""
+class _Band(NamedTuple):
+    """Some rows of a resizer, without the columns where all of them are zero."""
+
+    rows: slice
+    sources: slice
+    weights: np.ndarray
+
+
+def _resizer(low_res: int, padded: int, inside: int, original: int) -> np.ndarray:
+    """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize.
+
+    All three are linear, so that together they are one matrix.
+    """
+    stretch = _interpolate(np.eye(low_res), padded)
+    return _interpolate(stretch[:inside], original).astype(np.float32)
+
+
+def _interpolate(values: np.ndarray, new_size: int) -> np.ndarray:
+    """Bilinear interpolation between pixel centres along the first axis."""
+    size = len(values)
     places = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
     places = np.clip(places, 0, size - 1)
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, size - 1)
-    matrix = np.zeros((new_size, size))
-    rows = np.arange(new_size)
-    np.add.at(matrix, (rows, low), 1 - (places - low))
-    np.add.at(matrix, (rows, high), places - low)
-    return matrix
+    share = (places - low)[:, None]
+    return values[low] * (1 - share) + values[high] * share
+
+
+def _bands(resizer: np.ndarray) -> list[_Band]:
+    """Cuts a resizer into bands: neighbouring pixels come from the same few sources."""
+    bands = []
+    for start in range(0, len(resizer), BAND_ROWS):
+        rows = slice(start, start + BAND_ROWS)
+        used = np.flatnonzero(resizer[rows].any(axis=0))
+        sources = slice(int(used[0]), int(used[-1]) + 1)
+        bands.append(_Band(rows, sources, np.ascontiguousarray(resizer[rows, sources])))
+    return bands

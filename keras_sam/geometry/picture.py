@@ -1,6 +1,7 @@
 """`draw_overlay`: masks, clicks and boxes on a photograph."""
 
 import colorsys
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,41 +39,82 @@ def draw_overlay(
     """Draws masks in distinct colours, with what they were prompted by.
 
     Args:
-        image: `(H, W, 3)` uint8.
-        masks: boolean `(M, H, W)`, or `(H, W)`; the first is drawn on top.
+        image: `(H, W, 3)` uint8; left as it is.
+        masks: boolean `(M, H, W)`, or `(H, W)`; the first is drawn on top. M may be 0.
         points: clicks `(N, 2)` (x, y).
         labels: `(N,)`, 1 drawn green and 0 red; all 1 where left out.
         boxes: `(K, 4)` XYXY, in the colours of the masks.
         scores: `(M,)`, written at the masks.
 
     Returns:
-        `(H, W, 3)` uint8.
+        `(H, W, 3)` uint8, a new array.
 
     Raises:
-        ValueError: if sizes or lengths do not fit.
+        TypeError: if the image is not an array.
+        ValueError: if sizes, lengths or types do not fit.
     """
-    masks = np.asarray(masks, bool)
-    masks = masks[None] if masks.ndim == 2 else masks
-    if masks.shape[1:] != image.shape[:2]:
-        raise ValueError(
-            f"masks must have shape (M, {image.shape[0]}, {image.shape[1]}), got {masks.shape}"
-        )
-    points = [] if points is None else points
-    labels = [1] * len(points) if labels is None else labels
-    for name, given, count in (("labels", labels, len(points)), ("scores", scores, len(masks))):
-        if given is not None and len(given) != count:
-            raise ValueError(f"expected {count} {name}, got {len(given)}")
+    _check_image(image)
+    masks = _check_masks(masks, image.shape[:2])
+    points = _rows("points", [] if points is None else points, (2,))
+    labels = _rows("labels", np.ones(len(points)) if labels is None else labels, (), len(points))
+    boxes = _rows("boxes", [] if boxes is None else boxes, (4,))
     canvas = image.astype(np.float32)
     unit = max(1.0, max(image.shape[:2]) / 500)  # lines grow with the picture
     for index in reversed(range(len(masks))):
         _draw_mask(canvas, masks[index], _colour(index), unit)
-    for index, box in enumerate([] if boxes is None else boxes):
+    for index, box in enumerate(boxes.tolist()):
         _draw_box(canvas, box, _colour(index), unit)
-    for point, label in zip(points, labels, strict=True):
+    for point, label in zip(points.tolist(), labels, strict=True):
         colour = FOREGROUND_COLOUR if label == 1 else BACKGROUND_COLOUR
         _draw_click(canvas, point, colour, unit)
-    picture = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
-    return picture if scores is None else _write_scores(picture, masks, scores, unit)
+    picture: np.ndarray = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
+    if scores is None:
+        return picture
+    return _write_scores(picture, masks, _rows("scores", scores, (), len(masks)).tolist(), unit)
+
+
+def _check_image(image: Any) -> None:
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"image must be an array, got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(
+            f"image must be uint8 of shape (H, W, 3), got {image.dtype} of shape {image.shape}"
+        )
+
+
+def _check_masks(masks: Any, size: tuple[int, ...]) -> np.ndarray:
+    try:
+        masks = np.asarray(masks)
+    except ValueError as error:
+        raise ValueError("masks must have one size, got several") from error
+    if masks.shape == (0,):
+        return np.zeros((0, *size), bool)
+    masks = masks[None] if masks.ndim == 2 else masks
+    if masks.shape[1:] != size or masks.dtype.kind not in "biuf":
+        raise ValueError(
+            f"masks must be boolean of shape (M, {size[0]}, {size[1]}), "
+            f"got {masks.dtype} of shape {masks.shape}"
+        )
+    return masks.astype(bool, copy=False)
+
+
+def _rows(
+    name: str, values: Any, row_shape: tuple[int, ...], count: int | None = None
+) -> np.ndarray:
+    """Numbers `(count, *row_shape)`; any count where none is asked for."""
+    shape = str(("N" if count is None else count, *row_shape)).replace("'", "")
+    expected = f"{name} must be finite numbers of shape {shape}"
+    try:
+        rows = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{expected}, got {reprlib.repr(values)}") from error
+    if rows.shape == (0,):
+        rows = np.zeros((0, *row_shape))
+    if rows.dtype.kind not in "biuf" or not np.isfinite(rows).all():
+        raise ValueError(f"{expected}, got {reprlib.repr(values)}")
+    if not rows.ndim or rows.shape[1:] != row_shape or (count is not None and len(rows) != count):
+        raise ValueError(f"{expected}, got shape {rows.shape}")
+    return rows.astype(np.float64)
 
 
 def _colour(index: int) -> tuple[int, int, int]:
@@ -182,4 +224,4 @@ def _write_scores(
         plate = (x0, y0, x0 + wide, y0 + high)
         draw.rounded_rectangle(plate, radius=4 * unit, fill=_colour(index), outline=WHITE)
         draw.text((x0 + 4 * unit - left, y0 + 3 * unit - top), text, fill=WHITE, font=font)
-    return np.asarray(canvas)
+    return np.array(canvas)

@@ -3,13 +3,15 @@
 import io
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+MAX_PIXELS = 200_000_000
 
 
 class ImageError(ValueError):
@@ -19,50 +21,101 @@ class ImageError(ValueError):
 def read_image(
     source: str | Path | bytes | IO[bytes] | Image.Image | np.ndarray,
     *,
-    max_pixels: int = 200_000_000,
+    max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
     """Any picture as `(H, W, 3)` uint8 RGB.
 
     Transparency is laid over white, a camera's rotation is applied, and of an animation the
-    first picture is taken. More than 8 bits, and floats, are stretched linearly from their least
-    to their greatest value.
+    first picture is taken. Grey pictures and arrays of more than 8 bits, and floats, are stretched
+    linearly from their least to their greatest value, all channels of an array together. Of files
+    with 16 bits a channel in colour, or in grey with transparency, Pillow decodes the high byte
+    alone, which is taken as it is; to stretch such a picture, give it as an array.
 
     Args:
-        source: a path, an open file, the bytes of a file, a PIL image, or an array `(H, W)` or
-            `(H, W, C)` with 1 to 4 channels. Files may be JPEG, PNG, WebP, BMP, TIFF or GIF.
-        max_pixels: larger pictures are refused before they are decoded.
+        source: a path, an open binary file, the bytes of a file, a PIL image, or an array
+            `(H, W)` or `(H, W, C)` with 1 to 4 channels. Files may be JPEG, PNG, WebP, BMP, TIFF
+            or GIF.
+        max_pixels: larger pictures are refused before they are decoded. Pillow's own limit
+            counts for WebP and TIFF alone: none has more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
 
     Raises:
         FileNotFoundError: if the path is missing.
         ImageError: if it is not such a picture, is damaged or too large.
+        TypeError: if `source` is none of these.
     """
     if isinstance(source, np.ndarray):
         return _array_to_rgb(source, max_pixels)
-    if isinstance(source, Image.Image):
-        return _picture_to_rgb(source, max_pixels, "the image")
-    name = "the image"
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        name = path.name
-        if not path.exists():
-            raise FileNotFoundError(f"there is no image at {path}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # oddities of metadata do not concern the pixels
+        if isinstance(source, Image.Image):
+            return _picture_to_rgb(source, max_pixels, "the image")
+        if isinstance(source, str | os.PathLike):
+            return _read_path(source, max_pixels)
+        if isinstance(source, bytes):
+            return _read_file(io.BytesIO(source), max_pixels, "the image")
+        if callable(getattr(source, "read", None)):
+            return _read_file(_seekable(source), max_pixels, "the image")
+    raise TypeError(
+        "an image is a path, an open binary file, bytes, a PIL image or an array, "
+        f"got {type(source).__name__}"
+    )
+
+
+def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
+    path = Path(source)
+    if "\0" in str(path):
+        raise ImageError(f"no path has a zero character, got {str(path)!r}")
+    try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder, not an image")
-    file: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no image at {path}") from error
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be opened: {error.strerror}") from error
+    with file:
+        return _read_file(file, max_pixels, path.name)
+
+
+def _seekable(file: IO[bytes]) -> IO[bytes]:
     try:
-        with warnings.catch_warnings():
-            # Size is checked below, and oddities of metadata do not concern the pixels.
-            warnings.simplefilter("ignore")
-            with Image.open(file, formats=FORMATS) as picture:
-                return _picture_to_rgb(picture, max_pixels, name)
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} has too many pixels: {error}") from error
+        file.seek(0)
+    except (AttributeError, OSError):  # a pipe, or a download
+        content = file.read()
+    else:
+        return file
+    if not isinstance(content, bytes):
+        raise TypeError(f"an image's file must be open for bytes, it gave {type(content).__name__}")
+    return io.BytesIO(content)
+
+
+def _read_file(file: IO[bytes], max_pixels: int, name: str) -> np.ndarray:
+    start = file.read(16)
+    if not isinstance(start, bytes):
+        raise TypeError(f"an image's file must be open for bytes, it gave {type(start).__name__}")
+    try:
+        file.seek(0)
+        with _plugin(start, name)(file, None) as picture:
+            return _picture_to_rgb(picture, max_pixels, name)
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{name} is larger than Pillow takes: {error}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ImageError(f"{name} is damaged: {error}") from error
+
+
+def _plugin(start: bytes, name: str) -> Callable[..., Any]:
+    """Pillow's reader for a file that begins so.
+
+    `Image.open` would refuse what exceeds Pillow's limit, which is global to the process.
+    """
+    Image.init()
+    for file_format in FORMATS:
+        reader, accepts = Image.OPEN[file_format]
+        if accepts is not None and accepts(start) is True:
+            return reader
+    raise ImageError(f"{name} is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture")
 
 
 def _picture_to_rgb(picture: Image.Image, max_pixels: int, name: str) -> np.ndarray:
@@ -86,6 +139,7 @@ def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
     if array.ndim == 2:
         array = array[..., None]
     count = array.shape[2]
+    _check_values(array)
     colour, alpha = array, None
     if count in (2, 4):
         colour, alpha = array[..., :-1], array[..., -1:]
@@ -97,16 +151,19 @@ def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(colour, (*array.shape[:2], 3)))
 
 
+def _check_values(array: np.ndarray) -> None:
+    if array.dtype.kind not in "biuf":
+        raise ImageError(f"an image holds numbers, got {array.dtype}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ImageError("an image must be finite, got NaN or infinity")
+
+
 def _to_uint8(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind not in "iuf":
-        raise ImageError(f"an image holds numbers, got {array.dtype}")
     values = array.astype(np.float64)
-    if not np.isfinite(values).all():
-        raise ImageError("an image must be finite, got NaN or infinity")
     low, high = values.min(), values.max()
     return np.round((values - low) * (255 / max(high - low, 1e-300))).astype(np.uint8)
 

@@ -98,6 +98,36 @@ def test_a_directory_that_is_no_preset_is_not_replaced(tiny, tmp_path):
     assert (tmp_path / "photo.jpg").read_text() == "precious"
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        '{"name": "my project"}',
+        '{"model_type": "sam"}',
+        '{"registered_name": "keras_hub>GemmaBackbone"}',
+        '{"registered_name": "other>SAMBackbone"}',
+        "not JSON",
+        "",
+    ],
+)
+def test_an_unrelated_config_is_not_replaced(tiny, tmp_path, config):
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "README.md").write_text("precious")
+    with pytest.raises(CheckpointError, match=r"not a preset of SAM .* choose another directory"):
+        write_keras_preset(tmp_path, tiny, task=False)
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {"config.json": config, "README.md": "precious"}
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "README.md"])
+def test_a_directory_with_a_files_name_is_not_replaced(preset, tiny, name):
+    (preset / name).unlink(missing_ok=True)
+    (preset / name).mkdir()
+    (preset / name / "photo.jpg").write_text("precious")
+    with pytest.raises(CheckpointError, match=f"not a preset of SAM .{name}"):
+        write_keras_preset(preset, tiny, task=False)
+    assert (preset / name / "photo.jpg").read_text() == "precious"
+
+
 def test_missing_weights_are_listed(tiny, tmp_path):
     arrays = dict(tiny.arrays)
     del arrays["mask_decoder/iou_token"]

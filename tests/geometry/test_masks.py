@@ -33,10 +33,53 @@ def test_uncompressed_rle_runs_down_the_columns():
     np.testing.assert_array_equal(mask, [[0, 1, 0], [1, 0, 0]])
 
 
-@pytest.mark.parametrize("counts", [[1, 2], [7, -1], "~~~", "1o", 5])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [1, 2],
+        [7, -1],
+        [],
+        [6.0],
+        [None, 6],
+        ["6"],
+        [[6]],
+        [True, 5],
+        [10**30],
+        "~~~",
+        "1o",
+        "",
+        b"",
+        5,
+        None,
+        {},
+        bytearray(b"6"),
+    ],
+    ids=repr,
+)
 def test_damaged_rle_is_refused(counts):
     with pytest.raises(ValueError, match="RLE"):
         coco_rle_to_mask({"size": [2, 3], "counts": counts})
+
+
+@pytest.mark.parametrize(
+    "size",
+    [None, 6, "23", ["2", "3"], [2.0, 3.0], [2], [2, 3, 1], [0, 6], [True, 6], {2: 3, 3: 2}],
+    ids=repr,
+)
+def test_an_rle_of_no_size_is_refused(size):
+    with pytest.raises(ValueError, match=r"an RLE's size is \[height, width\]"):
+        coco_rle_to_mask({"size": size, "counts": [6]})
+
+
+@pytest.mark.parametrize("rle", [None, 5, "abc", bytearray(b"6"), [], {"size": [2, 3]}], ids=repr)
+def test_what_is_no_rle_is_refused(rle):
+    with pytest.raises(ValueError, match="an RLE is a dictionary"):
+        coco_rle_to_mask(rle)
+
+
+def test_a_huge_rle_is_refused_before_it_is_decoded():
+    with pytest.raises(ValueError, match="at most"):
+        coco_rle_to_mask({"size": [10**9, 10**9], "counts": [10**18]})
 
 
 def test_deepest_point_is_the_distance_transforms():

@@ -1,4 +1,4 @@
-"""The model frame against Pillow's own interpolation rule written plainly."""
+"""The model frame against the rule of interpolation written plainly, and against PyTorch."""
 
 import numpy as np
 import pytest
@@ -33,6 +33,65 @@ def test_logits_take_the_two_resizes(original):
     np.testing.assert_allclose(frame.to_original_logits(logits), expected, atol=1e-5)
     masks = frame.to_original_masks(np.stack([logits, -logits]))
     np.testing.assert_array_equal(masks[0], frame.to_original_logits(logits) > 0)
+
+
+@pytest.mark.parametrize("original", [(13, 21), (150, 97), (64, 64), (1, 90), (300, 3), (200, 260)])
+def test_the_way_back_is_metas(original):
+    """Meta's `postprocess_masks`, word for word."""
+    torch = pytest.importorskip("torch")
+    frame = ModelFrame(original, (64, 64))
+    logits = np.random.default_rng(1).normal(size=(2, 3, 16, 16), scale=8).astype(np.float32)
+
+    def interpolate(values, size):
+        return torch.nn.functional.interpolate(values, size, mode="bilinear", align_corners=False)
+
+    height, width = frame.input_size
+    expected = interpolate(torch.from_numpy(logits), frame.image_size)[..., :height, :width]
+    expected = interpolate(expected, frame.original_size).numpy()
+    found = frame.to_original_logits(logits)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    masks = frame.to_original_masks(logits, threshold=0.5)
+    assert masks.dtype == bool
+    clear = np.abs(expected - 0.5) > 1e-4
+    np.testing.assert_array_equal(masks[clear], (expected > 0.5)[clear])
+
+
+def test_low_res_logits_of_any_sides():
+    frame = ModelFrame((30, 20), (32, 16))
+    logits = np.random.default_rng(0).normal(size=(8, 4))
+    expected = resize_plainly(
+        resize_plainly(logits, (32, 16))[: frame.input_size[0], : frame.input_size[1]], (30, 20)
+    )
+    np.testing.assert_allclose(frame.to_original_logits(logits), expected, atol=1e-5)
+
+
+def test_no_mask_stays_none():
+    frame = ModelFrame((30, 20), (16, 16))
+    assert frame.to_original_logits(np.zeros((0, 4, 4))).shape == (0, 30, 20)
+    assert frame.to_original_masks(np.zeros((0, 4, 4))).shape == (0, 30, 20)
+
+
+@pytest.mark.parametrize(
+    "size", [None, 5, (4,), (4, 5, 3), (4.5, 5), ("4", "5"), (0, 5), (True, 5)]
+)
+def test_wrong_sizes_are_refused(size):
+    for sizes in ((size, (16, 16)), ((16, 16), size)):
+        with pytest.raises(ValueError, match="must be \\(height, width\\)"):
+            ModelFrame(*sizes)
+
+
+def test_wrong_arrays_are_refused():
+    frame = ModelFrame((8, 16), (32, 32))
+    with pytest.raises(TypeError, match="image must be an array"):
+        frame.to_model_image(None)
+    for image in (np.zeros((8, 16), np.uint8), np.zeros((8, 16, 3))):
+        with pytest.raises(ValueError, match="expected a uint8 image"):
+            frame.to_model_image(image)
+    for logits in (np.zeros(4), np.zeros((0, 4)), 5, None):
+        for way_back in (frame.to_original_logits, frame.to_original_masks):
+            with pytest.raises(ValueError, match="low_res_logits"):
+                way_back(logits)
 
 
 def test_longest_side_rule():
