@@ -174,11 +174,13 @@ class SAMMaskDecoder(keras.layers.Layer):
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
         """`decode` where each prompt has a dense embedding `(B, P, G, G, D)` of its own."""
-        _, prompts, length, _ = ops.shape(sparse)
-        outputs = self.decode(
+        # Tokens that are learned come first: without sparse prompts there would be none to count.
+        tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
+        _, prompts, length, _ = ops.shape(tokens)
+        outputs = self._decode_tokens(
             self.image_features(image_embeddings, positions, dense),
-            ops.reshape(sparse, (-1, 1, length, self.embedding_dim)),
-            None if sparse_mask is None else ops.reshape(sparse_mask, (-1, 1, length)),
+            ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
+            None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
         )
@@ -225,8 +227,22 @@ class SAMMaskDecoder(keras.layers.Layer):
         Returns:
             `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
         """
-        prompts = ops.shape(sparse)[1]
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
+        return self._decode_tokens(
+            features, tokens, token_mask, grid_size=grid_size, multimask_output=multimask_output
+        )
+
+    def _decode_tokens(
+        self,
+        features: ImageFeatures,
+        tokens: Any,
+        token_mask: Any,
+        *,
+        grid_size: tuple[int, int],
+        multimask_output: bool | None,
+    ) -> dict[str, Any]:
+        """`decode` of prompts whose tokens `(B, P, 1 + M + T, D)` begin with the learned ones."""
+        prompts = ops.shape(tokens)[1]
         tokens, keys = self.transformer(features, tokens, token_mask)
         # Upscale the image tokens, and weigh their channels for each mask.
         pixels = self.upscaler(keys)

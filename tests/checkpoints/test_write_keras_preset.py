@@ -41,7 +41,8 @@ def test_the_image_converter_pads_and_does_not_crop(preset):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_survives(tiny, tmp_path, dtype):
-    ml_dtypes = pytest.importorskip("ml_dtypes")
+    import ml_dtypes
+
     kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
     arrays = {name: array.astype(kind) for name, array in tiny.arrays.items()}
     half = replace(tiny, arrays=arrays)

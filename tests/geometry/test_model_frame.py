@@ -38,7 +38,8 @@ def test_logits_take_the_two_resizes(original):
 @pytest.mark.parametrize("original", [(13, 21), (150, 97), (64, 64), (1, 90), (300, 3), (200, 260)])
 def test_the_way_back_is_metas(original):
     """Meta's `postprocess_masks`, word for word."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     frame = ModelFrame(original, (64, 64))
     logits = np.random.default_rng(1).normal(size=(2, 3, 16, 16), scale=8).astype(np.float32)
 
