@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.train.affinity_loss import AffinityLoss
 from keras_sam.train.batches import BatchOptions, stream_batches
 from keras_sam.train.interactive_loss import InteractiveLoss
 from keras_sam.train.scene_store import build_store
@@ -31,7 +32,7 @@ class Phase:
         prompts: masks of an image.
         rounds: correction rounds of a prompt.
         learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
-        iou_weight: weight of the ratings' loss; with 1 they hardly tell good masks from bad.
+        loss: "affinity" trains the image encoder alone, "prompts" the whole model.
     """
 
     image_size: int
@@ -40,7 +41,7 @@ class Phase:
     prompts: int = 16
     rounds: int = 0
     learning_rate: float = 1e-3
-    iou_weight: float = 5.0
+    loss: Literal["affinity", "prompts"] = "prompts"
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,9 @@ class Recipe:
     """
 
     phases: tuple[Phase, ...] = (
-        # Ratings wait until there are masks worth rating.
-        Phase(image_size=128, steps=400, iou_weight=0.0),
-        Phase(image_size=128, steps=2200, learning_rate=7e-4),
-        Phase(image_size=256, steps=400, images=4, rounds=1, learning_rate=4e-4),
+        Phase(image_size=128, steps=1000, images=16, prompts=32, loss="affinity"),
+        Phase(image_size=128, steps=2000),
+        Phase(image_size=256, steps=300, images=4, rounds=1, learning_rate=4e-4),
     )
     scenes: int = 7500
     seed: int = 1
@@ -132,6 +132,7 @@ def train(
     segmenter = _run_phase(recipe, 0, recipe.phases[0], None, output, progress)
     for number, phase in enumerate(recipe.phases[1:], start=1):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
+    segmenter.trainable = True
     final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
     final.save_to_preset(output / "preset")
     return final
@@ -153,22 +154,12 @@ def _run_phase(
         warm_start(segmenter.backbone)
     else:
         segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
+    _train_what_learns(segmenter, phase)
     schedule = WarmupCosine(phase.learning_rate, phase.steps)
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=0.05, beta_2=0.98, global_clipnorm=1.0
     )
-    segmenter.compile(
-        optimizer,
-        loss=InteractiveLoss(
-            rounds=phase.rounds,
-            deep_click_probability=0.5,
-            focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
-            focal_alpha=None,
-            pixel_weight=1.0,
-            iou_weight=phase.iou_weight,
-            seed=recipe.seed + number,
-        ),
-    )
+    segmenter.compile(optimizer, loss=_loss(phase, seed=recipe.seed + number))
     optimizer.build(segmenter.trainable_variables)
     # Go on from a checkpoint.
     checkpoint = output / f"phase{number}.npz"
@@ -198,6 +189,31 @@ def _run_phase(
         if step % recipe.save_every == 0 or step == phase.steps:
             _save_state(checkpoint, state, step)
     return segmenter
+
+
+def _train_what_learns(segmenter: SAMImageSegmenter, phase: Phase) -> None:
+    """Freezes what a phase's loss does not reach; Keras would warn of its missing gradients."""
+    prompt_encoder = segmenter.backbone.prompt_encoder
+    for layer, learns in (
+        (prompt_encoder, phase.loss == "prompts"),
+        (prompt_encoder.mask_downscaler, phase.loss == "prompts" and phase.rounds > 0),
+        (segmenter.backbone.mask_decoder, phase.loss == "prompts"),
+    ):
+        layer.trainable = learns
+
+
+def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
+    if phase.loss == "affinity":
+        return AffinityLoss()
+    return InteractiveLoss(
+        rounds=phase.rounds,
+        deep_click_probability=0.5,
+        focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
+        focal_alpha=None,
+        pixel_weight=1.0,
+        iou_weight=5.0,  # with 1 the ratings hardly tell good masks from bad ones
+        seed=seed,
+    )
 
 
 def _check_same_recipe(recipe: Recipe, path: Path) -> None:

@@ -1,0 +1,49 @@
+"""A run that is stopped and started again ends where one goes that was never stopped."""
+
+import json
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_sam.models import SAMBackbone
+from keras_sam.train import Phase, Recipe, train
+
+RECIPE = Recipe(
+    phases=(
+        Phase(image_size=64, steps=2, images=1, prompts=2, loss="affinity"),
+        Phase(image_size=32, steps=2, images=1, prompts=2, loss="affinity"),
+    ),
+    scenes=2,
+    dtype="float32",
+    save_every=1,
+)
+
+
+class StopError(Exception):
+    pass
+
+
+def stop_in_the_last_phase(line):
+    """Comes after the last step and before its checkpoint."""
+    if line["phase"] == 1:
+        raise StopError
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    whole = train(RECIPE, tmp_path / "whole")
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "scenes").symlink_to(tmp_path / "whole" / "scenes")
+    with pytest.raises(StopError):
+        train(RECIPE, tmp_path / "stopped", progress=stop_in_the_last_phase)
+    again = train(RECIPE, tmp_path / "stopped")
+    for found, expected in zip(again.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found), ops.convert_to_numpy(expected), atol=1e-6
+        )
+    saved = SAMBackbone.from_preset(tmp_path / "whole" / "preset")
+    assert saved.image_shape == (32, 32, 3)
+    lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["phase"] for line in lines] == [0, 1]
+    with pytest.raises(ValueError, match="another recipe"):
+        train(Recipe(scenes=3), tmp_path / "whole")
