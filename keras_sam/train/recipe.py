@@ -52,21 +52,22 @@ class Recipe:
         phases: stretches of training, small images first.
         scenes: number of procedural scenes.
         seed: seed of scenes, weights, batches and prompts.
-        dtype: policy of training; the preset is saved in float32.
+        dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
+            a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
         workers: processes that make batches ahead.
         save_every: steps between checkpoints.
     """
 
     phases: tuple[Phase, ...] = (
-        Phase(image_size=128, steps=1000, images=16, prompts=32, loss="affinity"),
-        Phase(image_size=128, steps=2000),
-        Phase(image_size=256, steps=300, images=4, rounds=1, learning_rate=4e-4),
+        Phase(image_size=128, steps=500, images=16, prompts=32, loss="affinity"),
+        Phase(image_size=128, steps=1700),
+        Phase(image_size=256, steps=250, images=4, rounds=1, learning_rate=4e-4),
     )
-    scenes: int = 7500
+    scenes: int = 4000
     seed: int = 1
-    dtype: str = "mixed_bfloat16"
+    dtype: str = "float32"
     workers: int = 1
-    save_every: int = 200
+    save_every: int = 100
 
 
 def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
