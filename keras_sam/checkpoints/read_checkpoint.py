@@ -18,18 +18,22 @@ from keras_sam.checkpoints.preset_files import (
     read_json,
     shards_of,
 )
+from keras_sam.checkpoints.read_meta import SUFFIXES, read_meta
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
 
 
 def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpoint:
-    """Reads a preset of keras-hub or of this project, or a SAM model of transformers.
+    """Reads a SAM model in any format; which it is, is found by looking.
+
+    Formats are presets of keras-hub and of this project, directories of transformers, and files
+    with Meta's tensor names, `.pth` or `.safetensors`.
 
     Config, names, shapes, types and sizes are checked before an array takes memory; each array
     is read, and checked to be finite, when it is asked for.
 
     Args:
-        preset: a built-in name, `kaggle://...`, `hf://...`, or a directory.
+        preset: a built-in name, `kaggle://...`, `hf://...`, a directory, or a file.
         load_weights: whether to read weights; without them a built-in preset needs no network.
 
     Raises:
@@ -37,6 +41,10 @@ def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpo
     """
     directory = resolve_preset(preset, load_weights=load_weights)
     source = str(preset)
+    if not directory.is_dir():
+        return read_meta(directory, load_weights=load_weights, source=source)
+    if not (directory / CONFIG).exists():
+        raise _without_config(directory, source)
     config = read_json(directory / CONFIG, source=source)
     if is_transformers_config(config):
         return read_transformers(directory, load_weights=load_weights, source=source)
@@ -60,6 +68,16 @@ def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str)
             source=source,
         )
     return Checkpoint(class_name, arguments, arrays, preprocessing, source)
+
+
+def _without_config(directory: Path, source: str) -> CheckpointError:
+    files = sorted(path.name for path in directory.iterdir() if path.suffix in SUFFIXES)
+    if files:
+        return CheckpointError(
+            f"'{source}' has no {CONFIG}; to read a file of Meta's in it, name it: "
+            + ", ".join(str(directory / name) for name in files[:8])
+        )
+    return CheckpointError(f"'{source}' has no {CONFIG} and no file of weights; it is no preset")
 
 
 def weight_files(directory: Path, *, source: str) -> list[Path]:

@@ -1,24 +1,17 @@
 """`read_transformers`: a SAM model of transformers."""
 
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import expected_shapes
-from keras_sam.checkpoints.hdf5_weights import check_names, finite
 from keras_sam.checkpoints.preset_files import CONFIG, read_json, shards_of
 from keras_sam.checkpoints.safetensors_file import SafetensorsFile
+from keras_sam.checkpoints.torch_layout import TensorFile, open_torch_arrays
 from keras_sam.checkpoints.transformers_config import parse_transformers_config
-from keras_sam.checkpoints.transformers_names import (
-    POSITION_NAMES,
-    POSITIONS,
-    to_keras_layout,
-    transformers_name,
-    transformers_shape,
-)
+from keras_sam.checkpoints.transformers_names import POSITION_NAMES, POSITIONS, transformers_name
 
 SAFETENSORS = "model.safetensors"
 SAFETENSORS_INDEX = "model.safetensors.index.json"
@@ -47,7 +40,7 @@ def read_transformers(
     if not load_weights:
         return Checkpoint("SAMBackbone", config, {}, None, source)
     files = [SafetensorsFile(file, source=source) for file in _weight_files(directory, source)]
-    places: dict[str, SafetensorsFile] = {}
+    places: dict[str, TensorFile] = {}
     for file in files:
         for tensor in file.shapes:
             if tensor in places:
@@ -59,35 +52,11 @@ def read_transformers(
     shapes = expected_shapes(config)
     tensors = {name: transformers_name(name, iou_head_depth=depth) for name in shapes}
     _untie(tensors, places, source)
-    check_names(tensors.values(), places, source=source)
-    for name, tensor in tensors.items():
-        found, expected = places[tensor].shapes[tensor], transformers_shape(name, shapes[name])
-        if found != expected:
-            raise CheckpointError(f"{tensor} of '{source}' has shape {found}, expected {expected}")
-    arrays = TransformersArrays({name: (places[t], t) for name, t in tensors.items()}, source)
+    arrays = open_torch_arrays(tensors, places, shapes, source=source)
     return Checkpoint("SAMBackbone", config, arrays, None, source)
 
 
-class TransformersArrays(Mapping[str, np.ndarray]):
-    """Tensors in the layout of Keras, each read when it is asked for."""
-
-    def __init__(self, places: Mapping[str, tuple[SafetensorsFile, str]], source: str) -> None:
-        self._places = places
-        self._source = source
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        file, tensor = self._places[name]
-        array = to_keras_layout(name, file.read(tensor))
-        return finite(array, tensor, source=self._source)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-
-def _untie(tensors: dict[str, str], places: dict[str, SafetensorsFile], source: str) -> None:
+def _untie(tensors: dict[str, str], places: dict[str, TensorFile], source: str) -> None:
     """Takes the positional matrix from where it is, and drops its second copy."""
     found = [name for name in POSITION_NAMES if name in places]
     if found:

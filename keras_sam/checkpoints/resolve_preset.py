@@ -1,4 +1,4 @@
-"""`resolve_preset`: a preset's name to a directory on this machine."""
+"""`resolve_preset`: a preset's name to a directory or a file on this machine."""
 
 import difflib
 import re
@@ -16,11 +16,11 @@ LONGEST_ADDRESS = 300
 
 
 def resolve_preset(preset: str | Path, *, load_weights: bool = True) -> Path:
-    """The local directory of a preset, downloaded if need be.
+    """The local directory or file of a preset, downloaded if need be.
 
     Args:
         preset: a built-in name, `kaggle://user/model/keras/variant` with an optional version,
-            `hf://user/model` with an optional `@revision`, or a local directory.
+            `hf://user/model` with an optional `@revision`, or a local directory or file.
         load_weights: whether the weights are needed; the config of a built-in preset is in this
             package.
 
@@ -35,16 +35,12 @@ def resolve_preset(preset: str | Path, *, load_weights: bool = True) -> Path:
     if isinstance(preset, str) and "://" in name:
         return _from_hub(name, load_weights=load_weights)
     directory = Path(preset).expanduser()
-    if directory.is_dir():
-        return directory
     if directory.exists():
-        raise CheckpointError(
-            f"'{name}' is a file; a preset is a directory with a config.json and weights"
-        )
+        return directory
     nearest = difflib.get_close_matches(name, presets, n=1)
     hint = f" Did you mean '{nearest[0]}'?" if nearest else ""
     raise CheckpointError(
-        f"there is no directory and no built-in preset '{name}'; built-in are "
+        f"there is no directory, no file and no built-in preset '{name}'; built-in are "
         f"{', '.join(sorted(presets))}.{hint}"
     )
 

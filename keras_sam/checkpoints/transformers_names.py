@@ -1,6 +1,4 @@
-"""`transformers_name`: what transformers calls each weight, and how it lays it out."""
-
-import numpy as np
+"""`transformers_name`: what transformers calls each weight."""
 
 POSITIONS = "prompt_encoder/positional_encoding_gaussian_matrix"
 # The two places of the tied positional matrix; a file may hold either or both.
@@ -78,23 +76,3 @@ def _dense_name(number: int, depth: int, *, is_block: bool) -> str:
     if number == 1:
         return "proj_in"
     return "proj_out" if number == depth else f"layers.{number - 2}"
-
-
-def transformers_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that transformers gives to a weight whose shape here is `shape`."""
-    if not name.endswith("/kernel"):
-        return shape
-    if len(shape) == 2:
-        return shape[::-1]
-    return shape[3], shape[2], shape[0], shape[1]
-
-
-def to_keras_layout(name: str, tensor: np.ndarray) -> np.ndarray:
-    """A tensor of transformers in the layout of Keras.
-
-    Linear `(out, in)` to `(in, out)`; convolution `(out, in, h, w)` to `(h, w, in, out)`, and
-    transposed convolution `(in, out, h, w)` to `(h, w, out, in)`, by one permutation.
-    """
-    if not name.endswith("/kernel"):
-        return tensor
-    return tensor.T if tensor.ndim == 2 else tensor.transpose(2, 3, 1, 0)

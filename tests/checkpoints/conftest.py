@@ -26,11 +26,11 @@ DECODER = {
 }
 
 
-def tiny_config() -> dict:
+def tiny_config(**decoder: int) -> dict:
     parts = {
         "image_encoder": {"class_name": "ViTDetBackbone", "config": dict(ENCODER)},
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": dict(PROMPTS)},
-        "mask_decoder": {"class_name": "SAMMaskDecoder", "config": dict(DECODER)},
+        "mask_decoder": {"class_name": "SAMMaskDecoder", "config": DECODER | decoder},
     }
     return plain_arguments("SAMBackbone", parts, source="tiny")
 

@@ -1,0 +1,45 @@
+"""`read_meta`: a SAM checkpoint of Meta, and of those who train with Meta's code."""
+
+from pathlib import Path
+
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.meta_config import meta_config
+from keras_sam.checkpoints.meta_names import meta_name
+from keras_sam.checkpoints.pickled_file import PickledFile
+from keras_sam.checkpoints.safetensors_file import SafetensorsFile
+from keras_sam.checkpoints.torch_layout import TensorFile, open_torch_arrays
+
+PICKLED = (".pth", ".pt")
+SUFFIXES = (*PICKLED, ".safetensors")
+
+
+def read_meta(file: Path, *, load_weights: bool = True, source: str | None = None) -> Checkpoint:
+    """Reads a file with Meta's tensor names; sizes and layers are told by the tensors' shapes.
+
+    Args:
+        file: `.pth` or `.pt`, which needs PyTorch, or `.safetensors`.
+        load_weights: whether to read weights.
+        source: what to call it in messages; the file if `None`.
+
+    Raises:
+        CheckpointError: if it is damaged or not such a model.
+    """
+    source = str(file) if source is None else source
+    if file.suffix not in SUFFIXES:
+        raise CheckpointError(
+            f"'{source}' is a file of an unknown kind; supported are {', '.join(SUFFIXES)}"
+        )
+    opened: TensorFile
+    if file.suffix in PICKLED:
+        opened = PickledFile(file, source=source)
+    else:
+        opened = SafetensorsFile(file, source=source)
+    config = meta_config(opened.shapes, source=source)
+    if not load_weights:
+        return Checkpoint("SAMBackbone", config, {}, None, source)
+    shapes = expected_shapes(config)
+    tensors = {name: meta_name(name) for name in shapes}
+    places = dict.fromkeys(opened.shapes, opened)
+    arrays = open_torch_arrays(tensors, places, shapes, source=source)
+    return Checkpoint("SAMBackbone", config, arrays, None, source)

@@ -1,0 +1,92 @@
+"""Files with Meta's tensor names give the numbers of transformers."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_sam.models import SAMImageSegmenter
+from tests.checkpoints.meta_names import to_meta_name
+
+pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """A random `SamModel` of two layers, with the epsilons of Meta's code."""
+    import torch
+    from transformers import SamConfig, SamModel
+
+    torch.manual_seed(0)
+    model = SamModel(
+        SamConfig(
+            vision_config={
+                "hidden_size": 16,
+                "output_channels": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 64,
+                "window_size": 3,
+                "global_attn_indexes": [1],
+                "num_pos_feats": 16,
+                "mlp_dim": 24,
+            },
+            prompt_encoder_config={
+                "hidden_size": 32,
+                "image_size": 64,
+                "image_embedding_size": 4,
+            },
+            mask_decoder_config={
+                "hidden_size": 32,
+                "mlp_dim": 40,
+                "num_attention_heads": 8,
+                "iou_head_hidden_dim": 16,
+                "layer_norm_eps": 1e-5,
+            },
+        )
+    ).eval()
+    model.mask_decoder.upscale_layer_norm.eps = 1e-6
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+        table = torch.randn(2, 16)
+        model.shared_image_embedding.positional_embedding.copy_(table)
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(table)
+    return model
+
+
+@pytest.fixture(scope="module")
+def meta_tensors(theirs):
+    return {to_meta_name(name): x.contiguous() for name, x in theirs.state_dict().items()}
+
+
+def assert_equal_outputs(ours, theirs):
+    import torch
+
+    images = np.random.default_rng(0).random((1, 64, 64, 3)).astype("float32")
+    points = np.array([[[[10.0, 20.0], [0.0, 0.0]]]], "float32")
+    labels = np.array([[[1, -1]]], "int32")
+    pixels = (images - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    with torch.no_grad():
+        expected = theirs(
+            pixel_values=torch.tensor(pixels.transpose(0, 3, 1, 2), dtype=torch.float32),
+            input_points=torch.tensor(points[:, :, :1]),
+            input_labels=torch.tensor(labels[:, :, :1]),
+        )
+    found = ours.decode(ours.encode_image(images), points=points, labels=labels)
+    masks, ratings = (keras.ops.convert_to_numpy(found[name]) for name in ("masks", "iou_pred"))
+    np.testing.assert_allclose(masks[:, :, 1:], expected.pred_masks, atol=1e-4)
+    np.testing.assert_allclose(ratings[:, :, 1:], expected.iou_scores, atol=1e-4)
+
+
+def test_a_file_of_pytorch(theirs, meta_tensors, tmp_path):
+    import torch
+
+    torch.save(meta_tensors, tmp_path / "sam.pth")
+    assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / "sam.pth"), theirs)
+
+
+def test_a_file_of_safetensors(theirs, meta_tensors, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(meta_tensors, tmp_path / "sam.safetensors")
+    assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / "sam.safetensors"), theirs)
