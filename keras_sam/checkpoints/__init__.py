@@ -3,7 +3,9 @@
 from keras_sam.checkpoints.adapt_to_image_shape import adapt_to_image_shape
 from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import Conversion, convert_checkpoint
 from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.inspect_checkpoint import Inspection, inspect_checkpoint
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
@@ -12,10 +14,14 @@ from keras_sam.checkpoints.write_keras_preset import write_keras_preset
 __all__ = [
     "Checkpoint",
     "CheckpointError",
+    "Conversion",
+    "Inspection",
     "PresetInfo",
     "adapt_to_image_shape",
     "builtin_presets",
+    "convert_checkpoint",
     "expected_shapes",
+    "inspect_checkpoint",
     "read_checkpoint",
     "read_transformers",
     "resolve_preset",

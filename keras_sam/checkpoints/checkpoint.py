@@ -24,6 +24,8 @@ class Checkpoint:
             in)`. Read when asked for. Empty when no weights were asked for.
         preprocessing: how images are to be prepared, if the checkpoint tells.
         source: what was read, for messages.
+        format: "keras", "transformers" or "meta"; empty for a model in memory.
+        tensor_names: name to the tensor's name in the file that was read.
     """
 
     class_name: str
@@ -31,3 +33,5 @@ class Checkpoint:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     preprocessing: dict[str, Any] | None = None
     source: str = ""
+    format: str = ""
+    tensor_names: Mapping[str, str] = field(default_factory=dict)

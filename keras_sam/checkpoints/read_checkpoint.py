@@ -59,15 +59,14 @@ def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str)
         contents = read_json(directory / IMAGE_CONVERTER, source=source)
         preprocessing = parse_image_converter(contents, source=source)
     arrays: HDF5Arrays | dict[str, Any] = {}
+    paths: dict[str, str] = {}
     if load_weights:
         shapes = expected_shapes(arguments)
+        paths = keras_paths(shapes)
         arrays = open_hdf5_weights(
-            weight_files(directory, source=source),
-            paths=keras_paths(shapes),
-            shapes=shapes,
-            source=source,
+            weight_files(directory, source=source), paths=paths, shapes=shapes, source=source
         )
-    return Checkpoint(class_name, arguments, arrays, preprocessing, source)
+    return Checkpoint(class_name, arguments, arrays, preprocessing, source, "keras", paths)
 
 
 def _without_config(directory: Path, source: str) -> CheckpointError:

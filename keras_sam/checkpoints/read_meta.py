@@ -37,9 +37,9 @@ def read_meta(file: Path, *, load_weights: bool = True, source: str | None = Non
         opened = SafetensorsFile(file, source=source)
     config = meta_config(opened.shapes, source=source)
     if not load_weights:
-        return Checkpoint("SAMBackbone", config, {}, None, source)
+        return Checkpoint("SAMBackbone", config, source=source, format="meta")
     shapes = expected_shapes(config)
     tensors = {name: meta_name(name) for name in shapes}
     places = dict.fromkeys(opened.shapes, opened)
     arrays = open_torch_arrays(tensors, places, shapes, source=source)
-    return Checkpoint("SAMBackbone", config, arrays, None, source)
+    return Checkpoint("SAMBackbone", config, arrays, None, source, "meta", tensors)

@@ -38,7 +38,7 @@ def read_transformers(
     source = str(directory) if source is None else source
     config = parse_transformers_config(read_json(directory / CONFIG, source=source), source=source)
     if not load_weights:
-        return Checkpoint("SAMBackbone", config, {}, None, source)
+        return Checkpoint("SAMBackbone", config, source=source, format="transformers")
     files = [SafetensorsFile(file, source=source) for file in _weight_files(directory, source)]
     places: dict[str, TensorFile] = {}
     for file in files:
@@ -53,7 +53,7 @@ def read_transformers(
     tensors = {name: transformers_name(name, iou_head_depth=depth) for name in shapes}
     _untie(tensors, places, source)
     arrays = open_torch_arrays(tensors, places, shapes, source=source)
-    return Checkpoint("SAMBackbone", config, arrays, None, source)
+    return Checkpoint("SAMBackbone", config, arrays, None, source, "transformers", tensors)
 
 
 def _untie(tensors: dict[str, str], places: dict[str, TensorFile], source: str) -> None:

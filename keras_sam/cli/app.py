@@ -4,8 +4,10 @@ import os
 
 import typer
 
+from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
 from keras_sam.cli.info import info_command
+from keras_sam.cli.inspect import inspect_command
 from keras_sam.cli.presets import presets_command
 from keras_sam.cli.segment import segment_command
 from keras_sam.cli.train import train_command
@@ -24,6 +26,8 @@ app.command("presets")(presets_command)
 app.command("info")(info_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("convert")(convert_command)
+app.command("inspect")(inspect_command)
 
 
 def main() -> None:

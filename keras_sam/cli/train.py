@@ -1,6 +1,7 @@
 """`keras-sam train`: the built-in tiny preset from nothing."""
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,7 @@ def train_command(
     ],
     steps: Annotated[
         int | None,
-        typer.Option("--steps", min=2, help="All steps together.", show_default=False),
+        typer.Option("--steps", min=1, help="All steps together.", show_default=False),
     ] = None,
     scenes: Annotated[
         int | None,
@@ -88,9 +89,22 @@ def recipe_of(*, steps: int | None = None, **given: int | None) -> "Recipe":
     recipe = Recipe()
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if steps is not None:
-        total = sum(phase.steps for phase in recipe.phases)
+        shares = shared_out(steps, [phase.steps for phase in recipe.phases])
         changes["phases"] = tuple(
-            dataclasses.replace(phase, steps=max(1, round(phase.steps * steps / total)))
-            for phase in recipe.phases
+            dataclasses.replace(phase, steps=share)
+            for phase, share in zip(recipe.phases, shares, strict=True)
         )
     return dataclasses.replace(recipe, **changes)
+
+
+def shared_out(total: int, weights: list[int]) -> list[int]:
+    """A total as integers of at least 1, about in proportion to weights.
+
+    Raises:
+        ValueError: if the total is below the number of weights.
+    """
+    spare = total - len(weights)  # each has one already
+    if spare < 0:
+        raise ValueError(f"expected at least {len(weights)} steps, one for each phase, got {total}")
+    ends = [round(spare * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
+    return [1 + end - start for start, end in pairwise(ends)]

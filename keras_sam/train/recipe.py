@@ -60,8 +60,8 @@ class Recipe:
 
     phases: tuple[Phase, ...] = (
         Phase(image_size=128, steps=500, images=16, prompts=32, loss="affinity"),
-        Phase(image_size=128, steps=1700),
-        Phase(image_size=256, steps=250, images=4, rounds=1, learning_rate=4e-4),
+        Phase(image_size=128, steps=1300),
+        Phase(image_size=256, steps=200, images=4, rounds=1, learning_rate=4e-4),
     )
     scenes: int = 4000
     seed: int = 1

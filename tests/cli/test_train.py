@@ -1,3 +1,5 @@
+import pytest
+
 from keras_sam.cli.train import recipe_of
 from keras_sam.train import Recipe
 
@@ -12,10 +14,16 @@ def test_options_change_what_they_name():
     assert recipe.phases == Recipe().phases
 
 
-def test_steps_are_shared_out_over_the_phases():
-    phases = recipe_of(steps=100).phases
-    assert sum(phase.steps for phase in phases) == 100
+@pytest.mark.parametrize("steps", [3, 4, 7, 100, 2001])
+def test_steps_are_shared_out_over_the_phases(steps):
+    phases = recipe_of(steps=steps).phases
+    assert sum(phase.steps for phase in phases) == steps
     assert all(phase.steps > 0 for phase in phases)
+
+
+def test_too_few_steps():
+    with pytest.raises(ValueError, match="at least 3 steps, one for each phase, got 2"):
+        recipe_of(steps=2)
 
 
 def test_an_output_folder_is_required(run):

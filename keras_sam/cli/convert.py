@@ -1,0 +1,46 @@
+"""`keras-sam convert`: a SAM model from any format to any."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json, progress_bar
+
+
+@one_sentence_errors
+def convert_command(
+    source: Annotated[
+        str,
+        typer.Argument(help="A preset's name or address, a directory, a .pth or .safetensors."),
+    ],
+    destination: Annotated[
+        Path, typer.Argument(help="A directory; for meta a file, .pth or .safetensors.")
+    ],
+    to: Annotated[str, typer.Option("--to", help="keras, transformers or meta.")],
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="float32, float16 or bfloat16. Default: that of the source.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
+    from keras_sam.checkpoints import convert_checkpoint
+
+    with progress_bar("tensors") as progress:
+        report = convert_checkpoint(source, destination, to=to, dtype=dtype, progress=progress)
+    if as_json:
+        print_json(dataclasses.asdict(report))
+        return
+    typer.echo(f"read      {report.source} ({report.source_format}, {report.class_name})")
+    typer.echo(
+        f"          {report.tensors} tensors, {report.parameters:,} parameters, "
+        f"{', '.join(report.source_dtypes)}; {report.renamed} renamed, "
+        f"{report.transposed} transposed"
+    )
+    typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")

@@ -1,0 +1,48 @@
+"""`keras-sam inspect`: what a checkpoint holds, and what is wrong with it."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json, progress_bar
+
+
+@one_sentence_errors
+def inspect_command(
+    source: Annotated[
+        str,
+        typer.Argument(help="A preset's name or address, a directory, a .pth or .safetensors."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Shows format, architecture, parameters, types, preprocessing and licence of a checkpoint.
+
+    Problems are listed, and end the command with the exit code 1.
+    """
+    from keras_sam.checkpoints import inspect_checkpoint
+
+    with progress_bar("tensors") as progress:
+        found = inspect_checkpoint(source, progress=progress)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        typer.echo(f"source         {found.source}")
+        if found.format is not None:
+            typer.echo(f"format         {found.format}, {found.class_name}")
+            typer.echo(f"parameters     {found.parameters:,} in {found.tensors} tensors")
+            typer.echo(f"types          {', '.join(found.dtypes)}")
+            typer.echo(f"preprocessing  {_listed(found.preprocessing)}")
+        typer.echo(f"licence        {found.licence or 'not stated'}")
+        for part, arguments in (found.architecture or {}).items():
+            typer.echo(f"{part}\n    {_listed(arguments)}")
+        for problem in found.problems:
+            typer.echo(f"problem        {problem}")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _listed(arguments: dict[str, object] | None) -> str:
+    if not arguments:
+        return "that of SAM"
+    return ", ".join(f"{name} {value}" for name, value in arguments.items())
