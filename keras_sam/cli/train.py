@@ -41,7 +41,7 @@ def train_command(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Processes that make batches.", show_default=False),
+        typer.Option("--workers", min=0, help="Processes that make batches.", show_default=False),
     ] = None,
     backend: BackendOption = None,
     as_json: JsonOption = False,
@@ -63,14 +63,17 @@ def train_command(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=STDERR) as bar:
-        task = bar.add_task("drawing scenes", total=None)
+        task = bar.add_task("drawing scenes", total=recipe.scenes)
 
         def show(line: dict[str, Any]) -> None:
             last.update(line)
             title = f"phase {line['phase'] + 1}, loss {line['loss']:.3f}"
             bar.update(task, description=title, completed=line["step"], total=line["steps"])
 
-        train(recipe, output, progress=show)
+        def show_scenes(drawn: int) -> None:
+            bar.update(task, completed=drawn)
+
+        train(recipe, output, progress=show, scene_progress=show_scenes)
     if as_json:
         print_json({"preset": output / "preset", "log": output / "log.jsonl", "last": last})
     else:

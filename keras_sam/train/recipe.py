@@ -54,7 +54,7 @@ class Recipe:
         seed: seed of scenes, weights, batches and prompts.
         dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
             a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
-        workers: processes that make batches ahead.
+        workers: processes that make batches ahead; 0 makes them between the steps.
         save_every: steps between checkpoints.
     """
 
@@ -107,7 +107,11 @@ def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
 
 
 def train(
-    recipe: Recipe, output: str | Path, *, progress: Callable[[dict[str, Any]], None] | None = None
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+    scene_progress: Callable[[int], None] | None = None,
 ) -> SAMImageSegmenter:
     """Trains from nothing, or goes on where a run in `output` was stopped.
 
@@ -115,6 +119,7 @@ def train(
         recipe: what to do.
         output: directory of scenes, checkpoints, the log `log.jsonl` and the preset `preset/`.
         progress: called every 20 steps with the line of the log.
+        scene_progress: called with the number of scenes drawn so far.
 
     Returns:
         The trained segmenter, in float32; it is saved as a preset in `output/preset`.
@@ -126,7 +131,13 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(recipe, output / "recipe.json")
     store = output / "scenes"
-    build_store(store, count=recipe.scenes, seed=recipe.seed, workers=os.cpu_count() or 1)
+    build_store(
+        store,
+        count=recipe.scenes,
+        seed=recipe.seed,
+        workers=os.cpu_count() or 1,
+        progress=scene_progress,
+    )
     keras.utils.set_random_seed(recipe.seed)
     if not recipe.phases:
         raise ValueError("a recipe needs at least one phase")

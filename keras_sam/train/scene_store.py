@@ -1,12 +1,14 @@
 """`SceneStore`: images with many masks on disk, drawn or cut once and read many times."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,14 +78,25 @@ def build_store(
         workers: processes that draw.
         progress: called with the number of scenes done after each shard.
     """
-    shards = range(-(-count // SHARD_SIZE))
     Path(directory).mkdir(parents=True, exist_ok=True)
+    shards = range(-(-count // SHARD_SIZE))
+    missing = [shard for shard in shards if not _is_drawn(Path(directory), shard)]
     draw = partial(_draw_shard, Path(directory), seed, size, count)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for shard, _ in enumerate(pool.map(draw, shards)):
+    with _mapping(min(workers, len(missing))) as run:
+        for done, _ in enumerate(run(draw, missing), start=len(shards) - len(missing) + 1):
             if progress is not None:
-                progress(min(count, (shard + 1) * SHARD_SIZE))
+                progress(min(count, done * SHARD_SIZE))
     return SceneStore.open(directory)
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map` in worker processes, or here if one would do."""
+    if workers < 2:
+        yield map
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield pool.map
 
 
 def write_shard(directory: Path, shard: int, scenes: list[Scene]) -> None:
@@ -100,9 +113,11 @@ def write_shard(directory: Path, shard: int, scenes: list[Scene]) -> None:
         os.replace(beside, path)
 
 
+def _is_drawn(directory: Path, shard: int) -> bool:
+    return (directory / f"{shard:05d}.images.npy").exists()
+
+
 def _draw_shard(directory: Path, seed: int, size: int, count: int, shard: int) -> None:
-    if (directory / f"{shard:05d}.images.npy").exists():
-        return
     first = shard * SHARD_SIZE
     indices = range(first, min(count, first + SHARD_SIZE))
     write_shard(directory, shard, [draw_scene(seed * 1_000_000 + i, size) for i in indices])

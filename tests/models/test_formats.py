@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_sam.checkpoints import convert_checkpoint
 from keras_sam.models import SAMImageSegmenter
 from tests.checkpoints.meta_names import to_meta_name
 
@@ -90,3 +91,33 @@ def test_a_file_of_safetensors(theirs, meta_tensors, tmp_path):
 
     save_file(meta_tensors, tmp_path / "sam.safetensors")
     assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / "sam.safetensors"), theirs)
+
+
+@pytest.mark.filterwarnings("default::FutureWarning")
+def test_transformers_loads_ours(theirs, meta_tensors, tmp_path):
+    """Meta's file, converted, is the model that the tensors came from: equal, with its keys."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import SamImageProcessor, SamModel
+
+    save_file(meta_tensors, tmp_path / "sam.safetensors")
+    convert_checkpoint(tmp_path / "sam.safetensors", tmp_path / "theirs", to="transformers")
+    again, report = SamModel.from_pretrained(tmp_path / "theirs", output_loading_info=True)
+    assert not any(report.values()), report
+    expected = theirs.state_dict()
+    assert set(again.state_dict()) == set(expected)
+    for name, tensor in again.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+    processor = SamImageProcessor.from_pretrained(tmp_path / "theirs")
+    assert processor.pad_size == {"height": 64, "width": 64}
+
+
+def test_ours_goes_to_every_format_and_back(theirs, meta_tensors, tmp_path):
+    import torch
+
+    torch.save(meta_tensors, tmp_path / "sam.pth")
+    ours = SAMImageSegmenter.from_preset(tmp_path / "sam.pth")
+    ours.save_to_preset(tmp_path / "keras")
+    for place, to in (("hub", "transformers"), ("sam.safetensors", "meta")):
+        convert_checkpoint(tmp_path / "keras", tmp_path / place, to=to)
+        assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / place), theirs)

@@ -15,7 +15,7 @@ RECIPE = Recipe(
         Phase(image_size=32, steps=2, images=1, prompts=2, loss="affinity"),
     ),
     scenes=2,
-    dtype="float32",
+    workers=0,
     save_every=1,
 )
 

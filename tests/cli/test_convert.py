@@ -1,0 +1,51 @@
+"""`keras-sam convert` and `keras-sam inspect`, on the preset in the package and on bad files."""
+
+import json
+
+
+def test_convert_and_inspect(run, tmp_path):
+    place = str(tmp_path / "there")
+    result = run(
+        "convert",
+        "sam_tiny_synthetic",
+        place,
+        "--to",
+        "transformers",
+        "--dtype",
+        "float32",
+        "--json",
+    )
+    assert result.exit_code == 0
+    report = json.loads(result.stdout)
+    assert (report["source_format"], report["destination_format"]) == ("keras", "transformers")
+    assert (report["parameters"], report["dtype"]) == (4_588_160, "float32")
+    found = json.loads(run("inspect", place, "--json").stdout)
+    assert (found["format"], found["parameters"]) == ("transformers", 4_588_160)
+    assert found["problems"] == []
+    text = run("inspect", place).stdout
+    assert "transformers, SAMBackbone" in text
+    assert "4,588,160" in text
+
+
+def test_convert_in_words(run, tmp_path):
+    result = run("convert", "sam_tiny_synthetic", str(tmp_path / "x"), "--to", "keras")
+    assert result.exit_code == 0
+    assert "tensors, 4,588,160 parameters" in result.stdout
+
+
+def test_what_cannot_be_converted(run, tmp_path):
+    result = run("convert", "sam_tiny_synthetic", str(tmp_path / "x.pth"), "--to", "meta")
+    assert result.exit_code == 1
+    assert "num_heads 4 (Meta's code: 8)" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_inspect_ends_with_1_on_a_problem(run, tmp_path):
+    (tmp_path / "sam.safetensors").write_bytes(b"\xff" * 100)
+    result = run("inspect", str(tmp_path / "sam.safetensors"))
+    assert result.exit_code == 1
+    assert "problem" in result.stdout
+    assert "truncated or not a safetensors file" in result.stdout
+    assert json.loads(run("inspect", str(tmp_path / "sam.safetensors"), "--json").stdout)[
+        "problems"
+    ]
