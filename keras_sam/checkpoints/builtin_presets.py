@@ -16,7 +16,8 @@ class PresetInfo:
         licence: of the weights.
         source: who made the weights, and from what.
         class_name: class of the model it holds.
-        handle: where the weights are: `kaggle://...`, or the directory in this package.
+        handle: where the weights are: `kaggle://...`, `hf://...`, or the directory in this
+            package.
     """
 
     description: str
@@ -32,6 +33,16 @@ SA1B = {
     "sam_base_sa1b": ("base", "ViT-B", 93_735_728),
     "sam_large_sa1b": ("large", "ViT-L", 312_343_088),
     "sam_huge_sa1b": ("huge", "ViT-H", 641_090_864),
+}
+# Repositories of Hugging Face in the format of transformers: parameters, makers, description.
+META = "Meta AI; arXiv 2304.02643"
+SLIM = "Zigeng Chen and others; arXiv 2312.05284"
+HUGGING_FACE = {
+    "sam_vit_base": ("facebook/sam-vit-base", 93_735_728, META, "The base SAM model"),
+    "sam_vit_large": ("facebook/sam-vit-large", 312_343_088, META, "The large SAM model"),
+    "sam_vit_huge": ("facebook/sam-vit-huge", 641_090_864, META, "The huge SAM model"),
+    "slimsam_50": ("Zigeng/SlimSAM-uniform-50", 27_962_032, SLIM, "SAM pruned to half its width"),
+    "slimsam_77": ("Zigeng/SlimSAM-uniform-77", 9_723_784, SLIM, "SAM pruned to a quarter"),
 }
 TINY = "sam_tiny_synthetic"
 
@@ -54,6 +65,17 @@ def builtin_presets() -> dict[str, PresetInfo]:
             handle=f"kaggle://keras/sam/keras/{name}/5",
         )
         for name, (size, encoder, parameters) in SA1B.items()
+    }
+    presets |= {
+        name: PresetInfo(
+            description=f"{text}, as Hugging Face has it for transformers.",
+            parameters=parameters,
+            licence="Apache-2.0",
+            source=source,
+            class_name="SAMBackbone",
+            handle=f"hf://{repository}",
+        )
+        for name, (repository, parameters, source, text) in HUGGING_FACE.items()
     }
     if is_shipped(TINY):
         presets[TINY] = PresetInfo(

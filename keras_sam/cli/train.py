@@ -43,6 +43,14 @@ def train_command(
         int | None,
         typer.Option("--workers", min=0, help="Processes that make batches.", show_default=False),
     ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="float32, or mixed_bfloat16 where the processor has it.",
+            show_default=False,
+        ),
+    ] = None,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +62,7 @@ def train_command(
     choose_backend(backend)
     from keras_sam.train import train
 
-    recipe = recipe_of(steps=steps, scenes=scenes, seed=seed, workers=workers)
+    recipe = recipe_of(steps=steps, scenes=scenes, seed=seed, workers=workers, dtype=dtype)
     last: dict[str, Any] = {}
     columns = (
         TextColumn("{task.description}"),
@@ -80,7 +88,7 @@ def train_command(
         typer.echo(f"preset: {output / 'preset'}")
 
 
-def recipe_of(*, steps: int | None = None, **given: int | None) -> "Recipe":
+def recipe_of(*, steps: int | None = None, **given: int | str | None) -> "Recipe":
     """The recipe of the shipped preset, with what is given changed.
 
     Args:

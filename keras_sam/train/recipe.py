@@ -125,8 +125,12 @@ def train(
         The trained segmenter, in float32; it is saved as a preset in `output/preset`.
 
     Raises:
-        ValueError: if `output` holds a run of another recipe.
+        ValueError: if `output` holds a run of another recipe, or the recipe has no phase or an
+            unknown dtype; nothing is written then.
     """
+    if not recipe.phases:
+        raise ValueError("a recipe needs at least one phase")
+    keras.dtype_policies.get(recipe.dtype)  # an unknown one is an error before a file is written
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(recipe, output / "recipe.json")
@@ -139,8 +143,6 @@ def train(
         progress=scene_progress,
     )
     keras.utils.set_random_seed(recipe.seed)
-    if not recipe.phases:
-        raise ValueError("a recipe needs at least one phase")
     segmenter = _run_phase(recipe, 0, recipe.phases[0], None, output, progress)
     for number, phase in enumerate(recipe.phases[1:], start=1):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)

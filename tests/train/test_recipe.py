@@ -47,3 +47,10 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert [json.loads(line)["phase"] for line in lines] == [0, 1]
     with pytest.raises(ValueError, match="another recipe"):
         train(Recipe(scenes=3), tmp_path / "whole")
+
+
+@pytest.mark.parametrize("recipe", [Recipe(phases=()), Recipe(dtype="float33")])
+def test_a_recipe_that_cannot_be_run_writes_nothing(tmp_path, recipe):
+    with pytest.raises(ValueError, match=r"at least one phase|float33"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
