@@ -33,18 +33,24 @@ class Prompts:
 
 
 def resolve_prompts(
-    *, points: Any = None, labels: Any = None, boxes: Any = None, masks: Any = None
+    *,
+    images: Any = None,
+    points: Any = None,
+    labels: Any = None,
+    boxes: Any = None,
+    masks: Any = None,
 ) -> Prompts:
     """Reads prompts in either form of the model's inputs.
 
     With points of shape `(B, N, 2)` (also `N = 0`) there is one prompt for each image: labels
     `(B, N)`, boxes `(B, 1, 2, 2)` and masks `(B, 1, H, W, 1)` belong to it. With points
     `(B, P, N, 2)`, or without points, there are `P` prompts for each image: labels `(B, P, N)`,
-    boxes `(B, P, 2, 2)`, masks `(B, P, H, W, 1)`. Arrays of length zero count as left out.
+    boxes `(B, P, 2, 2)`, masks `(B, P, H, W, 1)`. Arrays of length zero count as left out. Of
+    `images`, given or embedded, only the first axis `B` is read.
 
     Raises:
-        ValueError: for shapes that fit neither form, that disagree on `P`, or that can be read
-            in more than one way.
+        ValueError: for shapes that fit neither form, that disagree on `B` or `P`, or that can be
+            read in more than one way.
     """
     single = points is not None and len(points.shape) == 3
     points, labels = _check_points(points, labels)
@@ -77,11 +83,14 @@ def resolve_prompts(
         )
     if single and points is not None:
         points, labels = points[:, None], labels[:, None]
+    points, labels = _unless_empty(points, 2), _unless_empty(labels, 2)
+    boxes, masks = _unless_empty(boxes, 1), _unless_empty(masks, 1)
+    _check_images(images=images, points=points, labels=labels, boxes=boxes, masks=masks)
     return Prompts(
-        points=_unless_empty(points, 2),
-        labels=_unless_empty(labels, 2),
-        boxes=_unless_empty(boxes, 1),
-        masks=_unless_empty(masks, 1),
+        points=points,
+        labels=labels,
+        boxes=boxes,
+        masks=masks,
         count=next(iter(known.values()), next(iter(counts.values()), 1)),
         has_prompt_axis=not single and bool(counts),
     )
@@ -113,6 +122,17 @@ def _check_rank(name: str, array: Any, rank: int, form: str) -> Any:
     if array is not None and len(array.shape) != rank:
         raise ValueError(f"`{name}` must have shape {form}, got {tuple(array.shape)}")
     return array
+
+
+def _check_images(**arrays: Any) -> None:
+    """An error if arrays disagree on the number of images, as far as it is known."""
+    counts = {name: array.shape[0] for name, array in arrays.items() if array is not None}
+    counts = {name: count for name, count in counts.items() if isinstance(count, int)}
+    if len(set(counts.values())) > 1:
+        raise ValueError(
+            "inputs disagree on the number of images (their first axis): "
+            + ", ".join(f"`{name}` has {count}" for name, count in counts.items())
+        )
 
 
 def _unless_empty(array: Any, axes: int) -> Any:

@@ -129,7 +129,9 @@ class SAMPromptEncoder(keras.layers.Layer):
             the first two have the axis `P` behind `B`, and `prompt_sparse_mask` `(B, P, T)`
             tells tokens from padding.
         """
-        prompts = resolve_prompts(points=points, labels=labels, boxes=boxes, masks=masks)
+        prompts = resolve_prompts(
+            images=images, points=points, labels=labels, boxes=boxes, masks=masks
+        )
         given = [x for x in (images, points, labels, boxes, masks) if x is not None]
         embeddings = self.encode(prompts, batch_size=ops.shape(given[0])[0] if given else 1)
         sparse, sparse_mask, dense = embeddings

@@ -62,6 +62,8 @@ def test_nothing_is_one_prompt(prompts):
         ({"boxes": zeros(1, 2, 4, 1)}, "corners"),
         ({"masks": zeros(1, 8, 8, 1)}, "`masks`"),
         ({"boxes": zeros(1, 2, 2, 2), "masks": zeros(1, 3, 8, 8, 1)}, "disagree"),
+        ({"points": zeros(2, 1, 2), "labels": zeros(1, 1)}, "number of images"),
+        ({"images": zeros(2, 8, 8, 3), "boxes": zeros(1, 1, 2, 2)}, "number of images"),
     ],
 )
 def test_other_forms_are_refused(prompts, message):
