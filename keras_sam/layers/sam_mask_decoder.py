@@ -142,7 +142,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             prompt_dense_positional_embeddings: `(1, G, G, D)`.
             prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
             prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
-            prompt_sparse_mask: boolean `(B, P, T)`, false for padding, or `None`.
+            prompt_sparse_mask: boolean `(B, T)` or `(B, P, T)`, false for padding, or `None`.
 
         Returns:
             `masks`, logits `(B, M, L, L)` or `(B, P, M, L, L)` with `L = 4 G`, and `iou_pred`
@@ -152,6 +152,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         has_prompt_axis = len(sparse.shape) == 4
         if not has_prompt_axis:
             sparse, dense = sparse[:, None], dense[:, None]
+            if prompt_sparse_mask is not None:
+                prompt_sparse_mask = prompt_sparse_mask[:, None]
         outputs = self.decode_dense(
             image_embeddings,
             prompt_dense_positional_embeddings,

@@ -79,6 +79,18 @@ def test_masked_tokens_change_nothing(decoder):
         np.testing.assert_allclose(padded[name], shorter[name], rtol=1e-3, atol=1e-4)
 
 
+def test_one_prompt_for_each_image_may_be_padded_too(decoder):
+    arrays = inputs(prompts=1)
+    image = arrays["image_embeddings"], arrays["positions"]
+    sparse, dense = arrays["sparse"][:, 0], np.zeros((2, 3, 5, 16), "float32")
+    mask = np.array([[True, True, False, False]] * 2)
+    padded = decoder(*image, sparse, dense, prompt_sparse_mask=mask)["masks"]
+    shorter = decoder(*image, sparse[:, :2], dense)["masks"]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(padded), ops.convert_to_numpy(shorter), rtol=1e-3, atol=1e-4
+    )
+
+
 @pytest.mark.parametrize(
     ("multimask_output", "wanted"), [(True, slice(1, 4)), (False, slice(0, 1))]
 )
