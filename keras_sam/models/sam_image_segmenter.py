@@ -55,11 +55,10 @@ class SAMImageSegmenter(Backbone):
             `image_embeddings`; alone, where no prompt was given, since the loss makes some.
         """
         inputs = check_inputs(inputs)
-        prompts = {name: value for name, value in inputs.items() if name != "images"}
+        resolved = resolve_prompts(**inputs)
         image_embeddings = self.encode_image(inputs["images"])
-        if training and not prompts:
+        if training and len(inputs) == 1:
             return {"image_embeddings": image_embeddings}
-        resolved = resolve_prompts(**prompts)
         outputs = self._decode_prompts(image_embeddings, resolved)
         if not resolved.has_prompt_axis:
             outputs = {name: output[:, 0] for name, output in outputs.items()}
@@ -126,7 +125,9 @@ class SAMImageSegmenter(Backbone):
         Returns:
             `masks`, logits `(B, P, M, L, L)`, and `iou_pred` `(B, P, M)`.
         """
-        prompts = resolve_prompts(points=points, labels=labels, boxes=boxes, masks=masks)
+        prompts = resolve_prompts(
+            images=image_embeddings, points=points, labels=labels, boxes=boxes, masks=masks
+        )
         return self._decode_prompts(
             image_embeddings, prompts, multimask_output=multimask_output, features=features
         )
@@ -213,18 +214,24 @@ class SAMImageSegmenter(Backbone):
 
 
 def without_empty_prompts(inputs: Any) -> Any:
-    """The inputs without arrays of length zero.
+    """The inputs without prompts of length zero, which are checked first.
 
-    A program compiled for any length could not tell them from others. Points of shape
-    `(B, 0, 2)` become one point of padding, since they also say that results have no axis `P`.
+    A program compiled for any length could not tell them from others. Points `(B, 0, 2)` and
+    `(B, P, 0, 2)` become one point of padding, since they also tell the form of the results.
+
+    Raises:
+        ValueError: for prompts that `resolve_prompts` refuses.
     """
-    if not isinstance(inputs, dict) or not all(hasattr(x, "shape") for x in inputs.values()):
+    if not isinstance(inputs, dict):
         return inputs
+    inputs = {name: x for name, x in check_inputs(inputs).items() if x is not None}
+    if not all(hasattr(x, "shape") for x in inputs.values()):
+        return inputs
+    resolve_prompts(**inputs)
     kept = {name: x for name, x in inputs.items() if name == "images" or 0 not in x.shape[1:]}
     points = inputs.get("points")
-    if points is not None and "points" not in kept and len(points.shape) == 3 and len(kept) > 1:
-        kept["points"] = np.zeros((points.shape[0], 1, 2), "float32")
-        kept["labels"] = np.full((points.shape[0], 1), PADDING, "int32")
-    elif "points" not in kept:
-        kept.pop("labels", None)
+    if points is not None and points.shape[-2] == 0 and 0 not in points.shape[:-2]:
+        shape = (*points.shape[:-2], 1)
+        kept["points"] = np.zeros((*shape, 2), "float32")
+        kept["labels"] = np.full(shape, PADDING, "int32")
     return kept

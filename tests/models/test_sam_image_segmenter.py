@@ -60,6 +60,31 @@ def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, left_out):
     np.testing.assert_allclose(by_empty["masks"], masks, rtol=1e-3, atol=1e-4)
 
 
+def test_prompts_without_points_keep_their_axis(segmenter, inputs):
+    boxes = np.concatenate([inputs["boxes"], inputs["boxes"] - 1], axis=1)
+    by_boxes = {"images": inputs["images"], "boxes": boxes}
+    no_points = {"points": np.zeros((2, 2, 0, 2)), "labels": np.zeros((2, 2, 0))}
+    expected, found = predict(segmenter, by_boxes), predict(segmenter, by_boxes | no_points)
+    np.testing.assert_allclose(found["masks"], expected["masks"], rtol=1e-3, atol=1e-4)
+    alone = predict(segmenter, {"images": inputs["images"]} | no_points)
+    assert alone["masks"].shape == (2, 2, 4, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"points": None}, "without `points`"),
+        ({"points": np.zeros((2, 0, 2))}, "`labels` must have"),
+        ({"points": np.zeros((2, 3, 0, 2)), "labels": np.zeros((2, 3, 0))}, "disagree"),
+        ({"boxes": np.zeros((1, 1, 2, 2))}, "number of images"),
+    ],
+)
+def test_predict_refuses_what_call_refuses(segmenter, inputs, changes, message):
+    for run in (segmenter, segmenter.predict):
+        with pytest.raises(ValueError, match=message):
+            run(inputs | changes)
+
+
 def test_each_prompt_matters(segmenter, inputs):
     everything = predict(segmenter, inputs)["masks"]
     for name in ("boxes", "masks"):
