@@ -20,7 +20,8 @@ class SAMBackbone(Backbone):
             to embeddings `(B, G, G, D)`.
         prompt_encoder: a `SAMPromptEncoder`.
         mask_decoder: a `SAMMaskDecoder`.
-        dtype: dtype policy of the backbone; those of the three parts are their own.
+        dtype: dtype policy of the weights. It is that of the three parts: given, it is compared
+            with theirs.
         image_shape: `(height, width, 3)` of the images. It is the image encoder's: given, it is
             compared with it.
 
@@ -38,7 +39,7 @@ class SAMBackbone(Backbone):
         image_shape: tuple[int, int, int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(dtype=dtype, **kwargs)
+        super().__init__(dtype=dtype or image_encoder.dtype_policy, **kwargs)
         self.image_encoder = image_encoder
         self.prompt_encoder = prompt_encoder
         self.mask_decoder = mask_decoder
@@ -124,6 +125,17 @@ def _check_parts(backbone: SAMBackbone, image_shape: tuple[int, int, int] | None
             f"{tuple(encoder.image_shape)}. Build the image encoder with the shape that you "
             "want, or load a preset with from_preset(..., image_shape=...)"
         )
+    for part, layer in (
+        ("image encoder", encoder),
+        ("prompt encoder", prompts),
+        ("mask decoder", decoder),
+    ):
+        if layer.dtype_policy.name != backbone.dtype_policy.name:
+            raise ValueError(
+                f"the {part}'s dtype must be {backbone.dtype_policy.name}, as the backbone's, got "
+                f"{layer.dtype_policy.name}. Build all three parts with one dtype, or load a "
+                "preset with from_preset(..., dtype=...)"
+            )
     pairs = (
         ("image_embedding_size", prompts.image_embedding_size, encoder.embedding_size),
         ("input_image_size", prompts.input_image_size, tuple(encoder.image_shape[:2])),

@@ -169,6 +169,18 @@ def test_image_shape_is_checked(backbone):
         SAMBackbone(*parts, image_shape=(32, 32, 3))
 
 
+def test_dtype_is_checked(make_backbone, backbone):
+    parts = [backbone.image_encoder, backbone.prompt_encoder, backbone.mask_decoder]
+    assert SAMBackbone(*parts, dtype="float32").dtype_policy.name == "float32"
+    with pytest.raises(ValueError, match="dtype must be bfloat16"):
+        SAMBackbone(*parts, dtype="bfloat16")
+    low = make_backbone(dtype="bfloat16")
+    parts = [low.image_encoder, low.prompt_encoder, low.mask_decoder]
+    assert SAMBackbone(*parts).dtype_policy.name == "bfloat16"
+    with pytest.raises(ValueError, match="mask decoder's dtype must be bfloat16"):
+        SAMBackbone(*parts[:2], backbone.mask_decoder)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
