@@ -170,7 +170,9 @@ def _resizer(low_res: int, padded: int, inside: int, original: int) -> np.ndarra
 def _interpolate(values: np.ndarray, new_size: int) -> np.ndarray:
     """Bilinear interpolation between pixel centres along the first axis."""
     size = len(values)
-    places = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    # Rounded where PyTorch rounds: pixels at the outlines of Meta's masks turn on it.
+    scale = np.float32(size) / np.float32(new_size)
+    places = ((np.arange(new_size) + 0.5) * np.float64(scale) - 0.5).astype(np.float32)
     places = np.clip(places, 0, size - 1)
     low = np.floor(places).astype(int)
     high = np.minimum(low + 1, size - 1)
