@@ -3,6 +3,7 @@
 from keras_sam.geometry.atomic_write import write_atomically
 from keras_sam.geometry.check_prompts import check_box, check_points
 from keras_sam.geometry.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
+from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.masks import (
     coco_rle_to_mask,
     deepest_point,
@@ -14,9 +15,10 @@ from keras_sam.geometry.masks import (
 )
 from keras_sam.geometry.model_frame import ModelFrame
 from keras_sam.geometry.picture import draw_overlay
-from keras_sam.geometry.read_image import ImageError, read_image
+from keras_sam.geometry.read_image import MAX_PIXELS, ImageError, read_image
 
 __all__ = [
+    "MAX_PIXELS",
     "CocoAnnotation",
     "CocoDataset",
     "CocoImage",
@@ -27,6 +29,7 @@ __all__ = [
     "coco_rle_to_mask",
     "deepest_point",
     "draw_overlay",
+    "is_size",
     "mask_area",
     "mask_iou",
     "mask_to_box",

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from keras_sam.geometry import write_atomically
+from keras_sam.geometry import MAX_PIXELS, is_size, write_atomically
 from keras_sam.models import SAMImageSegmenter, weights_by_name
 
 FORMAT = "keras_sam.ImageEmbedding"
@@ -66,11 +68,17 @@ class ImageEmbedding:
                 embedding = file.get_tensor("embedding")
             facts = json.loads(metadata["facts"])
             sizes = {
-                name: (int(facts[name][0]), int(facts[name][1]))
+                name: _check_size(name, facts[name])
                 for name in ("original_size", "input_size", "image_size")
             }
             fingerprint = str(facts["fingerprint"])
-        except (SafetensorError, KeyError, TypeError, IndexError, json.JSONDecodeError) as error:
+        except (
+            SafetensorError,
+            KeyError,
+            TypeError,
+            RecursionError,
+            json.JSONDecodeError,
+        ) as error:
             raise ValueError(f"{path.name} is a damaged image embedding: {error}") from error
         if embedding.ndim != 4 or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
             raise ValueError(
@@ -78,6 +86,16 @@ class ImageEmbedding:
                 f"{embedding.dtype} {embedding.shape}"
             )
         return cls(embedding=embedding, fingerprint=fingerprint, **sizes)
+
+
+def _check_size(name: str, size: Any) -> tuple[int, int]:
+    """A size that a picture may have: masks of the original's are made later."""
+    if not is_size(size) or size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(
+            f"{name} of an image embedding must be (height, width) of at most {MAX_PIXELS} "
+            f"pixels, got {reprlib.repr(size)}"
+        )
+    return size[0], size[1]
 
 
 def encoder_fingerprint(model: SAMImageSegmenter) -> str:

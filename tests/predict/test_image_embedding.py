@@ -1,5 +1,7 @@
 """Embeddings on disk."""
 
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -34,6 +36,37 @@ def test_missing_damaged_and_other_files_are_refused(tmp_path):
         ImageEmbedding.load(path)
     save_file({"embedding": EMBEDDING.embedding}, path)
     with pytest.raises(ValueError, match="not an image embedding"):
+        ImageEmbedding.load(path)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"original_size": [10**9, 10**9]},
+        {"original_size": [-1, 2]},
+        {"original_size": [float("inf"), 2]},
+        {"input_size": "ab"},
+        {"image_size": [4]},
+        {"image_size": None},
+    ],
+)
+def test_sizes_that_no_image_has_are_refused(tmp_path, facts):
+    good = {"original_size": [45, 80], "input_size": [36, 64], "image_size": [64, 64]}
+    metadata = {
+        "format": "keras_sam.ImageEmbedding",
+        "facts": json.dumps(good | {"fingerprint": "abc"} | facts),
+    }
+    path = tmp_path / "a.safetensors"
+    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
+    with pytest.raises(ValueError, match="size of an image embedding"):
+        ImageEmbedding.load(path)
+
+
+def test_facts_nested_too_deep_are_damage(tmp_path):
+    path = tmp_path / "a.safetensors"
+    metadata = {"format": "keras_sam.ImageEmbedding", "facts": "[" * 100_000}
+    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
+    with pytest.raises(ValueError, match="damaged"):
         ImageEmbedding.load(path)
 
 
