@@ -1,6 +1,6 @@
 """Using a model: prompts to masks of one image, and how good they are."""
 
-from keras_sam.predict.engine import Engine, create_engine
+from keras_sam.predict.engine import Engine, create_engine, engine_class
 from keras_sam.predict.evaluation import Evaluation, evaluate
 from keras_sam.predict.image_embedding import ImageEmbedding
 from keras_sam.predict.predictor import SAMPredictor
@@ -11,5 +11,6 @@ __all__ = [
     "ImageEmbedding",
     "SAMPredictor",
     "create_engine",
+    "engine_class",
     "evaluate",
 ]

@@ -54,7 +54,7 @@ class Engine(ABC):
         labels: np.ndarray,
         *,
         mask_inputs: np.ndarray | None = None,
-        multimask_output: bool = True,
+        multimask_output: bool | None = True,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Masks of P prompts of one image.
 
@@ -64,7 +64,7 @@ class Engine(ABC):
             points: `(1, P, N, 2)` float32, model frame.
             labels: `(1, P, N)` int32, corners of boxes included.
             mask_inputs: `(1, P, L, L, 1)` float32 logits.
-            multimask_output: masks 1 to 3, or mask 0.
+            multimask_output: masks 1 to 3, or mask 0, or with None all four.
 
         Returns:
             float32 logits `(P, M, L, L)` and IoU predictions `(P, M)`.
@@ -99,6 +99,11 @@ class Engine(ABC):
         logits, iou_predictions = (self.to_numpy(output)[0] for output in outputs)
         return logits, iou_predictions
 
+    def to_embedding(self, array: np.ndarray) -> Any:
+        """A float32 embedding of `to_numpy` in the model's dtype, as `encode` gave it."""
+        dtype = self.model.backbone.image_encoder.compute_dtype
+        return array if array.dtype == dtype else keras.ops.cast(array, dtype)
+
     def to_numpy(self, array: Any) -> np.ndarray:
         """An array of the device as float32."""
         if not isinstance(array, np.ndarray):
@@ -120,9 +125,9 @@ class Engine(ABC):
         """A program that does `step` on inputs of these shapes."""
 
 
-def create_engine(model: SAMImageSegmenter) -> Engine:
-    """The engine of the backend in use."""
-    engines: dict[str, Callable[[SAMImageSegmenter], Engine]] = {
+def engine_class() -> type[Engine]:
+    """The kind of engine of the backend in use."""
+    engines: dict[str, type[Engine]] = {
         "jax": JaxEngine,
         "torch": TorchEngine,
         "tensorflow": TensorflowEngine,
@@ -131,7 +136,12 @@ def create_engine(model: SAMImageSegmenter) -> Engine:
     backend = keras.backend.backend()
     if backend not in engines:
         raise ValueError(f"expected a backend of {sorted(engines)}, got {backend}")
-    return engines[backend](model)
+    return engines[backend]
+
+
+def create_engine(model: SAMImageSegmenter) -> Engine:
+    """The engine of a model on the backend in use."""
+    return engine_class()(model)
 
 
 class JaxEngine(Engine):

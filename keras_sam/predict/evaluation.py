@@ -89,13 +89,20 @@ def _score_image(predictor: SAMPredictor, masks: list[np.ndarray]) -> np.ndarray
     # clicks are whole pixels: the model itself shifts them to the centre.
     points = np.array([[deepest_point(mask)] for mask in masks], np.float32)
     labels = np.ones(points.shape[:2], np.int32)
-    by_box, _ = predictor.predict_low_res(boxes=boxes, multimask_output=False)
-    by_click, iou_predictions = predictor.predict_low_res(points, labels, multimask_output=True)
+    # A box and a click are two tokens each: together they take one pass, and one program.
+    nothing = [None] * len(masks)
+    low_res_logits, iou_predictions = predictor.predict_low_res(
+        [*nothing, *points],
+        [*nothing, *labels],
+        [*boxes, *nothing],
+        multimask_output=None,
+    )
     scores = np.empty((len(masks), 3))
     for index, mask in enumerate(masks):
-        scores[index, 0] = _iou(frame, by_box[index], mask)[0]
-        clicked = _iou(frame, by_click[index], mask)
-        scores[index, 1:] = clicked[np.argmax(iou_predictions[index])], clicked.max()
+        clicked = len(masks) + index
+        scores[index, 0] = _iou(frame, low_res_logits[index, :1], mask)[0]
+        found = _iou(frame, low_res_logits[clicked, 1:], mask)
+        scores[index, 1:] = found[np.argmax(iou_predictions[clicked, 1:])], found.max()
     return scores
 
 

@@ -44,7 +44,7 @@ class SAMPredictor:
         Args:
             image: what `read_image` takes, such as an array `(H, W, 3)` uint8, a path or a PIL
                 image; or an `ImageEmbedding` of this model.
-            image_format: order of an array's channels, "RGB" or "BGR".
+            image_format: order of an array's channels, "RGB" or "BGR"; files tell their own.
 
         Raises:
             ValueError: for a picture that cannot be read, an unknown format, or an embedding of
@@ -55,10 +55,10 @@ class SAMPredictor:
         self.reset_image()
         if isinstance(image, ImageEmbedding):
             frame = self._check_embedding(image)
-            embedding: Any = image.embedding
+            embedding = self.engine.to_embedding(image.embedding)
         else:
             pixels = read_image(image)
-            if image_format == "BGR":
+            if image_format == "BGR" and isinstance(image, np.ndarray):
                 pixels = np.ascontiguousarray(pixels[..., ::-1])
             frame = ModelFrame(pixels.shape[:2], self._image_size)
             embedding = self.engine.encode(frame.to_model_image(pixels)[None])
@@ -111,7 +111,7 @@ class SAMPredictor:
         Args:
             point_coords: `(N, 2)` pixels (x, y).
             point_labels: `(N,)`: 1 foreground, 0 background.
-            box: `(4,)` XYXY pixels.
+            box: `(4,)` XYXY pixels, or `(1, 4)` as in Meta's examples.
             mask_input: low-res logits `(1, L, L)` of an earlier prediction.
             multimask_output: three masks, for an ambiguous prompt, or the single one.
             return_logits: logits instead of boolean masks.
@@ -127,7 +127,7 @@ class SAMPredictor:
         masks, iou_predictions, low_res_logits = self.predict_many(
             None if point_coords is None else [point_coords],
             None if point_labels is None else [point_labels],
-            None if box is None else [box],
+            None if box is None else [_single_box(box)],
             mask_input,
             multimask_output=multimask_output,
             return_logits=return_logits,
@@ -149,9 +149,10 @@ class SAMPredictor:
         """Masks of P prompts of the image.
 
         Args:
-            point_coords: `(P, N, 2)`, or a list of P arrays of any lengths.
+            point_coords: `(P, N, 2)`, or a list of P arrays of any lengths, None where a prompt
+                has no points.
             point_labels: `(P, N)`, or a list alike.
-            boxes: `(P, 4)`.
+            boxes: `(P, 4)`, or a list with None where a prompt has no box.
             mask_inputs: low-res logits `(P, L, L)`.
             multimask_output: as `predict`.
             return_logits: as `predict`.
@@ -175,12 +176,16 @@ class SAMPredictor:
         boxes: Sequence[Any] | np.ndarray | None = None,
         mask_inputs: np.ndarray | None = None,
         *,
-        multimask_output: bool = True,
+        multimask_output: bool | None = True,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`."""
+        """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`.
+
+        With `multimask_output` None these are the single mask and then the three.
+        """
         frame = self._require_image()
+        masks = self._check_mask_inputs(mask_inputs)
         given = {"point_coords": point_coords, "point_labels": point_labels, "boxes": boxes}
-        given["mask_input"] = mask_inputs
+        given["mask_input"] = masks
         count = _count_prompts(given)
         prompts = [
             _tokens(
@@ -192,7 +197,6 @@ class SAMPredictor:
             )
             for index in range(count)
         ]
-        masks = self._check_mask_inputs(mask_inputs)
         parts = []
         for start in range(0, count, self.prompts_per_batch):
             chunk = slice(start, start + self.prompts_per_batch)
@@ -205,11 +209,11 @@ class SAMPredictor:
         self,
         prompts: list[tuple[np.ndarray, np.ndarray]],
         masks: np.ndarray | None,
-        multimask_output: bool,
+        multimask_output: bool | None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Pads prompts to a bucket of shapes, so that few programs are compiled."""
         count = min(_bucket(len(prompts)), self.prompts_per_batch)
-        length = _bucket(max(2, *(len(labels) for _, labels in prompts), 2))
+        length = _bucket(max(2, *(len(labels) for _, labels in prompts)))
         points = np.zeros((1, count, length, 2), np.float32)
         labels = np.full((1, count, length), PADDING, np.int32)
         for index, (coords, kinds) in enumerate(prompts):
@@ -259,7 +263,10 @@ class SAMPredictor:
     def _check_mask_inputs(self, mask_inputs: Any) -> np.ndarray | None:
         if mask_inputs is None:
             return None
-        masks = np.asarray(mask_inputs, np.float32)
+        try:
+            masks = np.asarray(mask_inputs, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError("mask_input must be an array of numbers") from error
         expected = tuple(self.model.backbone.low_res_size)
         if masks.ndim != 3 or masks.shape[1:] != expected:
             raise ValueError(
@@ -281,6 +288,13 @@ def _count_prompts(given: dict[str, Any]) -> int:
     if not count:
         raise ValueError("expected at least one prompt, got none")
     return count
+
+
+def _single_box(box: Any) -> Any:
+    """The box in an array `(1, 4)`; anything else as it is, for `check_box` to judge."""
+    shape = getattr(box, "shape", None)
+    is_row = len(box) == 1 if isinstance(box, list | tuple) else shape == (1, 4)
+    return box[0] if is_row else box
 
 
 def _tokens(frame: ModelFrame, coords: Any, labels: Any, box: Any) -> tuple[np.ndarray, np.ndarray]:

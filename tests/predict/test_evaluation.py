@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_sam.geometry import deepest_point, mask_to_coco_rle, read_coco
-from keras_sam.predict import SAMPredictor, evaluate
+from keras_sam.predict import Engine, SAMPredictor, evaluate
 
 
 @pytest.fixture
@@ -56,6 +56,19 @@ def test_figures_equal_those_by_hand(segmenter, image, labelled):
     assert result.click_best == pytest.approx(np.mean(best), abs=2e-3)
     assert (result.images, result.masks) == (1, 2)
     assert calls == [(1, 2), (2, 2)]
+
+
+def test_an_image_is_decoded_once(segmenter, labelled, monkeypatch):
+    dataset, folder, _ = labelled
+    decode, calls = Engine.decode, []
+
+    def counted(self, *args, **kwargs):
+        calls.append(kwargs)
+        return decode(self, *args, **kwargs)
+
+    monkeypatch.setattr(Engine, "decode", counted)
+    evaluate(segmenter, dataset, folder)
+    assert len(calls) == 1
 
 
 def test_another_size_and_a_missing_image_are_refused(segmenter, image, labelled):

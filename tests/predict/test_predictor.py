@@ -58,6 +58,13 @@ def test_box_is_two_corners_after_the_points(predictor, segmenter, image):
     assert masks.dtype == bool
 
 
+def test_box_may_be_written_as_in_metas_examples(predictor):
+    expected = predictor.predict(box=BOX, multimask_output=False)[2]
+    for box in (BOX[None], [list(BOX)]):
+        found = predictor.predict(box=box, multimask_output=False)[2]
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_box_alone_and_mask_input(predictor, segmenter, image):
     mask = np.random.default_rng(3).normal(size=(1, 32, 32)).astype("float32")
     _, _, low_res = predictor.predict(box=BOX, mask_input=mask)
@@ -92,6 +99,18 @@ def test_many_ragged_prompts_equal_single_ones(segmenter, image):
     assert low_res.shape == (3, 3, 32, 32)
 
 
+def test_many_prompts_of_different_kinds(predictor):
+    coords, labels, boxes = [[[3, 4]], None], [[1], None], [None, BOX]
+    low_res, iou = predictor.predict_low_res(coords, labels, boxes, multimask_output=None)
+    assert low_res.shape == (2, 4, 32, 32)
+    for index, prompt in enumerate(({"point_coords": [[3, 4]], "point_labels": [1]}, {"box": BOX})):
+        single, three = (
+            predictor.predict(**prompt, multimask_output=many) for many in (False, True)
+        )
+        close(low_res[index], np.concatenate([single[2], three[2]]))
+        close(iou[index], np.concatenate([single[1], three[1]]))
+
+
 def test_many_boxes_with_masks(predictor):
     boxes = np.array([[1, 2, 30, 40], [20, 3, 80, 45.0]])
     logits = np.random.default_rng(5).normal(size=(2, 32, 32)).astype("float32")
@@ -123,6 +142,7 @@ def test_images_of_all_kinds_are_the_same(predictor, segmenter, image, tmp_path)
     bgr = np.ascontiguousarray(image[..., ::-1])
     for source, order in (
         (tmp_path / "image.png", "RGB"),
+        (tmp_path / "image.png", "BGR"),  # a file tells its own order
         (Image.fromarray(image), "RGB"),
         (bgr, "BGR"),
     ):
@@ -137,6 +157,18 @@ def test_embedding_takes_the_place_of_the_image(predictor, segmenter):
     close(other.predict(POINTS, LABELS)[2], predictor.predict(POINTS, LABELS)[2])
     assert other.original_size == (45, 80)
     assert other.input_size == (36, 64)
+
+
+def test_embedding_has_the_dtype_of_the_model(segmenter, image):
+    if keras.backend.backend() == "openvino":
+        return  # float32 only
+    predictor = SAMPredictor(segmenter.with_image_shape((64, 64, 3), dtype="bfloat16"))
+    predictor.set_image(image)
+    expected = predictor.predict(POINTS, LABELS)[2]
+    programs = predictor.engine.num_programs
+    predictor.set_image(predictor.get_image_embedding())
+    np.testing.assert_array_equal(predictor.predict(POINTS, LABELS)[2], expected)
+    assert predictor.engine.num_programs == programs
 
 
 def test_reset_image(segmenter, image):
@@ -159,9 +191,16 @@ def test_reset_image(segmenter, image):
         ({"point_coords": [[8, 0]]}, "point_labels"),
         ({"point_labels": [1]}, "point_coords"),
         ({"box": [5, 5, 5, 9]}, "x0 < x1"),
-        ({"box": [[1, 1, 5, 9]]}, "shape"),
+        ({"box": [[1, 1, 5, 9], [1, 1, 5, 9]]}, "shape"),
+        ({"box": [[1, 1, 5]]}, "shape"),
         ({"mask_input": np.zeros((1, 8, 8))}, "low-res"),
         ({"mask_input": np.zeros((2, 32, 32))}, "mask_input"),
+        (
+            {"point_coords": [[8, 0]], "point_labels": [1], "mask_input": np.zeros((32, 32))},
+            "low-res",
+        ),
+        ({"mask_input": 5}, "low-res"),
+        ({"mask_input": "logits"}, "numbers"),
     ],
 )
 def test_wrong_prompts_are_refused(predictor, prompt, message):
