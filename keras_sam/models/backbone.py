@@ -23,6 +23,16 @@ class Backbone(keras.Model):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
+        self._predicted_form: Any = None
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, with a program of its own for each form of prompts."""
+        if keras.backend.backend() == "tensorflow" and isinstance(x, dict):
+            # TensorFlow would merge prompts of two forms into one program of unknown rank.
+            form = {name: tuple(getattr(array, "shape", ())[1:]) for name, array in x.items()}
+            if form != self._predicted_form:
+                self._predicted_form, self.predict_function = form, None
+        return super().predict(x, *args, **kwargs)
 
     def _get_compiled_model(self, data: Any) -> Any:
         """Keras' hook of the OpenVINO backend: `predict` and `evaluate` compute in float32."""

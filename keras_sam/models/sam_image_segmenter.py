@@ -38,7 +38,6 @@ class SAMImageSegmenter(Backbone):
         self.backbone = backbone
         self.preprocessor = preprocessor
         self._objective: Any = None
-        self._predicted_form: Any = None
         self.built = True
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -66,13 +65,7 @@ class SAMImageSegmenter(Backbone):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`; prompts of length zero are taken out before it compiles."""
-        x = without_empty_prompts(x)
-        if keras.backend.backend() == "tensorflow" and isinstance(x, dict):
-            # TensorFlow would merge prompts of two forms into one program of unknown rank.
-            form = {name: tuple(getattr(array, "shape", ())[1:]) for name, array in x.items()}
-            if form != self._predicted_form:
-                self._predicted_form, self.predict_function = form, None
-        return super().predict(x, *args, **kwargs)
+        return super().predict(without_empty_prompts(x), *args, **kwargs)
 
     def with_image_shape(
         self, image_shape: tuple[int, int, int], *, dtype: Any = None

@@ -44,6 +44,18 @@ def test_the_segmenter_decodes_what_the_backbone_embeds(segmenter, backbone, inp
         )
 
 
+def test_the_backbone_predicts_prompts_of_one_form_after_another(backbone, inputs):
+    one = {name: inputs[name] for name in ("images", "points", "labels", "masks")}
+    several = {"points": inputs["points"][:, None], "labels": inputs["labels"][:, None]}
+    no_mask = {"masks": inputs["masks"][:, :0]}
+    for prompts in (one, one | several, one | no_mask):
+        expected, found = backbone(prompts), backbone.predict(prompts, verbose=0)
+        for name, output in expected.items():
+            np.testing.assert_allclose(
+                found[name], ops.convert_to_numpy(output), rtol=1e-3, atol=1e-4
+            )
+
+
 @pytest.mark.parametrize("left_out", ["points", "boxes", "masks"])
 def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, left_out):
     empty = dict(inputs)
