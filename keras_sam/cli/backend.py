@@ -3,6 +3,10 @@
 import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,7 +43,32 @@ def choose_backend(requested: str | None = None) -> str:
     if running not in (None, backend):
         raise ValueError(f"Keras already runs on '{running}', so it cannot change to '{backend}'")
     os.environ["KERAS_BACKEND"] = backend
+    if backend == "torch":
+        # Its idle threads would spin. Where another program keeps the processors busy, that took
+        # an image of `evaluate` from half a second to 40.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if backend == "tensorflow" and running is None:
+        with stderr_unless_fine():  # no log level silences what it says about missing GPUs
+            import_module("tensorflow").config.list_physical_devices()
     return backend
+
+
+@contextmanager
+def stderr_unless_fine() -> Iterator[None]:
+    """Holds back what is written to stderr, also by C++, and shows it if the block fails."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _configured() -> str | None:

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_sam.cli import backend as backend_module
-from keras_sam.cli.backend import choose_backend
+from keras_sam.cli.backend import choose_backend, stderr_unless_fine
 
 RUNNING = keras.config.backend()
 
@@ -75,6 +75,39 @@ def test_a_running_keras_cannot_change(monkeypatch):
     with pytest.raises(ValueError, match=f"already runs on '{RUNNING}'"):
         choose_backend(other)
     assert choose_backend(RUNNING) == RUNNING
+
+
+def test_what_a_backend_says_of_itself_is_not_shown():
+    code = "from keras_sam.cli import main; main()"
+    command = [sys.executable, "-c", code, "info", "--backend", RUNNING]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_stderr_is_shown_where_the_block_fails(capfd):
+    with stderr_unless_fine():
+        os.write(2, b"a notice\n")
+    assert capfd.readouterr().err == ""
+
+    def fail():
+        os.write(2, b"a library is missing\n")
+        raise ImportError
+
+    with pytest.raises(ImportError), stderr_unless_fine():
+        fail()
+    assert capfd.readouterr().err == "a library is missing\n"
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "later\n"
+
+
+def test_waiting_threads_of_torch_sleep(nothing_chosen, monkeypatch):
+    only_installed(monkeypatch, "torch")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    choose_backend()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    choose_backend()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 def test_help_imports_no_keras():
