@@ -33,13 +33,16 @@ PresetOption = Annotated[
 
 
 def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns a user's mistake or an unusable file into a sentence and the exit code 1."""
+    """Turns a mistake, an unusable file or a full memory into a sentence and the exit code 1.
+
+    Backends raise `RuntimeError` where memory or a device fails them.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (ValueError, TypeError, OSError, ImportError) as error:
+        except (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError) as error:
             message = " ".join(str(error).split()) or type(error).__name__
             typer.echo(f"keras-sam: {message}", err=True)
             raise typer.Exit(1) from error

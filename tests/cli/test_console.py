@@ -1,0 +1,24 @@
+import pytest
+import typer
+
+from keras_sam.cli.console import one_sentence_errors
+
+
+@pytest.mark.parametrize("kind", [ValueError, OSError, ImportError, MemoryError, RuntimeError])
+def test_an_error_is_one_sentence(capsys, kind):
+    def command():
+        raise kind("out of memory:\n  tried to take 7 GB")
+
+    with pytest.raises(typer.Exit) as ended:
+        one_sentence_errors(command)()
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == "keras-sam: out of memory: tried to take 7 GB\n"
+
+
+def test_an_error_without_words_has_its_name(capsys):
+    def command():
+        raise MemoryError
+
+    with pytest.raises(typer.Exit):
+        one_sentence_errors(command)()
+    assert capsys.readouterr().err == "keras-sam: MemoryError\n"
