@@ -7,34 +7,65 @@ from typing import Any
 import typer
 
 from keras_sam.cli.backend import choose_backend
-from keras_sam.cli.console import BackendOption, JsonOption, one_sentence_errors, print_json
+from keras_sam.cli.console import (
+    DEFAULT_PRESET,
+    BackendOption,
+    JsonOption,
+    one_sentence_errors,
+    print_json,
+)
 
 
 @one_sentence_errors
 def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> None:
-    """Shows versions, the backend and its devices, and the presets."""
+    """Shows versions, the backend, its engine and devices, the presets, and the shipped model."""
     result = _facts(choose_backend(backend))
     if as_json:
         print_json(result)
         return
-    width = max(len(name) for name in result)
-    for name, value in result.items():
+    lines = result | _model_lines(result["model"])
+    width = max(len(name) for name in lines)
+    for name, value in lines.items():
         text = ", ".join(value) if isinstance(value, list) else value
         typer.echo(f"{name:<{width}}  {text}")
 
 
 def _facts(backend: str) -> dict[str, Any]:
     from keras_sam.checkpoints import builtin_presets
+    from keras_sam.predict import engine_class
 
     return {
         "keras-sam": version("keras-sam"),
         "keras": version("keras"),
         "backend": backend,
         backend: version(backend),
+        "engine": engine_class().__name__,
         "devices": _devices(backend),
         "python": platform.python_version(),
         "presets": list(builtin_presets()),
+        "model": _model(),
     }
+
+
+def _model() -> dict[str, Any]:
+    """The model that commands use if none is named: its size and what it cannot do."""
+    from keras_sam.checkpoints import builtin_presets, read_checkpoint
+
+    config = read_checkpoint(DEFAULT_PRESET, load_weights=False).config
+    height, width = config["image_encoder"]["config"]["image_shape"][:2]
+    return {
+        "preset": DEFAULT_PRESET,
+        "parameters": builtin_presets()[DEFAULT_PRESET].parameters,
+        "image_size": [height, width],
+        "limits": "for trying out: outlines are coarse, small and thin things are lost; "
+        "for real work load one of the large presets",
+    }
+
+
+def _model_lines(model: dict[str, Any]) -> dict[str, str]:
+    height, width = model["image_size"]
+    size = f"{model['parameters']:,} parameters, sees images at {width} x {height}"
+    return {"model": f"{model['preset']}, {size}", "limits": model["limits"]}
 
 
 def _devices(backend: str) -> list[str]:
