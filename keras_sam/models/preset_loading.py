@@ -86,9 +86,15 @@ def checkpoint_to_backbone(
 ) -> Any:
     """The backbone that a checkpoint describes; `kwargs` replace parts of its config."""
     config = dict(checkpoint.config) | kwargs
-    backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
-    if load_weights:
-        assign_weights(backbone, checkpoint.arrays)
+    if not load_weights:
+        return build_backbone(checkpoint.class_name, config, dtype=dtype)
+    # In a stateless scope Keras puts initial values off until its end: random ones are never
+    # drawn, and each weight takes memory once, when its array is read.
+    first_values = FirstValues(checkpoint.arrays)
+    with keras.StatelessScope():
+        backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
+        first_values.give_to(backbone)
+    first_values.raise_error()
     return backbone
 
 
@@ -105,24 +111,53 @@ def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) ->
     return cls(**(arguments | {"dtype": dtype}))
 
 
-def assign_weights(model: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives every weight of a model its array, by name.
+class FirstValues:
+    """Arrays as the first values of a model's weights, each read when Keras asks for it.
 
-    Raises:
-        ValueError: if a name is missing or left over, or a shape differs; all are listed.
+    Args:
+        arrays: by the names of `weights_by_name`.
     """
-    weights = weights_by_name(model)
-    problems = [f"missing: {name}" for name in weights if name not in arrays]
-    problems += [f"left over: {name}" for name in arrays if name not in weights]
-    if problems:
-        raise ValueError("the weights do not fit the model: " + "; ".join(problems))
-    for name, variable in weights.items():
-        array = arrays[name]
-        if tuple(array.shape) != tuple(variable.shape):
-            raise ValueError(
-                f"weight {name} has shape {tuple(array.shape)}, expected {tuple(variable.shape)}"
-            )
-        variable.assign(array)
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._arrays = arrays
+        self._error: Exception | None = None
+
+    def give_to(self, model: Any) -> None:
+        """Replaces the initializers of a model whose weights have no values yet.
+
+        Raises:
+            ValueError: if a name is missing or left over; all are listed.
+        """
+        weights = weights_by_name(model)
+        problems = [f"missing: {name}" for name in weights if name not in self._arrays]
+        problems += [f"left over: {name}" for name in self._arrays if name not in weights]
+        if problems:
+            raise ValueError("the weights do not fit the model: " + "; ".join(problems))
+        for name, variable in weights.items():
+            variable._initializer = self._initializer(name)
+
+    def raise_error(self) -> None:
+        """Raises what went wrong while the values were read."""
+        if self._error is not None:
+            raise self._error
+
+    def _initializer(self, name: str) -> Callable[..., Any]:
+        def read(shape: Any, dtype: Any = None) -> Any:
+            # An error here would leave Keras with half a list of weights to initialise.
+            if self._error is None:
+                try:
+                    return ops.convert_to_tensor(self._read(name, shape), dtype=dtype)
+                except Exception as error:
+                    self._error = error
+            return ops.zeros(shape, dtype=dtype)
+
+        return read
+
+    def _read(self, name: str, shape: Any) -> np.ndarray:
+        array = np.array(self._arrays[name], order="C")  # our own: the source may be a mapped file
+        if array.shape != tuple(shape):
+            raise ValueError(f"weight {name} has shape {array.shape}, expected {tuple(shape)}")
+        return array
 
 
 class ModelArrays(Mapping[str, np.ndarray]):

@@ -32,6 +32,7 @@ class BatchOptions:
         images: images of a batch.
         prompts: masks of an image.
         min_crop: smallest side of a crop, as a share of the scene's.
+        size_exponent: a mask is chosen with a weight of its area to this power.
         seed: seed of the choice.
     """
 
@@ -42,6 +43,7 @@ class BatchOptions:
     images: int = 8
     prompts: int = 16
     min_crop: float = 0.5
+    size_exponent: float = 0.35
     seed: int = 0
 
 
@@ -139,14 +141,14 @@ def _example(
         width *= aspect
     top, left = int(rng.uniform(0, side - height)), int(rng.uniform(0, side - width))
     crop = slice(top, top + int(height)), slice(left, left + int(width))
-    # Choose masks by their area in the crop, larger ones a little more often.
+    # Choose masks by their area in the crop.
     bits = scene.bits[crop]
     kinds = np.uint32(1) << np.arange(max(1, scene.count), dtype=np.uint32)
     shares = ((bits[::3, ::3, None] & kinds) > 0).mean((0, 1))
     known = np.flatnonzero((shares > MIN_SHARE) & (shares < MAX_SHARE))
     if not len(known):
         return None
-    weights = shares[known] ** 0.35
+    weights = shares[known] ** options.size_exponent
     chosen = rng.choice(
         known,
         options.prompts,

@@ -33,6 +33,9 @@ class Phase:
         rounds: correction rounds of a prompt.
         learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
         loss: "affinity" trains the image encoder alone, "prompts" the whole model.
+        size_exponent: a mask is asked for with a weight of its area to this power: large ones
+            teach more at first; at 0 each counts once, as it does for a user.
+        deep_click_probability: share of clicks deep inside their mask, where people click.
     """
 
     image_size: int
@@ -42,6 +45,8 @@ class Phase:
     rounds: int = 0
     learning_rate: float = 1e-3
     loss: Literal["affinity", "prompts"] = "prompts"
+    size_exponent: float = 0.35
+    deep_click_probability: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,23 @@ class Recipe:
         Phase(image_size=128, steps=500, images=16, prompts=32, loss="affinity"),
         Phase(image_size=128, steps=1300),
         Phase(image_size=256, steps=200, images=4, rounds=1, learning_rate=4e-4),
+        Phase(
+            image_size=256,
+            steps=400,
+            images=4,
+            learning_rate=6e-4,
+            size_exponent=0.0,
+            deep_click_probability=0.9,
+        ),
+        Phase(
+            image_size=256,
+            steps=60,
+            images=4,
+            rounds=1,
+            learning_rate=1e-4,
+            size_exponent=0.0,
+            deep_click_probability=0.9,
+        ),
     )
     scenes: int = 4000
     seed: int = 1
@@ -187,6 +209,7 @@ def _run_phase(
         low_res_size=segmenter.backbone.low_res_size[0],
         images=phase.images,
         prompts=phase.prompts,
+        size_exponent=phase.size_exponent,
         seed=recipe.seed + 1000 * number,
     )
     began = time.monotonic()
@@ -221,7 +244,7 @@ def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
         return AffinityLoss()
     return InteractiveLoss(
         rounds=phase.rounds,
-        deep_click_probability=0.5,
+        deep_click_probability=phase.deep_click_probability,
         focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
         focal_alpha=None,
         pixel_weight=1.0,
