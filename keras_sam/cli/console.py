@@ -64,7 +64,8 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=STDERR, transient=True) as bar:
+    is_shown = STDERR.is_terminal  # elsewhere all it would leave is an empty line
+    with Progress(*columns, console=STDERR, transient=True, disable=not is_shown) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

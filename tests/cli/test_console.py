@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from keras_sam.cli.console import one_sentence_errors
+from keras_sam.cli.console import one_sentence_errors, progress_bar
 
 
 @pytest.mark.parametrize("kind", [ValueError, OSError, ImportError, MemoryError, RuntimeError])
@@ -22,3 +22,9 @@ def test_an_error_without_words_has_its_name(capsys):
     with pytest.raises(typer.Exit):
         one_sentence_errors(command)()
     assert capsys.readouterr().err == "keras-sam: MemoryError\n"
+
+
+def test_a_bar_leaves_nothing_where_there_is_no_terminal(capfd):
+    with progress_bar("images") as progress:
+        progress(1, 1)
+    assert capfd.readouterr().err == ""
