@@ -1,9 +1,11 @@
 """What all tests share: which of them a backend runs, and a fixed seed."""
 
 import os
+import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BACKEND = os.environ.get("KERAS_BACKEND", "")
@@ -32,6 +34,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> None:
-    """Makes initial weights and samples the same in each run; tests without Keras stay without."""
-    if "keras" in sys.modules:
-        sys.modules["keras"].utils.set_random_seed(0)
+    """Makes initial weights and samples the same in each run.
+
+    What `keras.utils.set_random_seed` does, without importing TensorFlow on other backends.
+    """
+    random.seed(0)
+    np.random.seed(0)
+    if BACKEND == "torch" and "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+    if BACKEND == "tensorflow" and "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(0)

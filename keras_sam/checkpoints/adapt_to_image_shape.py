@@ -1,7 +1,8 @@
 """`adapt_to_image_shape`: a checkpoint for images of another size."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from keras_sam.checkpoints.expected_shapes import embedding_size, expected_shape
 BICUBIC_A = -0.75  # the constant of torch's bicubic interpolation
 
 
-def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: tuple[int, int, int]) -> Checkpoint:
+def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: Sequence[int]) -> Checkpoint:
     """The same model for another image size.
 
     The table of absolute positions is interpolated bicubically, and the tables of relative
@@ -110,15 +111,19 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def _checked_shape(image_shape: tuple[int, int, int], encoder: Mapping[str, Any]) -> list[int]:
-    shape, patch = list(image_shape), encoder["patch_size"]
-    channels = encoder["image_shape"][2]
-    if len(shape) != 3 or any(int(side) != side for side in shape) or shape[2] != channels:
+def _checked_shape(image_shape: Any, encoder: Mapping[str, Any]) -> list[int]:
+    channels, patch = encoder["image_shape"][2], encoder["patch_size"]
+    try:
+        shape = [operator.index(side) for side in image_shape]
+    except TypeError:
+        shape = []
+    if len(shape) != 3 or shape[2] != channels:
         raise CheckpointError(
-            f"image_shape must be (height, width, {channels}), got {tuple(image_shape)}"
+            f"image_shape must be three integers (height, width, {channels}), got {image_shape}"
         )
     if any(side < patch or side % patch for side in shape[:2]):
         raise CheckpointError(
-            f"image_shape must be multiples of the patch size {patch}, got {tuple(image_shape)}"
+            f"height and width of image_shape must be multiples of the patch size {patch}, got "
+            f"{image_shape}"
         )
-    return [int(side) for side in shape]
+    return shape

@@ -52,7 +52,8 @@ def write_segments(
             masks.append({"object": index, "file": path, **_mask_record(mask, iou_prediction)})
     overlay = output / f"{stem}_overlay.png"
     _write_png(overlay, _overlay(image, objects))
-    record_path = output / f"{stem}.json"
+    # Annotation tools keep STEM.json beside a photograph: that name is not ours to take.
+    record_path = output / f"{stem}_segments.json"
     record = {
         **facts,
         "prompts": [found.prompt.record() for found in objects],

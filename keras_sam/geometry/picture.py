@@ -40,7 +40,8 @@ def draw_overlay(
 
     Args:
         image: `(H, W, 3)` uint8; left as it is.
-        masks: boolean `(M, H, W)`, or `(H, W)`; the first is drawn on top. M may be 0.
+        masks: boolean `(M, H, W)`, or `(H, W)`; smaller ones are drawn on top of larger ones. M may
+            be 0.
         points: clicks `(N, 2)` (x, y).
         labels: `(N,)`, 1 drawn green and 0 red; all 1 where left out.
         boxes: `(K, 4)` XYXY, in the colours of the masks.
@@ -60,7 +61,8 @@ def draw_overlay(
     boxes = _rows("boxes", [] if boxes is None else boxes, (4,))
     canvas = image.astype(np.float32)
     unit = max(1.0, max(image.shape[:2]) / 500)  # lines grow with the picture
-    for index in reversed(range(len(masks))):
+    areas = np.count_nonzero(masks, axis=(1, 2))
+    for index in np.argsort(-areas, kind="stable").tolist():  # what lies within a thing stays seen
         _draw_mask(canvas, masks[index], _colour(index), unit)
     for index, box in enumerate(boxes.tolist()):
         _draw_box(canvas, box, _colour(index), unit)

@@ -23,8 +23,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         intermediate_dim: hidden width of its MLPs.
         num_heads: heads of its attentions.
         embedding_dim: width of the learned tokens; a multiple of 8.
-        num_multimask_outputs: masks for an ambiguous prompt. One more is predicted: mask 0, for
-            prompts that are not ambiguous.
+        num_multimask_outputs: masks for an ambiguous prompt, at least 1. One more is predicted:
+            mask 0, for prompts that are not ambiguous.
         iou_head_depth: dense layers of the head that predicts IoU.
         iou_head_hidden_dim: their hidden width.
         activation: activation of the mask upscaler.
@@ -53,6 +53,11 @@ class SAMMaskDecoder(keras.layers.Layer):
         if hidden_size % num_heads or embedding_dim % 8:
             raise ValueError(
                 f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads} and of 8"
+            )
+        if num_multimask_outputs < 1:
+            raise ValueError(
+                "num_multimask_outputs must be 1 or more (mask 0 comes beside them), got "
+                f"{num_multimask_outputs}"
             )
         self.hidden_size = hidden_size
         self.num_layers = num_layers

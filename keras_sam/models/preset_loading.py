@@ -52,7 +52,7 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
         )
     image_shape = kwargs.pop("image_shape", None)
     if image_shape is not None:
-        checkpoint = adapt_to_image_shape(checkpoint, tuple(image_shape))
+        checkpoint = adapt_to_image_shape(checkpoint, image_shape)
     dtype = kwargs.pop("dtype", None) or checkpoint.config.get("dtype") or None
     is_task = cls.__name__ in BACKBONE_OF
     own = {} if is_task else kwargs

@@ -36,3 +36,15 @@ def test_the_config_follows(tiny):
 def test_shapes_that_do_not_fit(tiny, shape):
     with pytest.raises(CheckpointError, match="image_shape"):
         adapt_to_image_shape(tiny, shape)
+
+
+@pytest.mark.parametrize("image_shape", [96, None, (None, None, 3), (64, 64), (64, 64, 1), "big"])
+def test_what_is_no_shape(tiny, image_shape):
+    with pytest.raises(CheckpointError, match=r"three integers \(height, width, 3\)"):
+        adapt_to_image_shape(tiny, image_shape)
+
+
+@pytest.mark.parametrize("image_shape", [(0, 64, 3), (-16, 64, 3), (64, 70, 3)])
+def test_sides_that_are_no_multiples(tiny, image_shape):
+    with pytest.raises(CheckpointError, match="multiples of the patch size 16"):
+        adapt_to_image_shape(tiny, image_shape)

@@ -31,11 +31,11 @@ def test_the_files_agree_with_the_record(run, photograph, tiny_preset, tmp_path)
     record = segment(run, photograph, tiny_preset, tmp_path / "out", "--point", "30,20")
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {
-        "disc.json",
+        "disc_segments.json",
         "disc_overlay.png",
         *(f"disc_mask_{index}.png" for index in range(3)),
     }
-    assert json.loads((tmp_path / "out" / "disc.json").read_text()) == record
+    assert json.loads((tmp_path / "out" / "disc_segments.json").read_text()) == record
     assert read(record["overlay"]).shape == (40, 60, 3)
     for entry in record["masks"]:
         mask = read(entry["file"])

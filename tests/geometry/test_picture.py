@@ -25,10 +25,15 @@ def test_a_mask_is_tinted_inside_and_nothing_changes_far_away():
     np.testing.assert_array_equal(picture[:, 45:], IMAGE[:, 45:])
 
 
-def test_the_first_mask_lies_on_top():
-    masks = np.stack([rectangle(0, 40, 0, 60), rectangle(10, 30, 20, 40)])
-    alone = draw_overlay(draw_overlay(IMAGE, np.stack([masks[1] & False, masks[1]])), masks[0])
-    assert np.abs(draw_overlay(IMAGE, masks).astype(int) - alone).max() <= 1
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_smaller_mask_lies_on_top(order):
+    large, small = rectangle(0, 40, 0, 60), rectangle(10, 30, 20, 40)
+    nothing = np.zeros_like(large)
+    masks = np.stack([(large, small)[index] for index in order])
+    below = np.stack([large if index == 0 else nothing for index in order])
+    above = np.stack([small if index == 1 else nothing for index in order])
+    expected = draw_overlay(draw_overlay(IMAGE, below), above)
+    assert np.abs(draw_overlay(IMAGE, masks).astype(int) - expected).max() <= 1
 
 
 def test_clicks_and_boxes_have_their_colours():

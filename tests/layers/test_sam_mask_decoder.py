@@ -111,3 +111,8 @@ def test_widths_that_do_not_fit_are_refused():
         SAMMaskDecoder(hidden_size=16, embedding_dim=32)
     with pytest.raises(ValueError, match="multiple of num_heads"):
         SAMMaskDecoder(hidden_size=16, embedding_dim=16, num_heads=3)
+
+
+def test_a_decoder_has_masks_for_ambiguous_prompts():
+    with pytest.raises(ValueError, match="num_multimask_outputs must be 1 or more"):
+        SAMMaskDecoder(num_multimask_outputs=0)
