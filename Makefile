@@ -16,10 +16,10 @@ ONCE := tests/geometry tests/checkpoints tests/test_architecture.py
 # Tests compile many small programs and run each once: XLA compiles them faster unoptimised.
 PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2
 
-# The espresso in the cup by a click, and the cup on its saucer by a box.
+# The spoon by a click, and the cup by a box.
 DEMO_IMAGE := keras_sam/images/coffee.jpg
-DEMO_CLICK := --point 287,155
-DEMO_BOX := --box 77,15,481,390
+DEMO_CLICK := --point 366,285
+DEMO_BOX := --box 175,18,412,310
 
 .PHONY: install demo test check preset clean
 

@@ -93,7 +93,7 @@ class Recipe:
 
 
 def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
-    """The architecture of `sam_tiny_synthetic`: 4.6 million parameters, patches of 8 pixels."""
+    """The architecture of `sam_tiny_synthetic`: 4.7 million parameters, patches of 8 pixels."""
     width = 128
     encoder = ViTDetBackbone(
         hidden_size=192,
