@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_sam.checkpoints import builtin_presets
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
 from keras_sam.models.openvino_precision import float32_inference
@@ -19,6 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings(r"default:::transformers(\..*)?"),
 ]
 
+SHIPPED = "sam_tiny_synthetic"
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
 PROMPTS = {
@@ -139,6 +141,22 @@ def test_keras_hub_loads_ours(segmenter, tmp_path):
     with in_float32():
         found = loaded.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(found, encoder.predict(IMAGES, verbose=0), atol=1e-4)
+
+
+def test_keras_hub_loads_the_shipped_one():
+    """Its weights are stored in 16 bits, and computed with in float32 on both sides."""
+    import keras_hub
+
+    ours = SAMImageSegmenter.from_preset(SHIPPED)
+    theirs = keras_hub.models.ImageSegmenter.from_preset(builtin_presets()[SHIPPED].handle)
+    theirs.preprocessor = None
+    assert ours.compute_dtype == theirs.backbone.compute_dtype == "float32"
+    inputs = {
+        "images": RANDOM.random((1, 256, 256, 3)).astype("float32"),
+        "points": np.array([[[100.0, 120.0], [0.0, 0.0]]], "float32"),
+        "labels": np.array([[1, -1]], "int32"),
+    }
+    assert_close(predict(ours, inputs), predict(theirs, inputs))
 
 
 def test_we_load_those_of_keras_hub(tmp_path):
