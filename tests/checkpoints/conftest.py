@@ -35,15 +35,26 @@ def tiny_config(**decoder: int) -> dict:
     return plain_arguments("SAMBackbone", parts, source="tiny")
 
 
-@pytest.fixture
-def tiny() -> Checkpoint:
+def tiny_checkpoint(**decoder: int) -> Checkpoint:
+    """Random arrays for `tiny_config`, the same in each run."""
     random = np.random.default_rng(0)
-    config = tiny_config()
+    config = tiny_config(**decoder)
     arrays = {
         name: random.normal(size=shape).astype("float32")
         for name, shape in expected_shapes(config).items()
     }
     return Checkpoint("SAMBackbone", config, arrays)
+
+
+@pytest.fixture
+def tiny() -> Checkpoint:
+    return tiny_checkpoint()
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Checkpoint:
+    """A tiny model whose decoder has eight heads, as all of Meta's have."""
+    return tiny_checkpoint(num_heads=8)
 
 
 @pytest.fixture

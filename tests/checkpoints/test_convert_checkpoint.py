@@ -20,17 +20,6 @@ from tests.checkpoints.conftest import tiny_config
 PLACES = {"keras": "keras", "transformers": "transformers", "meta": "sam.safetensors"}
 
 
-@pytest.fixture(scope="module")
-def checkpoint():
-    config = tiny_config(num_heads=8)
-    random = np.random.default_rng(0)
-    arrays = {
-        name: random.normal(size=shape).astype("float32")
-        for name, shape in expected_shapes(config).items()
-    }
-    return Checkpoint("SAMBackbone", config, arrays)
-
-
 @pytest.fixture
 def source(checkpoint, tmp_path):
     write_keras_preset(tmp_path / "source", checkpoint, task=True)

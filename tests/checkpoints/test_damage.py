@@ -5,19 +5,15 @@ import shutil
 import struct
 import tracemalloc
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_sam.checkpoints import (
-    Checkpoint,
     CheckpointError,
     convert_checkpoint,
-    expected_shapes,
     write_keras_preset,
 )
-from tests.checkpoints.conftest import tiny_config
 
 FILES = {
     "keras": "keras/model.weights.h5",
@@ -38,16 +34,10 @@ each_safetensors = pytest.mark.parametrize("kind", ["transformers", "meta"])
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, checkpoint):
     """One model in every format."""
     place = tmp_path_factory.mktemp("files")
-    config = tiny_config(num_heads=8)
-    random = np.random.default_rng(0)
-    arrays = {
-        name: random.normal(size=shape).astype("float32")
-        for name, shape in expected_shapes(config).items()
-    }
-    write_keras_preset(place / "keras", Checkpoint("SAMBackbone", config, arrays), task=True)
+    write_keras_preset(place / "keras", checkpoint, task=True)
     convert_checkpoint(place / "keras", place / "transformers", to="transformers")
     convert_checkpoint(place / "keras", place / "sam.safetensors", to="meta")
     convert_checkpoint(place / "keras", place / "sam.pth", to="meta")

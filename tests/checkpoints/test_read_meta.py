@@ -10,29 +10,16 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from keras_sam.checkpoints import Checkpoint, CheckpointError, expected_shapes, read_checkpoint
+from keras_sam.checkpoints import CheckpointError, read_checkpoint
 from keras_sam.checkpoints.torch_layout import to_torch_layout
 from keras_sam.checkpoints.transformers_names import transformers_name
-from tests.checkpoints.conftest import tiny_config
 from tests.checkpoints.meta_names import to_meta_name
-
-
-@pytest.fixture(scope="module")
-def checkpoint():
-    """A tiny model whose decoder has eight heads, as all of Meta's have."""
-    config = tiny_config(num_heads=8)
-    random = np.random.default_rng(0)
-    arrays = {
-        name: random.normal(size=shape).astype("float32")
-        for name, shape in expected_shapes(config).items()
-    }
-    return Checkpoint("SAMBackbone", config, arrays)
 
 
 @pytest.fixture
 def tensors(checkpoint):
     return {
-        to_meta_name(transformers_name(name, iou_head_depth=3)): to_torch_layout(name, array)
+        to_meta_name(transformers_name(name, iou_head_depth=3)): to_torch_layout(name, array).copy()
         for name, array in checkpoint.arrays.items()
     }
 
