@@ -14,7 +14,10 @@ def test_options_change_what_they_name():
     assert recipe.phases == Recipe().phases
 
 
-@pytest.mark.parametrize("steps", [3, 4, 7, 100, 2001])
+FEWEST = len(Recipe().phases)  # steps: one for each phase
+
+
+@pytest.mark.parametrize("steps", [FEWEST, FEWEST + 1, 13, 100, 2001])
 def test_steps_are_shared_out_over_the_phases(steps):
     phases = recipe_of(steps=steps).phases
     assert sum(phase.steps for phase in phases) == steps
@@ -22,7 +25,7 @@ def test_steps_are_shared_out_over_the_phases(steps):
 
 
 def test_too_few_steps():
-    with pytest.raises(ValueError, match="at least 3 steps, one for each phase, got 2"):
+    with pytest.raises(ValueError, match=f"at least {FEWEST} steps, one for each phase, got 2"):
         recipe_of(steps=2)
 
 
