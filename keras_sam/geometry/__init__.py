@@ -15,10 +15,9 @@ from keras_sam.geometry.masks import (
 )
 from keras_sam.geometry.model_frame import ModelFrame
 from keras_sam.geometry.picture import draw_overlay
-from keras_sam.geometry.read_image import MAX_PIXELS, ImageError, read_image
+from keras_sam.geometry.read_image import ImageError, read_image
 
 __all__ = [
-    "MAX_PIXELS",
     "CocoAnnotation",
     "CocoDataset",
     "CocoImage",

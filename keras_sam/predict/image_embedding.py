@@ -12,7 +12,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from keras_sam.geometry import MAX_PIXELS, is_size, write_atomically
+from keras_sam.geometry import is_size, write_atomically
+from keras_sam.geometry.read_image import MAX_PIXELS
 from keras_sam.models import SAMImageSegmenter, weights_by_name
 
 FORMAT = "keras_sam.ImageEmbedding"
