@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -171,6 +172,15 @@ def test_we_load_those_of_keras_hub(tmp_path):
     theirs = randomise(models.SAMImageSegmenter(backbone=backbone))
     theirs.save_to_preset(str(tmp_path / "task"))
     assert_close(predict(SAMImageSegmenter.from_preset(tmp_path / "task")), predict(theirs))
+
+
+def test_a_preset_of_the_first_keras_hub_with_sam():
+    """Written by keras-hub 0.17.0 on Keras 3.7.0, with the outputs that it gave there."""
+    directory = Path(__file__).with_name("keras_hub_0_17")
+    with np.load(directory / "outputs.npz") as stored:
+        arrays = dict(stored)
+    expected = {name: arrays.pop(f"out_{name}") for name in ("masks", "iou_pred")}
+    assert_close(predict(SAMImageSegmenter.from_preset(directory), arrays), expected)
 
 
 def transformers_model(directory, *, width=16, decoder_width=32):
