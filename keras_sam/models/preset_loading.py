@@ -16,6 +16,7 @@ from keras_sam.checkpoints import (
     read_checkpoint,
     write_keras_preset,
 )
+from keras_sam.models.set_trainable import set_trainable
 from keras_sam.models.weight_names import weights_by_name
 
 # Which backbone a model class is built from; a class that is missing here is its own.
@@ -108,7 +109,10 @@ def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) ->
     cls = keras.saving.get_registered_object(f"keras_sam>{class_name}")
     if cls is None:
         raise ValueError(f"no class {class_name} in keras_sam")
-    return cls(**(arguments | {"dtype": dtype}))
+    model = cls(**(arguments | {"dtype": dtype}))
+    if not config.get("trainable", True):
+        set_trainable(model, False)
+    return model
 
 
 class FirstValues:

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.models.set_trainable import set_trainable
 from keras_sam.train.affinity_loss import AffinityLoss
 from keras_sam.train.batches import BatchOptions, stream_batches
 from keras_sam.train.interactive_loss import InteractiveLoss
@@ -168,7 +169,7 @@ def train(
     segmenter = _run_phase(recipe, 0, recipe.phases[0], None, output, progress)
     for number, phase in enumerate(recipe.phases[1:], start=1):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
-    segmenter.trainable = True
+    set_trainable(segmenter, True)
     final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
     final.save_to_preset(output / "preset")
     return final
@@ -236,7 +237,7 @@ def _train_what_learns(segmenter: SAMImageSegmenter, phase: Phase) -> None:
         (prompt_encoder.mask_downscaler, phase.loss == "prompts" and phase.rounds > 0),
         (segmenter.backbone.mask_decoder, phase.loss == "prompts"),
     ):
-        layer.trainable = learns
+        set_trainable(layer, learns)
 
 
 def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:

@@ -15,6 +15,7 @@ from keras_sam.checkpoints import builtin_presets
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
 from keras_sam.models.openvino_precision import float32_inference
+from keras_sam.models.set_trainable import set_trainable
 
 pytestmark = [
     pytest.mark.filterwarnings(r"default:::keras_hub(\..*)?"),
@@ -109,6 +110,18 @@ def test_the_wrong_class_is_named(segmenter, tmp_path):
     segmenter.backbone.image_encoder.save_to_preset(tmp_path / "encoder")
     with pytest.raises(ValueError, match=r"ViTDetBackbone.*SAMImageSegmenter"):
         SAMImageSegmenter.from_preset(tmp_path / "encoder")
+
+
+def test_what_was_frozen_stays_frozen(segmenter, tmp_path):
+    decoder = segmenter.backbone.mask_decoder
+    set_trainable(decoder, False)
+    segmenter.save_to_preset(tmp_path / "task")
+    set_trainable(decoder, True)
+    loaded = SAMImageSegmenter.from_preset(tmp_path / "task")
+    assert loaded.backbone.mask_decoder.trainable_variables == []
+    frozen = {id(weight) for weight in loaded.backbone.mask_decoder.weights}
+    assert not any(id(weight) in frozen for weight in loaded.trainable_variables)
+    assert len(loaded.trainable_variables) + len(frozen) == len(segmenter.trainable_variables)
 
 
 def test_image_shape_and_dtype_are_honoured(segmenter, tmp_path):
