@@ -23,9 +23,7 @@ pytestmark = [
 ]
 
 # On OpenVINO, Keras hands keras-hub's functional model its inputs in another order, and warns.
-runs_keras_hub = pytest.mark.filterwarnings(
-    "default:The structure of `inputs` does:UserWarning"
-)
+runs_keras_hub = pytest.mark.filterwarnings("default:The structure of `inputs` does:UserWarning")
 
 SHIPPED = "sam_tiny_synthetic"
 RANDOM = np.random.default_rng(0)
