@@ -1,10 +1,12 @@
 """`Batches`: what a training step sees, made from stores of scenes."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,15 @@ _worker_batches: Batches | None = None
 
 def _start_worker(options: BatchOptions) -> None:
     global _worker_batches
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker_batches = Batches(options)
+
+
+def _end_with_parent() -> None:
+    """A killed run cannot tell its workers to stop."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _make_in_worker(step: int) -> Batch:

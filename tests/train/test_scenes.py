@@ -1,5 +1,11 @@
 """Scenes, stores and batches."""
 
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -77,3 +83,30 @@ def test_worker_processes_make_the_same_batches(store_path):
     for (x, y), (x2, y2) in zip(there, here, strict=True):
         np.testing.assert_array_equal(x["images"], x2["images"])
         np.testing.assert_array_equal(y["masks"], y2["masks"])
+
+
+KILLED_RUN = """
+import multiprocessing, os, signal, sys
+from keras_sam.train.batches import BatchOptions, stream_batches
+
+if __name__ == "__main__":
+    options = BatchOptions((sys.argv[1],), (1.0,), image_size=32, low_res_size=16, images=1)
+    batches = stream_batches(options, start=0, stop=9, workers=1)
+    next(batches)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_killed_run(store_path, tmp_path):
+    script = tmp_path / "killed_run.py"
+    script.write_text(KILLED_RUN)
+    run = subprocess.run(
+        [sys.executable, script, store_path], capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    worker = Path("/proc", run.stdout.strip())
+    deadline = time.monotonic() + 30
+    while worker.exists() and "Z" not in (worker / "stat").read_text().split()[2]:
+        assert time.monotonic() < deadline, "the worker is still there"
+        time.sleep(0.1)
