@@ -174,6 +174,8 @@ def test_keras_hub_loads_the_shipped_one():
         "images": RANDOM.random((1, 256, 256, 3)).astype("float32"),
         "points": np.array([[[100.0, 120.0], [0.0, 0.0]]], "float32"),
         "labels": np.array([[1, -1]], "int32"),
+        "boxes": np.zeros((1, 0, 2, 2), "float32"),  # theirs wants each input
+        "masks": np.zeros((1, 0, 128, 128, 1), "float32"),
     }
     assert_close(predict(ours, inputs), predict(theirs, inputs))
 
