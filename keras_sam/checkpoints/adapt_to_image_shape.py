@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import embedding_size, expected_shapes
+from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.vit_det_shapes import embedding_size
 
 BICUBIC_A = -0.75  # the constant of torch's bicubic interpolation
 
@@ -44,7 +45,7 @@ def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: Sequence[int]) -> 
         preprocessing = preprocessing | {"image_size": shape[:2]}
     arrays: Mapping[str, np.ndarray] = checkpoint.arrays
     if arrays:
-        arrays = ResizedArrays(arrays, expected_shapes(config))
+        arrays = ResizedArrays(arrays, expected_shapes(checkpoint.class_name, config))
     return replace(checkpoint, config=config, arrays=arrays, preprocessing=preprocessing)
 
 

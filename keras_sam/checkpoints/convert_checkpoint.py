@@ -98,7 +98,7 @@ def convert_checkpoint(
         destination_format=to,
         class_name=checkpoint.class_name,
         tensors=len(checkpoint.arrays),
-        parameters=count_parameters(checkpoint.config),
+        parameters=count_parameters(checkpoint.class_name, checkpoint.config),
         source_dtypes=dtypes,
         dtype=dtype,
         renamed=sum(name != stored for name, stored in names.items()),

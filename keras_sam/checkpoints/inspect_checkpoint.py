@@ -76,7 +76,7 @@ def inspect_checkpoint(
         class_name=checkpoint.class_name,
         architecture=architecture(checkpoint),
         tensors=len(checkpoint.arrays),
-        parameters=count_parameters(checkpoint.config),
+        parameters=count_parameters(checkpoint.class_name, checkpoint.config),
         dtypes=tuple(sorted(dtypes)),
         preprocessing=checkpoint.preprocessing,
         licence=stated_licence(source),

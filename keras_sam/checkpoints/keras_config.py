@@ -93,17 +93,26 @@ ARGUMENTS: dict[str, dict[str, tuple[Callable[[Any], bool], Any]]] = {
         "activation": (_is_activation, "gelu"),
     },
 }
+# The classes that each part of a `SAMBackbone` may have.
 PARTS = {
-    "image_encoder": "ViTDetBackbone",
-    "prompt_encoder": "SAMPromptEncoder",
-    "mask_decoder": "SAMMaskDecoder",
+    "image_encoder": ("ViTDetBackbone",),
+    "prompt_encoder": ("SAMPromptEncoder",),
+    "mask_decoder": ("SAMMaskDecoder",),
 }
-MODULES = {
+# Where keras-hub has its classes. Other classes, and arguments that it lacks, are ours.
+HUB_MODULES = {
     "SAMBackbone": "keras_hub.src.models.sam.sam_backbone",
     "ViTDetBackbone": "keras_hub.src.models.vit_det.vit_det_backbone",
     "SAMPromptEncoder": "keras_hub.src.models.sam.sam_prompt_encoder",
     "SAMMaskDecoder": "keras_hub.src.models.sam.sam_mask_decoder",
 }
+OUR_MODULES = {
+    "SAMBackbone": "keras_sam.models.sam_backbone",
+    "ViTDetBackbone": "keras_sam.models.vit_det_backbone",
+    "SAMMaskDecoder": "keras_sam.layers.sam_mask_decoder",
+}
+# Arguments that keras-hub lacks; a model that uses one is saved as a class of ours.
+OUR_ARGUMENTS: dict[str, tuple[str, ...]] = {}
 MODELS = ("SAMBackbone", "ViTDetBackbone")
 
 
@@ -128,7 +137,7 @@ def parse_keras_config(serialized: Any, *, source: str) -> tuple[str, dict[str, 
             + " and ".join(MODELS)
         )
     arguments = plain_arguments(class_name, serialized.get("config"), source=source)
-    check_size(arguments, source=source)
+    check_size(class_name, arguments, source=source)
     return class_name, arguments
 
 
@@ -170,24 +179,43 @@ def plain_arguments(class_name: str, config: Any, *, source: str) -> dict[str, A
 
 
 def serialize_config(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain arguments as keras-hub serialises them; the inverse of `parse_keras_config`."""
+    """Plain arguments as keras-hub serialises them; the inverse of `parse_keras_config`.
+
+    A model that keras-hub has not is given the name that it has here.
+    """
+    of_hub = is_of_keras_hub(class_name, config)
     arguments: dict[str, Any] = {}
     for name, value in config.items():
         if name == "dtype":
             value = serialize_dtype(value)
         elif name in PARTS:
             value = serialize_config(value["class_name"], value["config"])
-        arguments[name] = value
-    return serialized_object(MODULES[class_name], class_name, arguments)
+        if not of_hub or name not in OUR_ARGUMENTS.get(class_name, ()):
+            arguments[name] = value
+    package, modules = ("keras_hub", HUB_MODULES) if of_hub else ("keras_sam", OUR_MODULES)
+    return serialized_object(modules[class_name], class_name, arguments, package=package)
 
 
-def serialized_object(module: str, class_name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """An object of keras-hub in the form of `keras.saving.serialize_keras_object`."""
+def is_of_keras_hub(class_name: str, config: Mapping[str, Any]) -> bool:
+    """Whether keras-hub has this very model: all its classes and arguments."""
+    parts = [config[name] for name in PARTS if name in config]
+    if class_name not in HUB_MODULES or parts:
+        return class_name in HUB_MODULES and all(
+            is_of_keras_hub(part["class_name"], part["config"]) for part in parts
+        )
+    known = ARGUMENTS[class_name]
+    return all(config[name] == known[name][1] for name in OUR_ARGUMENTS.get(class_name, ()))
+
+
+def serialized_object(
+    module: str, class_name: str, config: dict[str, Any], *, package: str = "keras_hub"
+) -> dict[str, Any]:
+    """An object in the form of `keras.saving.serialize_keras_object`."""
     return {
         "module": module,
         "class_name": class_name,
         "config": config,
-        "registered_name": f"keras_hub>{class_name}",
+        "registered_name": f"{package}>{class_name}",
     }
 
 
@@ -222,17 +250,18 @@ def _common_arguments(config: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _parts(config: dict[str, Any], *, source: str) -> dict[str, Any]:
     parts: dict[str, Any] = {}
-    for name, class_name in PARTS.items():
+    for name, class_names in PARTS.items():
         part = config.get(name)
         if not isinstance(part, dict):
             raise CheckpointError(f"SAMBackbone in the config of '{source}' lacks its {name}")
         found = part["class_name"] if _is_plain(part) else registered_class(part, source=source)
-        if found != class_name:
+        if found not in class_names:
             raise CheckpointError(
-                f"the {name} of '{source}' is a {shortened(found)}; supported is {class_name}"
+                f"the {name} of '{source}' is a {shortened(found)}; supported is "
+                + " or ".join(class_names)
             )
-        arguments = plain_arguments(class_name, part.get("config"), source=source)
-        parts[name] = {"class_name": class_name, "config": arguments}
+        arguments = plain_arguments(found, part.get("config"), source=source)
+        parts[name] = {"class_name": found, "config": arguments}
     return parts
 
 

@@ -41,7 +41,7 @@ def meta_config(shapes: Mapping[str, Shape], *, source: str) -> dict[str, Any]:
         "mask_decoder": {"class_name": "SAMMaskDecoder", "config": _decoder(tensors)},
     }
     plain = plain_arguments("SAMBackbone", arguments, source=source)
-    check_size(plain, source=source)
+    check_size("SAMBackbone", plain, source=source)
     return plain
 
 

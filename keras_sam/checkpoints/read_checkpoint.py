@@ -61,7 +61,7 @@ def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str)
     arrays: HDF5Arrays | dict[str, Any] = {}
     paths: dict[str, str] = {}
     if load_weights:
-        shapes = expected_shapes(arguments)
+        shapes = expected_shapes(class_name, arguments)
         paths = keras_paths(shapes)
         arrays = open_hdf5_weights(
             weight_files(directory, source=source), paths=paths, shapes=shapes, source=source

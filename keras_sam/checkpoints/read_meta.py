@@ -38,7 +38,7 @@ def read_meta(file: Path, *, load_weights: bool = True, source: str | None = Non
     config = meta_config(opened.shapes, source=source)
     if not load_weights:
         return Checkpoint("SAMBackbone", config, source=source, format="meta")
-    shapes = expected_shapes(config)
+    shapes = expected_shapes("SAMBackbone", config)
     tensors = {name: meta_name(name) for name in shapes}
     places = dict.fromkeys(opened.shapes, opened)
     arrays = open_torch_arrays(tensors, places, shapes, source=source)

@@ -49,7 +49,7 @@ def read_transformers(
     depth = config["mask_decoder"]["config"]["iou_head_depth"]
     if depth < 2:
         raise CheckpointError(f"'{source}' has the iou_head_depth {depth}, expected 2 or more")
-    shapes = expected_shapes(config)
+    shapes = expected_shapes("SAMBackbone", config)
     tensors = {name: transformers_name(name, iou_head_depth=depth) for name in shapes}
     _untie(tensors, places, source)
     arrays = open_torch_arrays(tensors, places, shapes, source=source)

@@ -80,7 +80,7 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
         },
     }
     plain = plain_arguments("SAMBackbone", arguments, source=source)
-    check_size(plain, source=source)
+    check_size("SAMBackbone", plain, source=source)
     return plain
 
 

@@ -72,7 +72,7 @@ def write_keras_preset(
     if task and checkpoint.class_name != "SAMBackbone":
         raise CheckpointError(f"a {checkpoint.class_name} has no task; write it with task=False")
     config = plain_arguments(checkpoint.class_name, checkpoint.config, source=source)
-    shapes = expected_shapes(config)
+    shapes = expected_shapes(checkpoint.class_name, config)
     check_names(shapes, checkpoint.arrays, source=source)
     kept = _check_replaceable(directory)
     arrays = _CheckedArrays(checkpoint.arrays, shapes, source)
@@ -154,7 +154,7 @@ def _write_configs(
     metadata = {
         "keras_version": _version("keras"),
         "keras_sam_version": _version("keras-sam"),
-        "parameter_count": count_parameters(config),
+        "parameter_count": count_parameters(checkpoint.class_name, config),
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "tasks": ["ImageSegmenter"] if task else [],
     }

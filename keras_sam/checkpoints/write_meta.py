@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import expected_shapes, is_global
+from keras_sam.checkpoints.expected_shapes import expected_shapes
 from keras_sam.checkpoints.meta_config import meta_config
 from keras_sam.checkpoints.meta_names import meta_name
 from keras_sam.checkpoints.read_meta import PICKLED
 from keras_sam.checkpoints.torch_layout import to_torch_layout, torch_shape
+from keras_sam.checkpoints.vit_det_shapes import is_global
 from keras_sam.checkpoints.write_safetensors import write_safetensors
 
 SAFETENSORS_SUFFIX = ".safetensors"
@@ -43,7 +44,7 @@ def write_meta(file: str | Path, checkpoint: Checkpoint, *, dtype: str) -> None:
             f"Meta's code has no checkpoint of a lone {checkpoint.class_name}; expected a "
             "SAMBackbone"
         )
-    shapes = expected_shapes(checkpoint.config)
+    shapes = expected_shapes(checkpoint.class_name, checkpoint.config)
     names = {meta_name(name): name for name in shapes}
     tensors = {there: torch_shape(here, shapes[here]) for there, here in names.items()}
     _check_told_by_shapes(checkpoint, tensors)

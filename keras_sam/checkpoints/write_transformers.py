@@ -39,7 +39,7 @@ def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: 
         raise CheckpointError(f"'{directory}' exists and is not empty; choose another directory")
     config = transformers_config(checkpoint)
     depth = config["mask_decoder_config"]["iou_head_depth"]
-    shapes = expected_shapes(checkpoint.config)
+    shapes = expected_shapes(checkpoint.class_name, checkpoint.config)
     names = {transformers_name(name, iou_head_depth=depth): name for name in shapes}
     try:
         with replace_directory(directory) as fresh:

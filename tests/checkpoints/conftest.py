@@ -41,7 +41,7 @@ def tiny_checkpoint(**decoder: int) -> Checkpoint:
     config = tiny_config(**decoder)
     arrays = {
         name: random.normal(size=shape).astype("float32")
-        for name, shape in expected_shapes(config).items()
+        for name, shape in expected_shapes("SAMBackbone", config).items()
     }
     return Checkpoint("SAMBackbone", config, arrays)
 

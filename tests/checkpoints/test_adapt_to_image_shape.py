@@ -10,7 +10,7 @@ from keras_sam.checkpoints import CheckpointError, adapt_to_image_shape, expecte
 def test_tables_equal_those_of_torch(tiny, size):
     adapted = adapt_to_image_shape(tiny, (*size, 3))
     height, width = size[0] // 16, size[1] // 16
-    shapes = expected_shapes(adapted.config)
+    shapes = expected_shapes(adapted.class_name, adapted.config)
     assert {name: array.shape for name, array in adapted.arrays.items()} == shapes
     table = torch.tensor(tiny.arrays["image_encoder/position_embedding"]).permute(0, 3, 1, 2)
     table = interpolate(table, (height, width), mode="bicubic", align_corners=False)

@@ -6,4 +6,4 @@ def test_parameter_counts_follow_from_the_configs():
     for name, info in builtin_presets().items():
         checkpoint = read_checkpoint(name, load_weights=False)
         assert checkpoint.class_name == info.class_name
-        assert count_parameters(checkpoint.config) == info.parameters
+        assert count_parameters(checkpoint.class_name, checkpoint.config) == info.parameters

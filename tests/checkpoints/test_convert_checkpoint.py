@@ -107,7 +107,9 @@ def test_what_a_format_cannot_hold(tmp_path):
         "image_embedding_size": [4, 2],
         "input_image_size": [64, 32],
     }
-    arrays = {name: np.zeros(s, "float32") for name, s in expected_shapes(config).items()}
+    arrays = {
+        name: np.zeros(s, "float32") for name, s in expected_shapes("SAMBackbone", config).items()
+    }
     write_keras_preset(tmp_path / "p", Checkpoint("SAMBackbone", config, arrays), task=False)
     with pytest.raises(CheckpointError, match="images of 64 x 32, expected a square"):
         convert_checkpoint(tmp_path / "p", tmp_path / "t", to="transformers")
