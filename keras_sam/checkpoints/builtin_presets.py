@@ -18,6 +18,7 @@ class PresetInfo:
         class_name: class of the model it holds.
         handle: where the weights are: `kaggle://...`, `hf://...`, or the directory in this
             package.
+        preprocessing: how images are prepared, by name.
     """
 
     description: str
@@ -26,6 +27,7 @@ class PresetInfo:
     source: str
     class_name: str
     handle: str
+    preprocessing: str = "sam"
 
 
 # The published table of keras-hub swaps the parameter counts of the last two.
@@ -36,14 +38,23 @@ SA1B = {
 }
 # Repositories of Hugging Face in the format of transformers: parameters, makers, description.
 META = "Meta AI; arXiv 2304.02643"
+MEDSAM = "Jun Ma and others; Nature Communications 2024, arXiv 2304.12306"
 SLIM = "Zigeng Chen and others; arXiv 2312.05284"
 HUGGING_FACE = {
     "sam_vit_base": ("facebook/sam-vit-base", 93_735_728, META, "The base SAM model"),
     "sam_vit_large": ("facebook/sam-vit-large", 312_343_088, META, "The large SAM model"),
     "sam_vit_huge": ("facebook/sam-vit-huge", 641_090_864, META, "The huge SAM model"),
     "slimsam_50": ("Zigeng/SlimSAM-uniform-50", 27_962_032, SLIM, "SAM pruned to half its width"),
+    "medsam": (
+        "wanglab/medsam-vit-base",
+        93_735_728,
+        MEDSAM,
+        "SAM for medical images, prompted by boxes alone",
+    ),
     "slimsam_77": ("Zigeng/SlimSAM-uniform-77", 9_723_784, SLIM, "SAM pruned to a quarter"),
 }
+# Whose preprocessing is not SAM's, whatever their repository says: MedSAM's has a copy of SAM's.
+PREPROCESSING = {"medsam": "medsam"}
 TINY = "sam_tiny_synthetic"
 
 
@@ -74,6 +85,7 @@ def builtin_presets() -> dict[str, PresetInfo]:
             source=source,
             class_name="SAMBackbone",
             handle=f"hf://{repository}",
+            preprocessing=PREPROCESSING.get(name, "sam"),
         )
         for name, (repository, parameters, source, text) in HUGGING_FACE.items()
     }
@@ -87,6 +99,15 @@ def builtin_presets() -> dict[str, PresetInfo]:
             handle=str(preset_directory(TINY)),
         )
     return presets
+
+
+def builtin_preprocessing(preset: str | Path) -> str | None:
+    """The preprocessing of a built-in preset, given by name or address; `None` for others."""
+    address = str(preset).partition("@")[0]
+    for name, info in builtin_presets().items():
+        if isinstance(preset, str) and (preset == name or address == info.handle):
+            return info.preprocessing
+    return None
 
 
 def preset_directory(name: str) -> Path:

@@ -29,7 +29,10 @@ class Preprocessing:
     Attributes:
         resize: "longest_side" keeps the image's proportions, and pads; "stretch" fills the model
             frame.
-        interpolation: "bilinear" or "bicubic", of uint8 pixels, with antialiasing.
+        interpolation: "bilinear" or "bicubic", Pillow's, of uint8 pixels, with antialiasing.
+            MedSAM's own code resizes with scikit-image, by cubic splines after a Gaussian blur,
+            and rounds down: "bicubic" is near, within about a grey level on photographs, but not
+            bit for bit.
         normalisation: what the network sees. "imagenet": pixels in 0..1, less ImageNet's mean,
             over its standard deviation. "unit": pixels in 0..1. "min_max": the least pixel of the
             resized image is 0 and the greatest 1.
@@ -74,8 +77,7 @@ class Preprocessing:
 
 
 SAM = Preprocessing()
-# bowang-lab/MedSAM, MedSAM_Inference.py. There, scikit-image resizes with cubic splines after a
-# Gaussian blur, and rounds down: its pixels differ from Pillow's by about one grey level.
+# bowang-lab/MedSAM, MedSAM_Inference.py
 MEDSAM = Preprocessing(
     resize="stretch",
     interpolation="bicubic",
