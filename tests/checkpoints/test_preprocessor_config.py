@@ -112,6 +112,18 @@ def test_other_pipelines_are_refused_by_key_and_value(directory, changes):
     assert read(directory, PUBLISHED | changes, preprocessing="medsam") == MEDSAM
 
 
+def test_what_is_written_for_medsam(preset, tmp_path):
+    """transformers has no processor of SAM that stretches; that of SAM 2 does."""
+    convert_checkpoint(preset, tmp_path / "x", to="transformers", preprocessing="medsam")
+    contents = json.loads((tmp_path / "x" / "preprocessor_config.json").read_text())
+    assert contents["image_processor_type"] == "Sam2ImageProcessor"
+    assert (contents["size"], contents["mask_size"]) == (WHOLE, {"height": 16, "width": 16})
+    assert (contents["resample"], contents["do_normalize"]) == (3, False)
+    assert json.loads((tmp_path / "x" / "preprocessing.json").read_text()) == MEDSAM
+    convert_checkpoint(preset, tmp_path / "y", to="transformers")
+    assert not (tmp_path / "y" / "preprocessing.json").exists()
+
+
 @pytest.mark.parametrize("contents", [[], 3, "sam", None])
 def test_what_is_no_object_is_refused(directory, contents):
     with pytest.raises(CheckpointError, match="must be a JSON object"):
