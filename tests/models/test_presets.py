@@ -158,7 +158,9 @@ def test_keras_hub_prepares_images_as_near_as_it_can(segmenter, tmp_path, prepro
     image[0, :2] = [[0, 0, 0], [255, 255, 255]]
     frame = ModelFrame((64, 64), (64, 64), Preprocessing(**NAMED[preprocessing]))
     found = keras.ops.convert_to_numpy(loaded.preprocessor.image_converter(image))
-    np.testing.assert_allclose(found, frame.to_model_image(image), atol=1e-5)
+    # Single operations of OpenVINO may compute in bfloat16.
+    atol = 2e-3 if keras.backend.backend() == "openvino" else 1e-5
+    np.testing.assert_allclose(found, frame.to_model_image(image), atol=atol)
 
 
 def test_the_wrong_class_is_named(segmenter, tmp_path):
