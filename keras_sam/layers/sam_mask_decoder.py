@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_masks
+from keras_sam.layers.high_quality_branch import HighQualityBranch
+from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid, pixels_to_masks
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.two_way_transformer import ImageFeatures, TwoWayTransformer
 
@@ -28,6 +29,11 @@ class SAMMaskDecoder(keras.layers.Layer):
         iou_head_depth: dense layers of the head that predicts IoU.
         iou_head_hidden_dim: their hidden width.
         activation: activation of the mask upscaler.
+        early_feature_dim: width `E` of the image encoder's early feature, with which the decoder
+            is that of SAM-HQ; 0 for SAM's. Image embeddings end in the early feature then:
+            `(B, G, G, D + E)`.
+        hq_token_only: whether the masks of SAM-HQ are drawn by its own token alone, all alike,
+            rather than added to those of SAM.
     """
 
     def __init__(
@@ -42,9 +48,13 @@ class SAMMaskDecoder(keras.layers.Layer):
         iou_head_depth: int = 3,
         iou_head_hidden_dim: int = 256,
         activation: str = "gelu",
+        early_feature_dim: int = 0,
+        hq_token_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if hq_token_only and not early_feature_dim:
+            raise ValueError("hq_token_only=True needs early_feature_dim, as in SAM-HQ")
         if hidden_size != embedding_dim:
             raise ValueError(
                 "the transformer works on the learned tokens, so hidden_size must equal "
@@ -68,6 +78,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         self.iou_head_depth = iou_head_depth
         self.iou_head_hidden_dim = iou_head_hidden_dim
         self.activation = activation
+        self.early_feature_dim = early_feature_dim
+        self.hq_token_only = hq_token_only
         self.transformer = TwoWayTransformer(
             num_layers,
             hidden_size,
@@ -77,7 +89,11 @@ class SAMMaskDecoder(keras.layers.Layer):
             name="transformer",
         )
         self.upscaler = MaskUpscaler(
-            embedding_dim, activation=activation, dtype=self.dtype_policy, name="upscaler"
+            embedding_dim // 4,
+            embedding_dim // 8,
+            activation=activation,
+            dtype=self.dtype_policy,
+            name="upscaler",
         )
         self.hypernetworks = [
             MLP(
@@ -96,6 +112,15 @@ class SAMMaskDecoder(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="iou_head",
         )
+        self.high_quality: HighQualityBranch | None = None
+        if early_feature_dim:
+            self.high_quality = HighQualityBranch(
+                embedding_dim,
+                early_feature_dim,
+                activation=activation,
+                dtype=self.dtype_policy,
+                name="high_quality",
+            )
 
     @property
     def num_mask_tokens(self) -> int:
@@ -117,6 +142,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         for mlp in self.hypernetworks:
             mlp.build(shape)
         self.iou_head.build(shape)
+        if self.high_quality is not None:
+            self.high_quality.build()
 
     def get_config(self) -> dict[str, Any]:
         names = (
@@ -129,6 +156,8 @@ class SAMMaskDecoder(keras.layers.Layer):
             "iou_head_depth",
             "iou_head_hidden_dim",
             "activation",
+            "early_feature_dim",
+            "hq_token_only",
         )
         return super().get_config() | {name: getattr(self, name) for name in names}
 
@@ -143,7 +172,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         """Decodes the outputs of `SAMBackbone`.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
+            image_embeddings: `(B, G, G, D + E)`.
             prompt_dense_positional_embeddings: `(1, G, G, D)`.
             prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
             prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
@@ -190,6 +219,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
+            prompts=prompts,
         )
         return {
             name: ops.reshape(output, (-1, prompts, *output.shape[2:]))
@@ -200,18 +230,25 @@ class SAMMaskDecoder(keras.layers.Layer):
         """The work that depends on the image and its dense prompt alone.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
+            image_embeddings: `(B, G, G, D + E)`.
             positions: `(1, G, G, D)`.
             dense: `(1, 1, 1, 1, D)` or `(B, P, G, G, D)`, added to the embedding.
 
         Returns:
-            Features of `B` images, or of `B * P` where each prompt has its own dense embedding.
+            Features of `B` images, or of `B * P` where each prompt has its own dense embedding;
+            `image_pixels` is of `B` images always.
         """
+        image_pixels = None
+        if self.high_quality is not None:
+            early_features = image_embeddings[..., self.hidden_size :]
+            image_embeddings = image_embeddings[..., : self.hidden_size]
+            image_pixels = self.high_quality.image_pixels(image_embeddings, early_features)
         keys = image_embeddings[:, None] + dense  # (B, P, G, G, D)
         tokens = image_embeddings.shape[1] * image_embeddings.shape[2]
         keys = ops.reshape(keys, (-1, tokens, self.hidden_size))
         positions = ops.reshape(positions, (1, tokens, self.hidden_size))
-        return self.transformer.blocks[0].image_features(keys, positions)
+        features = self.transformer.blocks[0].image_features(keys, positions)
+        return features._replace(image_pixels=image_pixels)
 
     def decode(
         self,
@@ -236,7 +273,12 @@ class SAMMaskDecoder(keras.layers.Layer):
         """
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
         return self._decode_tokens(
-            features, tokens, token_mask, grid_size=grid_size, multimask_output=multimask_output
+            features,
+            tokens,
+            token_mask,
+            grid_size=grid_size,
+            multimask_output=multimask_output,
+            prompts=ops.shape(sparse)[1],
         )
 
     def _decode_tokens(
@@ -247,29 +289,45 @@ class SAMMaskDecoder(keras.layers.Layer):
         *,
         grid_size: tuple[int, int],
         multimask_output: bool | None,
+        prompts: Any,
     ) -> dict[str, Any]:
-        """`decode` of prompts whose tokens `(B, P, 1 + M + T, D)` begin with the learned ones."""
-        prompts = ops.shape(tokens)[1]
+        """`decode` of prompts whose tokens `(B, P, 1 + M + T, D)` begin with the learned ones.
+
+        Where each prompt has an image of its own, the tokens are `(B * P, 1, ...)`, and `prompts`
+        is P still.
+        """
+        shared_by = ops.shape(tokens)[1]
         tokens, keys = self.transformer(features, tokens, token_mask)
         # Upscale the image tokens, and weigh their channels for each mask.
-        pixels = self.upscaler(keys)
+        upscaled = self.upscaler(keys)
         channels = self.embedding_dim // 8
-        pixels = ops.reshape(pixels, (-1, 16 * keys.shape[1], channels))
+        pixels = ops.reshape(upscaled, (-1, 16 * keys.shape[1], channels))
         wanted = {None: slice(None), True: slice(1, None), False: slice(0, 1)}[multimask_output]
         indices = range(self.num_mask_tokens)[wanted]
         weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
         masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
         masks = pixels_to_masks(masks, grid_size)  # (B * P, M, L, L)
+        if self.high_quality is not None:
+            own = self.high_quality(
+                tokens[:, 1 + self.num_mask_tokens],
+                pixels_to_grid(upscaled, grid_size),
+                features.image_pixels,
+                prompts=prompts,
+            )
+            masks = ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
         iou_pred = self.iou_head(tokens[:, 0])[:, wanted]
         return {
-            "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
-            "iou_pred": ops.reshape(iou_pred, (-1, prompts, len(indices))),
+            "masks": ops.reshape(masks, (-1, shared_by, *masks.shape[1:])),
+            "iou_pred": ops.reshape(iou_pred, (-1, shared_by, len(indices))),
         }
 
     def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:
-        """Puts the learned IoU and mask tokens before those of the prompts."""
+        """Puts the learned IoU and mask tokens, and that of SAM-HQ, before those of the prompts."""
         images, prompts = ops.shape(sparse)[:2]
-        learned = ops.concatenate([self.iou_token, self.mask_tokens], axis=0)
+        learned = [self.iou_token, self.mask_tokens]
+        if self.high_quality is not None:
+            learned.append(self.high_quality.token)
+        learned = ops.concatenate(learned, axis=0)
         count = learned.shape[0]
         learned = ops.cast(learned, self.compute_dtype)[None, None]
         shape = (images, prompts, count)
