@@ -15,6 +15,7 @@ from keras_sam.geometry.masks import (
 )
 from keras_sam.geometry.model_frame import ModelFrame
 from keras_sam.geometry.picture import draw_overlay
+from keras_sam.geometry.preprocessing import Preprocessing
 from keras_sam.geometry.read_image import ImageError, read_image
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "CocoImage",
     "ImageError",
     "ModelFrame",
+    "Preprocessing",
     "check_box",
     "check_points",
     "coco_rle_to_mask",

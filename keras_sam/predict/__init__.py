@@ -2,6 +2,7 @@
 
 from keras_sam.predict.engine import Engine, create_engine, engine_class
 from keras_sam.predict.evaluation import Evaluation, evaluate
+from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.image_embedding import ImageEmbedding
 from keras_sam.predict.predictor import SAMPredictor
 
@@ -13,4 +14,5 @@ __all__ = [
     "create_engine",
     "engine_class",
     "evaluate",
+    "frame_for_model",
 ]
