@@ -40,17 +40,31 @@ SA1B = {
 META = "Meta AI; arXiv 2304.02643"
 MEDSAM = "Jun Ma and others; Nature Communications 2024, arXiv 2304.12306"
 SLIM = "Zigeng Chen and others; arXiv 2312.05284"
+HQ = "Lei Ke and others; arXiv 2306.01567"
 HUGGING_FACE = {
     "sam_vit_base": ("facebook/sam-vit-base", 93_735_728, META, "The base SAM model"),
     "sam_vit_large": ("facebook/sam-vit-large", 312_343_088, META, "The large SAM model"),
     "sam_vit_huge": ("facebook/sam-vit-huge", 641_090_864, META, "The huge SAM model"),
-    "slimsam_50": ("Zigeng/SlimSAM-uniform-50", 27_962_032, SLIM, "SAM pruned to half its width"),
+    "sam_hq_vit_base": ("syscv-community/sam-hq-vit-base", 94_806_832, HQ, "The base SAM-HQ model"),
+    "sam_hq_vit_large": (
+        "syscv-community/sam-hq-vit-large",
+        313_676_336,
+        HQ,
+        "The large SAM-HQ model",
+    ),
+    "sam_hq_vit_huge": (
+        "syscv-community/sam-hq-vit-huge",
+        642_686_256,
+        HQ,
+        "The huge SAM-HQ model",
+    ),
     "medsam": (
         "wanglab/medsam-vit-base",
         93_735_728,
         MEDSAM,
         "SAM for medical images, prompted by boxes alone",
     ),
+    "slimsam_50": ("Zigeng/SlimSAM-uniform-50", 27_962_032, SLIM, "SAM pruned to half its width"),
     "slimsam_77": ("Zigeng/SlimSAM-uniform-77", 9_723_784, SLIM, "SAM pruned to a quarter"),
 }
 # Whose preprocessing is not SAM's, whatever their repository says: MedSAM's has a copy of SAM's.

@@ -101,7 +101,31 @@ def mask_decoder_shapes(config: Mapping[str, Any]) -> Shapes:
     for index in range(masks):
         shapes |= mlp(f"hypernetworks_{index}", [width, width, width, width // 8])
     hidden = [config["iou_head_hidden_dim"]] * (config["iou_head_depth"] - 1)
-    return shapes | mlp("iou_head", [width, *hidden, masks])
+    shapes |= mlp("iou_head", [width, *hidden, masks])
+    if config["early_feature_dim"]:
+        shapes |= prefixed("high_quality", _high_quality_branch(config))
+    return shapes
+
+
+def _high_quality_branch(config: Mapping[str, Any]) -> Shapes:
+    width, early = config["embedding_dim"], config["early_feature_dim"]
+    channels = width // 8
+    shapes: Shapes = {"token": (1, width)} | mlp("head", [width, width, width, channels])
+    for name, inputs, hidden in (
+        ("early_encoder", early, width),
+        ("embedding_encoder", width, width // 4),
+    ):
+        shapes |= prefixed(name, _upscaler(inputs, hidden, channels))
+    refiner = kernel_and_bias("conv1", (3, 3, channels, width // 4))
+    refiner |= layer_norm("layer_norm", width // 4)
+    refiner |= kernel_and_bias("conv2", (3, 3, width // 4, channels))
+    return shapes | prefixed("refiner", refiner)
+
+
+def _upscaler(inputs: int, hidden: int, outputs: int) -> Shapes:
+    shapes = transposed_convolution("conv_transpose1", inputs, hidden)
+    shapes |= layer_norm("layer_norm", hidden)
+    return shapes | transposed_convolution("conv_transpose2", hidden, outputs)
 
 
 def _two_way_transformer(config: Mapping[str, Any]) -> Shapes:

@@ -23,6 +23,7 @@ from keras_sam.checkpoints.read_transformers import (
     SAFETENSORS_INDEX,
     SAFETENSORS_SHARD,
 )
+from keras_sam.checkpoints.verify_download import verify_download
 
 OPTIONAL = (PREPROCESSING, IMAGE_CONVERTER, PREPROCESSOR_CONFIG)
 
@@ -94,6 +95,7 @@ def download_from_hugging_face(repo: str, *, revision: str | None, load_weights:
     commit, is_offline = _hugging_face_commit(repo, revision, address, page)
 
     def fetch(name: str) -> Path | None:
+        held = huggingface_hub.try_to_load_from_cache(repo, name, revision=commit)
         try:
             file = huggingface_hub.hf_hub_download(
                 repo, name, revision=commit, local_files_only=is_offline
@@ -102,6 +104,8 @@ def download_from_hugging_face(repo: str, *, revision: str | None, load_weights:
             if isinstance(error, LocalEntryNotFoundError) and not is_offline:
                 raise  # the network failed
             return None
+        if not isinstance(held, str):
+            verify_download(Path(file), source=address)
         return Path(file)
 
     return _download(HubModel(address, page, fetch, is_offline), load_weights=load_weights)

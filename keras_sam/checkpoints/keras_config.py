@@ -73,6 +73,7 @@ ARGUMENTS: dict[str, dict[str, tuple[Callable[[Any], bool], Any]]] = {
         "use_rel_pos": (_is_bool, True),
         "window_size": (_integer(0, LARGEST_SIZE), 14),
         "layer_norm_epsilon": (_is_epsilon, 1e-6),
+        "output_early_feature": (_is_bool, False),
     },
     "SAMPromptEncoder": {
         "hidden_size": (SIZE, 256),
@@ -91,6 +92,8 @@ ARGUMENTS: dict[str, dict[str, tuple[Callable[[Any], bool], Any]]] = {
         "iou_head_depth": (LAYERS, 3),
         "iou_head_hidden_dim": (SIZE, 256),
         "activation": (_is_activation, "gelu"),
+        "early_feature_dim": (_integer(0, LARGEST_SIZE), 0),
+        "hq_token_only": (_is_bool, False),
     },
 }
 # The classes that each part of a `SAMBackbone` may have.
@@ -112,7 +115,10 @@ OUR_MODULES = {
     "SAMMaskDecoder": "keras_sam.layers.sam_mask_decoder",
 }
 # Arguments that keras-hub lacks; a model that uses one is saved as a class of ours.
-OUR_ARGUMENTS: dict[str, tuple[str, ...]] = {}
+OUR_ARGUMENTS = {
+    "ViTDetBackbone": ("output_early_feature",),
+    "SAMMaskDecoder": ("early_feature_dim", "hq_token_only"),
+}
 MODELS = ("SAMBackbone", "ViTDetBackbone")
 
 

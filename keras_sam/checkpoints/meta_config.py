@@ -27,6 +27,8 @@ def meta_config(shapes: Mapping[str, Shape], *, source: str) -> dict[str, Any]:
     """
     tensors = _Shapes(shapes, source)
     encoder = _encoder(tensors)
+    decoder = _decoder(tensors)
+    encoder["output_early_feature"] = decoder["early_feature_dim"] > 0
     width = tensors.axes("prompt_encoder.no_mask_embed.weight", 2)[1]
     size = encoder["image_shape"][:2]
     prompt_encoder = {
@@ -38,7 +40,7 @@ def meta_config(shapes: Mapping[str, Shape], *, source: str) -> dict[str, Any]:
     arguments = {
         "image_encoder": {"class_name": "ViTDetBackbone", "config": encoder},
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": prompt_encoder},
-        "mask_decoder": {"class_name": "SAMMaskDecoder", "config": _decoder(tensors)},
+        "mask_decoder": {"class_name": "SAMMaskDecoder", "config": decoder},
     }
     plain = plain_arguments("SAMBackbone", arguments, source=source)
     check_size("SAMBackbone", plain, source=source)
@@ -108,6 +110,7 @@ def _encoder(tensors: _Shapes) -> dict[str, Any]:
 
 def _decoder(tensors: _Shapes) -> dict[str, Any]:
     width = tensors.axes("mask_decoder.iou_token.weight", 2)[1]
+    is_high_quality = "mask_decoder.hf_token.weight" in tensors.shapes
     return {
         "hidden_size": width,
         "embedding_dim": width,
@@ -121,4 +124,7 @@ def _decoder(tensors: _Shapes) -> dict[str, Any]:
         "iou_head_hidden_dim": tensors.axes("mask_decoder.iou_prediction_head.layers.0.weight", 2)[
             0
         ],
+        "early_feature_dim": (
+            tensors.axes("mask_decoder.compress_vit_feat.0.weight", 4)[0] if is_high_quality else 0
+        ),
     }

@@ -1,4 +1,4 @@
-"""`meta_name`: what Meta's checkpoints call each weight."""
+"""`meta_name`: what Meta's checkpoints, and those of SAM-HQ, call each weight."""
 
 WHOLE_NAMES = {
     "image_encoder/position_embedding": "image_encoder.pos_embed",
@@ -13,6 +13,7 @@ WHOLE_NAMES = {
     "prompt_encoder/no_mask_embedding": "prompt_encoder.no_mask_embed.weight",
     "mask_decoder/iou_token": "mask_decoder.iou_token.weight",
     "mask_decoder/mask_tokens": "mask_decoder.mask_tokens.weight",
+    "mask_decoder/high_quality/token": "mask_decoder.hf_token.weight",
 }
 # Layers that Meta keeps in a list without names, by their place in it.
 NUMBERED = {
@@ -25,6 +26,9 @@ NUMBERED = {
         "conv3": 6,
     },
     "upscaler": {"conv_transpose1": 0, "layer_norm": 1, "conv_transpose2": 3},
+    "early_encoder": {"conv_transpose1": 0, "layer_norm": 1, "conv_transpose2": 3},
+    "embedding_encoder": {"conv_transpose1": 0, "layer_norm": 1, "conv_transpose2": 3},
+    "refiner": {"conv1": 0, "layer_norm": 1, "conv2": 3},
 }
 SEGMENTS = {
     "patch_embedding": "patch_embed.proj",
@@ -46,6 +50,9 @@ SEGMENTS = {
     "value": "v_proj",
     "output": "out_proj",
     "iou_head": "iou_prediction_head",
+    "head": "hf_mlp",
+    "early_encoder": "compress_vit_feat",
+    "refiner": "embedding_maskfeature",
     "kernel": "weight",
     "gamma": "weight",
     "beta": "bias",
@@ -58,7 +65,8 @@ def meta_name(name: str) -> str:
         return WHOLE_NAMES[name]
     translated: list[str] = []
     parent = ""
-    for part in name.split("/"):
+    # The authors of SAM-HQ put its layers beside those of the decoder.
+    for part in name.replace("/high_quality/", "/").split("/"):
         translated.append(_segment(part, parent))
         parent = part
     return ".".join(translated)

@@ -5,14 +5,19 @@ import math
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
 
 LARGEST_HEADER = 2**24  # bytes; a header of SAM takes less than 2**17
 MOST_AXES = 8
-ITEM_SIZES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
+TYPES = {
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
 
 
 class SafetensorsFile:
@@ -29,26 +34,34 @@ class SafetensorsFile:
     def __init__(self, file: Path, *, source: str) -> None:
         self._file = file
         self._source = source
-        header = _read_header(file, source=source)
+        self._header, self._start = _read_header(file, source=source)
         self.shapes: dict[str, tuple[int, ...]] = {
-            name: tuple(entry["shape"]) for name, entry in header.items()
+            name: tuple(entry["shape"]) for name, entry in self._header.items()
         }
-        try:
-            self._opened = safe_open(file, framework="numpy")
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file.name} of '{source}' is damaged: {error}") from error
 
     def read(self, name: str) -> np.ndarray:
-        """One tensor as it is stored."""
+        """One tensor as it is stored.
+
+        Read, not mapped: pages of a mapped file would count beside the model that they fill.
+        """
+        entry, shape = self._header[name], self.shapes[name]
+        offset, count = self._start + entry["data_offsets"][0], math.prod(shape)
         try:
-            return self._opened.get_tensor(name)
-        except (SafetensorError, OSError) as error:
+            values = np.fromfile(self._file, TYPES[entry["dtype"]], count, offset=offset)
+        except OSError as error:
             raise CheckpointError(
-                f"{name} in {self._file.name} of '{self._source}' is damaged: {error}"
+                f"{name} in {self._file.name} of '{self._source}' cannot be read: {error}"
             ) from error
+        if values.size != count:
+            raise CheckpointError(
+                f"{name} in {self._file.name} of '{self._source}' is cut short: the file changed "
+                "while it was read"
+            )
+        return values.reshape(shape)
 
 
-def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
+def _read_header(file: Path, *, source: str) -> tuple[dict[str, dict[str, Any]], int]:
+    """Name to entry, and where in the file the tensors begin."""
     where = f"{file.name} of '{source}'"
     try:
         if file.exists() and not file.is_file():
@@ -67,7 +80,9 @@ def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
         raise CheckpointError(f"{where} has a damaged header: {error}") from error
     if not isinstance(contents, dict):
         raise CheckpointError(f"{where} has a damaged header")
-    contents.pop("__metadata__", None)
+    metadata = contents.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
+        raise CheckpointError(f"{where} has damaged metadata; expected texts by name")
     spans = [_span(name, entry, where) for name, entry in contents.items()]
     end = 0
     for first, last in sorted(spans):
@@ -78,7 +93,7 @@ def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
         raise CheckpointError(
             f"{where} declares {end} bytes of tensors, but holds {size - 8 - length}"
         )
-    return contents
+    return contents, 8 + length
 
 
 def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
@@ -90,11 +105,9 @@ def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise CheckpointError(f"{where} has a damaged shape or place")
     dtype = str(entry["dtype"])[:80]
-    if dtype not in ITEM_SIZES:
-        raise CheckpointError(
-            f"{where} has the type {dtype!r}; expected one of {', '.join(ITEM_SIZES)}"
-        )
-    declared = math.prod(shape) * ITEM_SIZES[dtype]
+    if dtype not in TYPES:
+        raise CheckpointError(f"{where} has the type {dtype!r}; expected one of {', '.join(TYPES)}")
+    declared = math.prod(shape) * TYPES[dtype].itemsize
     if offsets[1] - offsets[0] != declared:
         raise CheckpointError(
             f"{where} declares {declared} bytes, but holds {offsets[1] - offsets[0]}"

@@ -36,6 +36,9 @@ MASK_DECODER = {
     "iou_head_depth": ("iou_head_depth", 3),
     "iou_head_hidden_dim": ("iou_head_hidden_dim", 256),
 }
+# Of SAM-HQ, besides.
+HIGH_QUALITY = {"early_feature_dim": ("vit_dim", 768)}
+MODEL_TYPES = ("sam", "sam_hq")
 
 
 def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
@@ -49,10 +52,12 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
         CheckpointError: if it is not of a SAM model, or has a setting that is not supported.
     """
     model_type = contents.get("model_type") if isinstance(contents, dict) else None
-    if model_type != "sam":
+    if model_type not in MODEL_TYPES:
         raise CheckpointError(
-            f"'{source}' holds a model of the type {shortened(model_type)}; supported is 'sam'"
+            f"'{source}' holds a model of the type {shortened(model_type)}; supported are "
+            + " and ".join(map(repr, MODEL_TYPES))
         )
+    is_high_quality = model_type == "sam_hq"
     sections = {name: _section(contents, name, source) for name in FIXED}
     vision = sections["vision_config"]
     side, patch = vision.get("image_size", 1024), vision.get("patch_size", 16)
@@ -64,6 +69,8 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
         )
     encoder = _translated(vision, VISION) | {"image_shape": [*size, 3]}
     encoder["intermediate_dim"] = _mlp_width(vision, source)
+    encoder["output_early_feature"] = is_high_quality
+    decoder_keys = MASK_DECODER | (HIGH_QUALITY if is_high_quality else {})
     prompts = sections["prompt_encoder_config"]
     prompt_encoder = {
         "hidden_size": prompts.get("hidden_size", 256),
@@ -76,7 +83,7 @@ def parse_transformers_config(contents: Any, *, source: str) -> dict[str, Any]:
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": prompt_encoder},
         "mask_decoder": {
             "class_name": "SAMMaskDecoder",
-            "config": _translated(sections["mask_decoder_config"], MASK_DECODER),
+            "config": _translated(sections["mask_decoder_config"], decoder_keys),
         },
     }
     plain = plain_arguments("SAMBackbone", arguments, source=source)

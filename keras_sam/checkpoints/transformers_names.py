@@ -17,6 +17,7 @@ WHOLE_NAMES = {
     "prompt_encoder/no_mask_embedding": "prompt_encoder.no_mask_embed.weight",
     "mask_decoder/iou_token": "mask_decoder.iou_token.weight",
     "mask_decoder/mask_tokens": "mask_decoder.mask_tokens.weight",
+    "mask_decoder/high_quality/token": "mask_decoder.hq_token.weight",
 }
 SEGMENTS = {
     "image_encoder": "vision_encoder",
@@ -34,28 +35,46 @@ SEGMENTS = {
     "value": "v_proj",
     "output": "out_proj",
     "iou_head": "iou_prediction_head",
+    "head": "hq_mask_mlp",
     "kernel": "weight",
     "gamma": "weight",
     "beta": "bias",
 }
-UPSCALER = {
-    "conv_transpose1": "upscale_conv1",
-    "layer_norm": "upscale_layer_norm",
-    "conv_transpose2": "upscale_conv2",
+# Parts whose layers transformers keeps in the decoder itself.
+FLATTENED = {
+    "upscaler": {
+        "conv_transpose1": "upscale_conv1",
+        "layer_norm": "upscale_layer_norm",
+        "conv_transpose2": "upscale_conv2",
+    },
+    "high_quality": {},
+    "early_encoder": {
+        "conv_transpose1": "compress_vit_conv1",
+        "layer_norm": "compress_vit_norm",
+        "conv_transpose2": "compress_vit_conv2",
+    },
+    "embedding_encoder": {
+        "conv_transpose1": "encoder_conv1",
+        "layer_norm": "encoder_norm",
+        "conv_transpose2": "encoder_conv2",
+    },
+    "refiner": {"conv1": "mask_conv1", "layer_norm": "mask_norm", "conv2": "mask_conv2"},
 }
 
 
 def transformers_name(name: str, *, iou_head_depth: int) -> str:
-    """The tensor of transformers for a weight of a `SAMBackbone`."""
+    """The tensor of transformers' `SamModel` or `SamHQModel` for a weight of a `SAMBackbone`."""
     if name in WHOLE_NAMES:
         return WHOLE_NAMES[name]
     parts = name.split("/")
     translated = []
+    siblings: dict[str, str] = {}
     for part in parts:
-        if part == "upscaler":
+        if part in FLATTENED:
+            siblings = FLATTENED[part]
             continue
-        if part in UPSCALER and "upscaler" in parts:
-            part = UPSCALER[part]
+        if part in siblings:
+            part = siblings[part]
         elif part.startswith("blocks_"):
             part = "layers." + part.removeprefix("blocks_")
         elif part.startswith("hypernetworks_"):

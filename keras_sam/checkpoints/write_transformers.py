@@ -16,7 +16,7 @@ from keras_sam.checkpoints.preprocessor_config import (
 from keras_sam.checkpoints.preset_files import CONFIG, PREPROCESSING, PREPROCESSOR_CONFIG
 from keras_sam.checkpoints.read_transformers import SAFETENSORS
 from keras_sam.checkpoints.torch_layout import to_torch_layout, torch_shape
-from keras_sam.checkpoints.transformers_config import FIXED, MASK_DECODER, VISION
+from keras_sam.checkpoints.transformers_config import FIXED, HIGH_QUALITY, MASK_DECODER, VISION
 from keras_sam.checkpoints.transformers_names import transformers_name
 from keras_sam.checkpoints.write_safetensors import write_safetensors
 
@@ -25,7 +25,7 @@ ACTIVATION = "gelu"
 
 
 def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: str) -> None:
-    """Writes `config.json`, `preprocessor_config.json` and `model.safetensors` of a `SamModel`.
+    """Writes a `SamModel` or `SamHQModel`: its configs and `model.safetensors`.
 
     Where transformers cannot prepare images as the model wants them, its file tells what comes
     nearest, and `preprocessing.json` beside it all of it. The directory is written beside its
@@ -63,7 +63,7 @@ def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: 
 
 
 def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The `config.json` of a `SamModel`; the inverse of `parse_transformers_config`.
+    """The `config.json` of such a model; the inverse of `parse_transformers_config`.
 
     Raises:
         CheckpointError: for a model that transformers cannot build.
@@ -83,6 +83,8 @@ def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
         wrong.append(f"images of {height} x {width}, expected a square")
     if decoder["hidden_size"] != decoder["embedding_dim"]:
         wrong.append("a decoder whose hidden_size is not its embedding_dim")
+    if decoder["hq_token_only"]:
+        wrong.append("hq_token_only, which transformers takes when it is called")
     for part in (prompts, decoder):
         if part["activation"] != ACTIVATION:
             wrong.append(f"the activation {part['activation']}, expected {ACTIVATION}")
@@ -90,30 +92,33 @@ def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
         raise CheckpointError(
             f"transformers cannot hold '{checkpoint.source}': it has {'; '.join(wrong)}"
         )
+    is_high_quality = decoder["early_feature_dim"] > 0
+    model_type = "sam_hq" if is_high_quality else "sam"
     vision = _translated(encoder, VISION) | {
-        "model_type": "sam_vision_model",
+        "model_type": f"{model_type}_vision_model",
         "image_size": height,
         "mlp_dim": encoder["intermediate_dim"],
         "mlp_ratio": encoder["intermediate_dim"] / encoder["hidden_size"],
         "num_pos_feats": prompts["hidden_size"] // 2,
     }
     prompt_encoder = {
-        "model_type": "sam_prompt_encoder",
+        "model_type": f"{model_type}_prompt_encoder",
         "hidden_size": prompts["hidden_size"],
         "image_size": height,
         "patch_size": encoder["patch_size"],
         "image_embedding_size": height // encoder["patch_size"],
         "mask_input_channels": prompts["mask_in_channels"],
     }
-    mask_decoder = _translated(decoder, MASK_DECODER) | {"model_type": "sam_mask_decoder"}
+    decoder_keys = MASK_DECODER | (HIGH_QUALITY if is_high_quality else {})
+    mask_decoder = _translated(decoder, decoder_keys) | {"model_type": f"{model_type}_mask_decoder"}
     sections = {
         "vision_config": vision,
         "prompt_encoder_config": prompt_encoder,
         "mask_decoder_config": mask_decoder,
     }
     return {
-        "model_type": "sam",
-        "architectures": ["SamModel"],
+        "model_type": model_type,
+        "architectures": ["SamHQModel" if is_high_quality else "SamModel"],
         "initializer_range": 0.02,
         **{name: FIXED[name] | section for name, section in sections.items()},
     }
@@ -127,6 +132,9 @@ def _write_preprocessing(directory: Path, checkpoint: Checkpoint) -> None:
     size = encoder["image_shape"][:2]
     low_res = 4 * size[0] // encoder["patch_size"]
     contents = preprocessor_config(image_size=size, low_res=low_res, preprocessing=preprocessing)
+    is_high_quality = checkpoint.config["mask_decoder"]["config"]["early_feature_dim"] > 0
+    if is_high_quality and contents["processor_class"] == "SamProcessor":
+        contents["processor_class"] = "SamHQProcessor"
     _write_json(directory / PREPROCESSOR_CONFIG, contents)
     if parse_preprocessor_config(contents, image_size=size, source=source) != preprocessing:
         _write_json(directory / PREPROCESSING, preprocessing)

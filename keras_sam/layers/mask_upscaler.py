@@ -35,41 +35,53 @@ class PixelProjection(keras.layers.Layer):
 
 
 class MaskUpscaler(keras.layers.Layer):
-    """Two transposed convolutions, with a layer norm between, each with an activation.
+    """Two transposed convolutions, between them a layer norm and an activation.
 
     Args:
-        embedding_dim: width `D` of the tokens; the output has `D / 8` channels.
-        activation: activation behind each transposed convolution.
+        hidden_dim: channels behind the first.
+        output_dim: channels behind the second.
+        activation: name of a Keras activation.
+        activate_output: whether it follows the second too.
     """
 
-    def __init__(self, embedding_dim: int, *, activation: str = "gelu", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        hidden_dim: int,
+        output_dim: int,
+        *,
+        activation: str = "gelu",
+        activate_output: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.output_dim = output_dim
         self.activation = activation
+        self.activate_output = activate_output
         self.activate = keras.activations.get(activation)
         self.conv_transpose1 = PixelProjection(
-            embedding_dim // 4, dtype=self.dtype_policy, name="conv_transpose1"
+            hidden_dim, dtype=self.dtype_policy, name="conv_transpose1"
         )
         self.layer_norm = keras.layers.LayerNormalization(
             epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm"
         )
         self.conv_transpose2 = PixelProjection(
-            embedding_dim // 8, dtype=self.dtype_policy, name="conv_transpose2"
+            output_dim, dtype=self.dtype_policy, name="conv_transpose2"
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        width = self.embedding_dim // 4
         self.conv_transpose1.build((None, None, input_shape[-1]))
-        self.layer_norm.build((None, None, 2, 2, width))
-        self.conv_transpose2.build((None, None, 2, 2, width))
+        self.layer_norm.build((None, None, 2, 2, self.hidden_dim))
+        self.conv_transpose2.build((None, None, 2, 2, self.hidden_dim))
 
     def call(self, tokens: Any) -> Any:
-        """`(B, T, D)` to `(B, T, 2, 2, 2, 2, D / 8)`.
+        """`(B, T, D)` to `(B, T, 2, 2, 2, 2, output_dim)`.
 
         The four axes are the row and column of the first doubling, then of the second.
         """
         pixels = self.activate(self.layer_norm(self.conv_transpose1(tokens)))
-        return self.activate(self.conv_transpose2(pixels))
+        pixels = self.conv_transpose2(pixels)
+        return self.activate(pixels) if self.activate_output else pixels
 
 
 def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
@@ -88,3 +100,20 @@ def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
     pixels = ops.reshape(pixels, (-1, count, height, width, 2, 2, 2, 2))
     pixels = ops.transpose(pixels, (0, 1, 2, 4, 6, 3, 5, 7))  # rows first, then columns
     return ops.reshape(pixels, (-1, count, 4 * height, 4 * width))
+
+
+def pixels_to_grid(pixels: Any, grid_size: tuple[int, int]) -> Any:
+    """Puts upscaled pixels in their places, their channels last.
+
+    Args:
+        pixels: tensor `(B, T, 2, 2, 2, 2, C)` of `MaskUpscaler`.
+        grid_size: as `pixels_to_masks`.
+
+    Returns:
+        Tensor `(B, 4 * height, 4 * width, C)`.
+    """
+    height, width = grid_size
+    channels = pixels.shape[-1]
+    pixels = ops.reshape(pixels, (-1, height, width, 2, 2, 2, 2, channels))
+    pixels = ops.transpose(pixels, (0, 1, 3, 5, 2, 4, 6, 7))  # rows first, then columns
+    return ops.reshape(pixels, (-1, 4 * height, 4 * width, channels))

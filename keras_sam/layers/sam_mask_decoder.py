@@ -5,9 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_masks
+from keras_sam.layers.high_quality_branch import HighQualityBranch
+from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid, pixels_to_masks
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.two_way_transformer import ImageFeatures, TwoWayTransformer
+
+# Which masks `multimask_output` asks for: all, those of an ambiguous prompt, or the single one.
+WANTED = {None: slice(None), True: slice(1, None), False: slice(0, 1)}
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
@@ -28,6 +32,11 @@ class SAMMaskDecoder(keras.layers.Layer):
         iou_head_depth: dense layers of the head that predicts IoU.
         iou_head_hidden_dim: their hidden width.
         activation: activation of the mask upscaler.
+        early_feature_dim: width `E` of the image encoder's early feature, with which the decoder
+            is that of SAM-HQ; 0 for SAM's. Image embeddings end in the early feature then:
+            `(B, G, G, D + E)`.
+        hq_token_only: whether the masks of SAM-HQ are drawn by its own token alone, all alike,
+            rather than added to those of SAM.
     """
 
     def __init__(
@@ -42,9 +51,13 @@ class SAMMaskDecoder(keras.layers.Layer):
         iou_head_depth: int = 3,
         iou_head_hidden_dim: int = 256,
         activation: str = "gelu",
+        early_feature_dim: int = 0,
+        hq_token_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if hq_token_only and not early_feature_dim:
+            raise ValueError("hq_token_only=True needs early_feature_dim, as in SAM-HQ")
         if hidden_size != embedding_dim:
             raise ValueError(
                 "the transformer works on the learned tokens, so hidden_size must equal "
@@ -68,6 +81,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         self.iou_head_depth = iou_head_depth
         self.iou_head_hidden_dim = iou_head_hidden_dim
         self.activation = activation
+        self.early_feature_dim = early_feature_dim
+        self.hq_token_only = hq_token_only
         self.transformer = TwoWayTransformer(
             num_layers,
             hidden_size,
@@ -77,7 +92,11 @@ class SAMMaskDecoder(keras.layers.Layer):
             name="transformer",
         )
         self.upscaler = MaskUpscaler(
-            embedding_dim, activation=activation, dtype=self.dtype_policy, name="upscaler"
+            embedding_dim // 4,
+            embedding_dim // 8,
+            activation=activation,
+            dtype=self.dtype_policy,
+            name="upscaler",
         )
         self.hypernetworks = [
             MLP(
@@ -96,6 +115,15 @@ class SAMMaskDecoder(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="iou_head",
         )
+        self.high_quality: HighQualityBranch | None = None
+        if early_feature_dim:
+            self.high_quality = HighQualityBranch(
+                embedding_dim,
+                early_feature_dim,
+                activation=activation,
+                dtype=self.dtype_policy,
+                name="high_quality",
+            )
 
     @property
     def num_mask_tokens(self) -> int:
@@ -117,6 +145,8 @@ class SAMMaskDecoder(keras.layers.Layer):
         for mlp in self.hypernetworks:
             mlp.build(shape)
         self.iou_head.build(shape)
+        if self.high_quality is not None:
+            self.high_quality.build()
 
     def get_config(self) -> dict[str, Any]:
         names = (
@@ -129,6 +159,8 @@ class SAMMaskDecoder(keras.layers.Layer):
             "iou_head_depth",
             "iou_head_hidden_dim",
             "activation",
+            "early_feature_dim",
+            "hq_token_only",
         )
         return super().get_config() | {name: getattr(self, name) for name in names}
 
@@ -143,7 +175,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         """Decodes the outputs of `SAMBackbone`.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
+            image_embeddings: `(B, G, G, D + E)`.
             prompt_dense_positional_embeddings: `(1, G, G, D)`.
             prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
             prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
@@ -184,34 +216,44 @@ class SAMMaskDecoder(keras.layers.Layer):
         # Tokens that are learned come first: without sparse prompts there would be none to count.
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        outputs = self._decode_tokens(
-            self.image_features(image_embeddings, positions, dense),
+        features = self.image_features(image_embeddings, positions, dense)
+        tokens, keys = self.transformer(
+            features,
             ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
             None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
+        )
+        return self._outputs(
+            tokens,
+            keys,
+            features,
+            prompts=prompts,
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
         )
-        return {
-            name: ops.reshape(output, (-1, prompts, *output.shape[2:]))
-            for name, output in outputs.items()
-        }
 
     def image_features(self, image_embeddings: Any, positions: Any, dense: Any) -> ImageFeatures:
         """The work that depends on the image and its dense prompt alone.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
+            image_embeddings: `(B, G, G, D + E)`.
             positions: `(1, G, G, D)`.
             dense: `(1, 1, 1, 1, D)` or `(B, P, G, G, D)`, added to the embedding.
 
         Returns:
-            Features of `B` images, or of `B * P` where each prompt has its own dense embedding.
+            Features of `B` images, or of `B * P` where each prompt has its own dense embedding;
+            `image_pixels` is of `B` images always.
         """
+        image_pixels = None
+        if self.high_quality is not None:
+            early_features = image_embeddings[..., self.hidden_size :]
+            image_embeddings = image_embeddings[..., : self.hidden_size]
+            image_pixels = self.high_quality.image_pixels(image_embeddings, early_features)
         keys = image_embeddings[:, None] + dense  # (B, P, G, G, D)
         tokens = image_embeddings.shape[1] * image_embeddings.shape[2]
         keys = ops.reshape(keys, (-1, tokens, self.hidden_size))
         positions = ops.reshape(positions, (1, tokens, self.hidden_size))
-        return self.transformer.blocks[0].image_features(keys, positions)
+        features = self.transformer.blocks[0].image_features(keys, positions)
+        return features._replace(image_pixels=image_pixels)
 
     def decode(
         self,
@@ -234,42 +276,102 @@ class SAMMaskDecoder(keras.layers.Layer):
         Returns:
             `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
         """
-        tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
-        return self._decode_tokens(
-            features, tokens, token_mask, grid_size=grid_size, multimask_output=multimask_output
+        tokens, keys = self.attend(features, sparse, sparse_mask)
+        return self._outputs(
+            tokens,
+            keys,
+            features,
+            prompts=ops.shape(sparse)[1],
+            grid_size=grid_size,
+            multimask_output=multimask_output,
         )
 
-    def _decode_tokens(
+    def attend(
+        self, features: ImageFeatures, sparse: Any, sparse_mask: Any = None
+    ) -> tuple[Any, Any]:
+        """The first step of `decode`: prompts and image attend to each other.
+
+        Returns:
+            Tokens `(B * P, 1 + M + T, D)`, which `rate` and `draw` take, and image tokens
+            `(B * P, G * G, D)`.
+        """
+        return self.transformer(features, *self._with_output_tokens(sparse, sparse_mask))
+
+    def rate(self, tokens: Any, *, multimask_output: bool | None = None) -> Any:
+        """IoU predictions `(B * P, M)` for the tokens of `attend`; no mask is needed."""
+        return self.iou_head(tokens[:, 0])[:, WANTED[multimask_output]]
+
+    def draw(
         self,
-        features: ImageFeatures,
         tokens: Any,
-        token_mask: Any,
+        keys: Any,
+        image_pixels: Any = None,
         *,
+        prompts: Any,
+        grid_size: tuple[int, int],
+        multimask_output: bool | None = None,
+    ) -> Any:
+        """Masks for the tokens of `attend`, or of some of its prompts.
+
+        Args:
+            tokens: `(B * P, 1 + M + T, D)`.
+            keys: `(B * P, G * G, D)`.
+            image_pixels: `(B, L, L, D / 8)` of the image's features, with SAM-HQ.
+            prompts: the number P.
+            grid_size: as `decode`.
+            multimask_output: as `decode`.
+
+        Returns:
+            Logits `(B * P, M, L, L)`.
+        """
+        # Upscale the image tokens, and weigh their channels for each mask.
+        upscaled = self.upscaler(keys)
+        pixels = ops.reshape(upscaled, (-1, 16 * keys.shape[1], self.embedding_dim // 8))
+        indices = range(self.num_mask_tokens)[WANTED[multimask_output]]
+        weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
+        masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
+        masks = pixels_to_masks(masks, grid_size)
+        if self.high_quality is None:
+            return masks
+        own = self.high_quality(
+            tokens[:, 1 + self.num_mask_tokens],
+            pixels_to_grid(upscaled, grid_size),
+            image_pixels,
+            prompts=prompts,
+        )
+        return ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
+
+    def _outputs(
+        self,
+        tokens: Any,
+        keys: Any,
+        features: ImageFeatures,
+        *,
+        prompts: Any,
         grid_size: tuple[int, int],
         multimask_output: bool | None,
     ) -> dict[str, Any]:
-        """`decode` of prompts whose tokens `(B, P, 1 + M + T, D)` begin with the learned ones."""
-        prompts = ops.shape(tokens)[1]
-        tokens, keys = self.transformer(features, tokens, token_mask)
-        # Upscale the image tokens, and weigh their channels for each mask.
-        pixels = self.upscaler(keys)
-        channels = self.embedding_dim // 8
-        pixels = ops.reshape(pixels, (-1, 16 * keys.shape[1], channels))
-        wanted = {None: slice(None), True: slice(1, None), False: slice(0, 1)}[multimask_output]
-        indices = range(self.num_mask_tokens)[wanted]
-        weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
-        masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
-        masks = pixels_to_masks(masks, grid_size)  # (B * P, M, L, L)
-        iou_pred = self.iou_head(tokens[:, 0])[:, wanted]
+        masks = self.draw(
+            tokens,
+            keys,
+            features.image_pixels,
+            prompts=prompts,
+            grid_size=grid_size,
+            multimask_output=multimask_output,
+        )
+        ratings = self.rate(tokens, multimask_output=multimask_output)
         return {
             "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
-            "iou_pred": ops.reshape(iou_pred, (-1, prompts, len(indices))),
+            "iou_pred": ops.reshape(ratings, (-1, prompts, ratings.shape[1])),
         }
 
     def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:
-        """Puts the learned IoU and mask tokens before those of the prompts."""
+        """Puts the learned IoU and mask tokens, and that of SAM-HQ, before those of the prompts."""
         images, prompts = ops.shape(sparse)[:2]
-        learned = ops.concatenate([self.iou_token, self.mask_tokens], axis=0)
+        learned = [self.iou_token, self.mask_tokens]
+        if self.high_quality is not None:
+            learned.append(self.high_quality.token)
+        learned = ops.concatenate(learned, axis=0)
         count = learned.shape[0]
         learned = ops.cast(learned, self.compute_dtype)[None, None]
         shape = (images, prompts, count)

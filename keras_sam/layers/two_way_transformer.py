@@ -18,6 +18,7 @@ class ImageFeatures(NamedTuple):
         attended_keys: keys `(B, K, T, d)` of the first attention of tokens to the image.
         attended_values: its values `(B, K, T, d)`.
         image_queries: queries `(B, K, T, d)` of the first attention of the image to tokens.
+        image_pixels: `(B, L, L, D / 8)` of `HighQualityBranch`, or `None` without one.
     """
 
     keys: Any
@@ -25,6 +26,7 @@ class ImageFeatures(NamedTuple):
     attended_keys: Any
     attended_values: Any
     image_queries: Any
+    image_pixels: Any = None
 
 
 class DownsampledAttention(keras.layers.Layer):

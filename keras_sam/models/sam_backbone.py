@@ -17,7 +17,7 @@ class SAMBackbone(Backbone):
 
     Args:
         image_encoder: a `ViTDetBackbone`, or another model from images `(B, H, W, 3)` in 0..1
-            to embeddings `(B, G, G, D)`.
+            to embeddings `(B, G, G, D)`. For SAM-HQ it outputs its early feature too.
         prompt_encoder: a `SAMPromptEncoder`.
         mask_decoder: a `SAMMaskDecoder`.
         dtype: dtype policy of the weights. It is that of the three parts: given, it is compared
@@ -57,6 +57,12 @@ class SAMBackbone(Backbone):
         return self.image_encoder.embedding_size
 
     @property
+    def image_embedding_shape(self) -> tuple[int, int, int]:
+        """`(G, G, D)` of the image embedding, the early feature of SAM-HQ included."""
+        channels = self.mask_decoder.hidden_size + self.mask_decoder.early_feature_dim
+        return *self.embedding_size, channels
+
+    @property
     def low_res_size(self) -> tuple[int, int]:
         """`(height, width)` of the predicted masks: four times the embedding grid."""
         height, width = self.embedding_size
@@ -76,7 +82,7 @@ class SAMBackbone(Backbone):
                 `masks`, in the shapes that `SAMPromptEncoder.call` tells.
 
         Returns:
-            `image_embeddings` `(B, G, G, D)`, and what `SAMPromptEncoder.call` returns.
+            `image_embeddings` of `image_embedding_shape`, and what `SAMPromptEncoder.call` returns.
         """
         inputs = check_inputs(inputs)
         embeddings = {"image_embeddings": self.image_encoder(inputs["images"])}
@@ -151,4 +157,10 @@ def _check_parts(backbone: SAMBackbone, image_shape: tuple[int, int, int] | None
         raise ValueError(
             f"the mask decoder's hidden_size must be {prompts.hidden_size}, the prompt "
             f"encoder's, got {decoder.hidden_size}"
+        )
+    early_feature_dim = getattr(encoder, "early_feature_dim", 0)
+    if decoder.early_feature_dim != early_feature_dim:
+        raise ValueError(
+            f"the mask decoder's early_feature_dim must be {early_feature_dim}, as the image "
+            f"encoder's output_early_feature sets it, got {decoder.early_feature_dim}"
         )

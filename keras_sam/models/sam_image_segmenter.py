@@ -26,16 +26,16 @@ class SAMImageSegmenter(Backbone):
 
     Args:
         backbone: a `SAMBackbone`.
-        preprocessing: how images are prepared, as `Backbone.preprocessing` takes it; what the
-            backbone has if `None`.
+        preprocessor: how images are prepared, in any form that `Backbone.preprocessing` takes;
+            what the backbone has if `None`.
     """
 
-    def __init__(self, backbone: SAMBackbone, preprocessing: Any = None, **kwargs: Any) -> None:
+    def __init__(self, backbone: SAMBackbone, preprocessor: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone
-        if preprocessing is not None:
-            self.preprocessing = preprocessing
+        if preprocessor is not None:
+            self.preprocessing = preprocessor
         self._objective: Any = None
         self.built = True
 
@@ -192,7 +192,7 @@ class SAMImageSegmenter(Backbone):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "preprocessing": self.preprocessing,
+            "preprocessor": self.preprocessing,
         }
 
     @classmethod

@@ -38,6 +38,8 @@ class ViTDetBackbone(Backbone):
         use_rel_pos: whether attention has the decomposed relative position bias.
         window_size: side of an attention window in tokens; 0 makes every block global.
         layer_norm_epsilon: epsilon of the blocks' layer norms.
+        output_early_feature: whether the embedding ends in the output of the first global block,
+            `(B, G, G, D + E)`, as SAM-HQ needs it.
         dtype: dtype policy of all layers.
 
     Raises:
@@ -59,6 +61,7 @@ class ViTDetBackbone(Backbone):
         use_rel_pos: bool = True,
         window_size: int = 14,
         layer_norm_epsilon: float = 1e-6,
+        output_early_feature: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,6 +83,7 @@ class ViTDetBackbone(Backbone):
         self.use_rel_pos = use_rel_pos
         self.window_size = window_size
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.output_early_feature = output_early_feature
         self.patch_embedding = PatchEmbedding(
             hidden_size, patch_size=patch_size, dtype=self.dtype_policy, name="patch_embedding"
         )
@@ -98,6 +102,7 @@ class ViTDetBackbone(Backbone):
             )
             for index in range(num_layers)
         ]
+        self.first_global_block = self._find_first_global_block()
         self.neck = Neck(num_output_channels, dtype=self.dtype_policy, name="neck")
         self.build((None, *self.image_shape))
 
@@ -106,6 +111,11 @@ class ViTDetBackbone(Backbone):
         """`(height, width)` of the embedding grid."""
         height, width, _ = self.image_shape
         return height // self.patch_size, width // self.patch_size
+
+    @property
+    def early_feature_dim(self) -> int:
+        """Channels of the embedding that are the early feature."""
+        return self.hidden_size if self.output_early_feature else 0
 
     def build(self, input_shape: Any = None) -> None:
         if self.patch_embedding.built:
@@ -124,7 +134,10 @@ class ViTDetBackbone(Backbone):
         self.built = True
 
     def call(self, images: Any) -> Any:
-        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, H / patch, W / patch, D)`."""
+        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, H / patch, W / patch, D)`.
+
+        With `output_early_feature` they are `D + E` wide.
+        """
         if tuple(images.shape[1:]) != self.image_shape:
             raise ValueError(
                 f"images must have shape (B, {', '.join(map(str, self.image_shape))}), got "
@@ -136,9 +149,25 @@ class ViTDetBackbone(Backbone):
         grid = self.patch_embedding(ops.cast(images, self.compute_dtype))
         if self.use_abs_pos:
             grid = grid + ops.cast(self.position_embedding, self.compute_dtype)
-        for block in self.blocks:
+        early_feature = None
+        for index, block in enumerate(self.blocks):
             grid = block(grid)
-        return self.neck(grid)
+            if index == self.first_global_block:
+                early_feature = grid
+        embeddings = self.neck(grid)
+        if not self.output_early_feature:
+            return embeddings
+        return ops.concatenate([embeddings, early_feature], axis=-1)
+
+    def _find_first_global_block(self) -> int | None:
+        is_global = (block.window_size == 0 for block in self.blocks)
+        first = next((index for index, found in enumerate(is_global) if found), None)
+        if first is None and self.output_early_feature:
+            raise ValueError(
+                "output_early_feature needs a global block, got global_attention_layer_indices "
+                f"{self.global_attention_layer_indices} of {self.num_layers} layers"
+            )
+        return first
 
     def get_config(self) -> dict[str, Any]:
         names = (
@@ -155,6 +184,7 @@ class ViTDetBackbone(Backbone):
             "use_rel_pos",
             "window_size",
             "layer_norm_epsilon",
+            "output_early_feature",
         )
         return super().get_config() | {name: getattr(self, name) for name in names}
 

@@ -42,7 +42,8 @@ class Engine(ABC):
         """The decoder's work that depends on the image alone, on the device."""
 
         def step(embedding: Any) -> tuple[Any, ...]:
-            return tuple(self.model.image_features(embedding))
+            features = self.model.image_features(embedding)
+            return tuple(part for part in features if part is not None)
 
         return self._run(("image_features",), step, image_embedding)
 

@@ -247,7 +247,7 @@ class SAMPredictor:
 
     def _check_embedding(self, image: ImageEmbedding) -> ModelFrame:
         backbone = self.model.backbone
-        expected = (1, *backbone.embedding_size, backbone.prompt_encoder.hidden_size)
+        expected = (1, *backbone.image_embedding_shape)
         if image.image_size != self._image_size or image.embedding.shape != expected:
             raise ValueError(
                 f"the embedding has shape {image.embedding.shape} of images {image.image_size}; "

@@ -25,15 +25,27 @@ RULES = [
     (r"upscale_conv1", "output_upscaling.0"),
     (r"upscale_layer_norm", "output_upscaling.1"),
     (r"upscale_conv2", "output_upscaling.3"),
-    (r"(mlps\.\d+|iou_prediction_head)\.proj_in", r"\1.layers.FIRST"),
-    (r"(mlps\.\d+|iou_prediction_head)\.layers\.0", r"\1.layers.1"),
+    # SAM-HQ's, as its authors name them.
+    ("hq_token", "hf_token"),
+    ("hq_mask_mlp", "hf_mlp"),
+    (r"compress_vit_conv1", "compress_vit_feat.0"),
+    (r"compress_vit_norm", "compress_vit_feat.1"),
+    (r"compress_vit_conv2", "compress_vit_feat.3"),
+    (r"decoder\.encoder_conv1", "decoder.embedding_encoder.0"),
+    (r"decoder\.encoder_norm", "decoder.embedding_encoder.1"),
+    (r"decoder\.encoder_conv2", "decoder.embedding_encoder.3"),
+    (r"decoder\.mask_conv1", "decoder.embedding_maskfeature.0"),
+    (r"decoder\.mask_norm", "decoder.embedding_maskfeature.1"),
+    (r"decoder\.mask_conv2", "decoder.embedding_maskfeature.3"),
+    (r"(mlps\.\d+|hf_mlp|iou_prediction_head)\.proj_in", r"\1.layers.FIRST"),
+    (r"(mlps\.\d+|hf_mlp|iou_prediction_head)\.layers\.0", r"\1.layers.1"),
     (r"layers\.FIRST", "layers.0"),
-    (r"(mlps\.\d+|iou_prediction_head)\.proj_out", r"\1.layers.2"),
+    (r"(mlps\.\d+|hf_mlp|iou_prediction_head)\.proj_out", r"\1.layers.2"),
 ]
 
 
 def to_meta_name(name: str) -> str:
-    """The name in Meta's code of a tensor of transformers' `SamModel`, heads three deep."""
+    """The name in Meta's code of a tensor of transformers' `SamModel` and `SamHQModel`."""
     for pattern, replacement in RULES:
         name = re.sub(pattern, replacement, name)
     return name

@@ -16,6 +16,7 @@ import pytest
 from keras import ops, tree
 
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder, ViTBlock
+from keras_sam.layers.high_quality_branch import HighQualityBranch, PixelRefiner
 from keras_sam.layers.mask_downscaler import MaskDownscaler
 from keras_sam.layers.mask_upscaler import MaskUpscaler, PixelProjection
 from keras_sam.layers.mlp import MLP
@@ -43,6 +44,12 @@ def call_block(layer: TwoWayBlock, inputs: dict[str, Any]) -> Any:
 def call_transformer(layer: TwoWayTransformer, inputs: dict[str, Any]) -> Any:
     features = layer.blocks[0].image_features(inputs["image"], inputs["positions"])
     return layer(features, inputs["tokens"])
+
+
+def call_high_quality_branch(layer: HighQualityBranch, inputs: dict[str, Any]) -> Any:
+    details = layer.image_pixels(inputs["embeddings"], inputs["early"])
+    tokens = ops.add(inputs["tokens"], ops.cast(layer.token, inputs["tokens"].dtype))
+    return layer(tokens, inputs["pixels"], details, prompts=2)
 
 
 def call_prompt_encoder(layer: SAMPromptEncoder, inputs: dict[str, Any]) -> Any:
@@ -137,9 +144,23 @@ CASES = [
     Case(PixelProjection, {"filters": 3}, {"filters": 4}, {"tokens": (1, 6, 8)}),
     Case(
         MaskUpscaler,
-        {"embedding_dim": 16},
-        {"embedding_dim": 24, "activation": "relu"},
+        {"hidden_dim": 4, "output_dim": 2},
+        {"hidden_dim": 6, "output_dim": 3, "activation": "relu", "activate_output": False},
         {"tokens": (1, 6, 16)},
+    ),
+    Case(
+        PixelRefiner,
+        {"hidden_dim": 4, "output_dim": 2},
+        {"hidden_dim": 6, "output_dim": 3, "activation": "relu"},
+        {"grid": (1, 3, 5, 2)},
+    ),
+    Case(
+        HighQualityBranch,
+        {"embedding_dim": 16, "early_feature_dim": 6},
+        {"embedding_dim": 24, "early_feature_dim": 5, "activation": "relu"},
+        {"tokens": (2, 16), "pixels": (2, 8, 12, 2)}
+        | {"embeddings": (1, 2, 3, 16), "early": (1, 2, 3, 6)},
+        call_high_quality_branch,
     ),
     Case(
         DownsampledAttention,
@@ -172,12 +193,13 @@ CASES = [
     Case(
         SAMMaskDecoder,
         {"hidden_size": 16, "embedding_dim": 16, "num_heads": 2, "intermediate_dim": 6}
-        | {"iou_head_hidden_dim": 5},
+        | {"iou_head_hidden_dim": 5, "early_feature_dim": 4},
         {"hidden_size": 32, "embedding_dim": 32, "num_heads": 16, "intermediate_dim": 7}
         | {"num_layers": 1, "num_multimask_outputs": 2, "iou_head_depth": 2}
-        | {"iou_head_hidden_dim": 4, "activation": "relu"},
+        | {"iou_head_hidden_dim": 4, "activation": "relu"}
+        | {"early_feature_dim": 8, "hq_token_only": True},
         {
-            "image_embeddings": (1, 2, 3, 16),
+            "image_embeddings": (1, 2, 3, 20),
             "prompt_dense_positional_embeddings": (1, 2, 3, 16),
             "prompt_sparse_embeddings": (1, 2, 16),
             "prompt_dense_embeddings": (1, 2, 3, 16),

@@ -131,7 +131,7 @@ def test_preprocessing_is_kept(segmenter, tmp_path, given):
 
 
 def test_preprocessing_may_be_set(segmenter):
-    model = SAMImageSegmenter(segmenter.backbone, preprocessing="medsam")
+    model = SAMImageSegmenter(segmenter.backbone, preprocessor="medsam")
     assert model.backbone.image_encoder.preprocessing["normalisation"] == "min_max"
     model.preprocessing = "sam"
     assert segmenter.preprocessing == parse_preprocessing("sam", source="x")
@@ -150,7 +150,7 @@ def test_keras_hub_prepares_images_as_near_as_it_can(segmenter, tmp_path, prepro
     """Equal where nothing is resized and the pixels go from 0 to 255."""
     import keras_hub
 
-    model = SAMImageSegmenter(segmenter.backbone, preprocessing=preprocessing)
+    model = SAMImageSegmenter(segmenter.backbone, preprocessor=preprocessing)
     model.save_to_preset(tmp_path / "task")
     model.preprocessing = "sam"  # the backbone is shared
     loaded = keras_hub.models.ImageSegmenter.from_preset(str(tmp_path / "task"))
