@@ -14,6 +14,7 @@ from keras_sam.geometry.masks import (
     stability_score,
 )
 from keras_sam.geometry.model_frame import ModelFrame
+from keras_sam.geometry.original_masks import OriginalMasks
 from keras_sam.geometry.picture import draw_overlay
 from keras_sam.geometry.preprocessing import Preprocessing
 from keras_sam.geometry.read_image import ImageError, read_image
@@ -24,6 +25,7 @@ __all__ = [
     "CocoImage",
     "ImageError",
     "ModelFrame",
+    "OriginalMasks",
     "Preprocessing",
     "check_box",
     "check_points",

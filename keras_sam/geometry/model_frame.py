@@ -126,13 +126,32 @@ class ModelFrame:
         """
         stretched, bands = self._stretch(low_res_logits)
         if self._is_of_probabilities:
-            threshold = float(_to_probabilities(np.asarray(threshold)))
+            threshold = float(_to_probabilities(np.asarray(threshold, np.float64)))
         masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
         for index in np.ndindex(*stretched.shape[:-2]):
             for band in bands:
                 rows = band.weights @ stretched[index][band.sources]
                 np.greater(rows, threshold, out=masks[index][band.rows])
         return masks
+
+    def resizers(self, low_res_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """What stretches the rows and the columns of a low-res grid to the original.
+
+        Stretching, cropping and resizing are linear along each axis, so that together they are
+        one matrix for each.
+
+        Returns:
+            `(H, low-res height)` and `(W, low-res width)`, float32; each row sums to 1.
+        """
+        cache = self.__dict__.setdefault("_resizers", {})
+        if low_res_size not in cache:
+            cache[low_res_size] = tuple(self._resizer(low_res_size[axis], axis) for axis in (0, 1))
+        return cache[low_res_size]
+
+    def interpolated(self, low_res_logits: np.ndarray) -> np.ndarray:
+        """What is interpolated on the way to the original: logits, or their probabilities."""
+        logits = np.asarray(low_res_logits, np.float32)
+        return _to_probabilities(logits) if self._is_of_probabilities else logits
 
     @cached_property
     def _factors(self) -> np.ndarray:
@@ -148,20 +167,11 @@ class ModelFrame:
         logits = np.asarray(low_res_logits, np.float32)
         if logits.ndim < 2 or 0 in logits.shape[-2:]:
             raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
-        low_res_size = logits.shape[-2:]
-        cache = self.__dict__.setdefault("_resizers", {})
-        if low_res_size not in cache:
-            rows, columns = (self._resizer(low_res_size[axis], axis) for axis in (0, 1))
-            cache[low_res_size] = np.ascontiguousarray(columns.T), _bands(rows)
-        columns, bands = cache[low_res_size]
-        values = _to_probabilities(logits) if self._is_of_probabilities else logits
-        return values @ columns, bands
+        rows, columns = self.resizers(logits.shape[-2:])
+        return self.interpolated(logits) @ columns.T, _bands(rows)
 
     def _resizer(self, low_res: int, axis: int) -> np.ndarray:
-        """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize.
-
-        All three are linear, so that together they are one matrix.
-        """
+        """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize."""
         values = np.eye(low_res)
         if self.preprocessing.resize == "longest_side":
             values = _interpolate(values, self.image_size[axis])[: self.input_size[axis]]

@@ -124,6 +124,23 @@ class SAMImageSegmenter(Backbone):
             image_embeddings, prompts, multimask_output=multimask_output, features=features
         )
 
+    def attend(self, features: ImageFeatures, *, points: Any, labels: Any) -> tuple[Any, Any]:
+        """The first step of `decode`, which its mask decoder can rate before it draws.
+
+        Args:
+            features: of `image_features`.
+            points: as `decode`.
+            labels: as `decode`; corners of boxes are labels too.
+
+        Returns:
+            What `SAMMaskDecoder.attend` returns.
+        """
+        prompts = resolve_prompts(images=features.keys, points=points, labels=labels)
+        sparse, sparse_mask, _ = self.backbone.prompt_encoder.encode(
+            prompts, batch_size=ops.shape(features.keys)[0]
+        )
+        return self.backbone.mask_decoder.attend(features, sparse, sparse_mask)
+
     def _decode_prompts(
         self,
         image_embeddings: Any,

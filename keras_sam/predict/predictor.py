@@ -73,6 +73,11 @@ class SAMPredictor:
         self._frame = None
 
     @property
+    def frame(self) -> ModelFrame:
+        """The way of the image into the model, and of its masks back."""
+        return self._require_image()
+
+    @property
     def is_image_set(self) -> bool:
         """Whether there is an image to prompt."""
         return self._frame is not None
@@ -86,6 +91,12 @@ class SAMPredictor:
     def input_size(self) -> tuple[int, int]:
         """`(height, width)` of the image's content in the model frame."""
         return self._require_image().input_size
+
+    @property
+    def image_features(self) -> tuple[Any, ...]:
+        """The decoder's work that depends on the image alone, as `Engine` takes it."""
+        self._require_image()
+        return self._features
 
     def get_image_embedding(self) -> ImageEmbedding:
         """The encoded image, to be saved, or given to `set_image`."""
