@@ -120,7 +120,8 @@ class MaskCandidates:
 
 
 def _padded(indices: np.ndarray, most: int) -> np.ndarray:
-    """Indices repeated up to a power of two, or to the most: few programs are compiled."""
-    count = min(most, 1 << (len(indices) - 1).bit_length())
+    """Indices repeated up to a quarter of the most, or to the most: two programs are compiled."""
+    few = -(-most // 4)
+    count = few if len(indices) <= few else most
     padding = np.full(count - len(indices), indices[0])
     return np.concatenate([indices, padding]).astype(np.int32)

@@ -46,7 +46,7 @@ class SAMMaskGenerator:
     `SamAutomaticMaskGenerator`.
 
     Args:
-        model: the segmenter.
+        model: the segmenter, or a predictor of it, whose compiled programs are used then.
         points_per_side: points along each side; `None` where `point_grids` are given.
         points_per_batch: how many points are decoded together at most.
         pred_iou_thresh: only masks that the model rates higher, 0..1.
@@ -67,7 +67,7 @@ class SAMMaskGenerator:
 
     def __init__(
         self,
-        model: SAMImageSegmenter,
+        model: SAMImageSegmenter | SAMPredictor,
         points_per_side: int | None = 32,
         points_per_batch: int = 64,
         pred_iou_thresh: float = 0.88,
@@ -99,7 +99,7 @@ class SAMMaskGenerator:
                 downscale_factor=crop_n_points_downscale_factor,
             )
         self.point_grids = _check_point_grids(point_grids, crop_n_layers)
-        self.predictor = SAMPredictor(model)
+        self.predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
         self.points_per_batch = points_per_batch
         self.pred_iou_thresh = pred_iou_thresh
         self.stability_score_thresh = stability_score_thresh
