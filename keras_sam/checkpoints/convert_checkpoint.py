@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import count_parameters
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.write_keras_preset import write_keras_preset
 from keras_sam.checkpoints.write_meta import write_meta
@@ -36,6 +37,7 @@ class Conversion:
         dtype: type of the tensors that were written.
         renamed: tensors whose name in the source is not the one used here.
         transposed: tensors whose axes were reordered when they were read.
+        left_out: tensors of the source that its model does not use.
     """
 
     source: str
@@ -49,6 +51,7 @@ class Conversion:
     dtype: str
     renamed: int
     transposed: int
+    left_out: int
 
 
 def convert_checkpoint(
@@ -57,6 +60,7 @@ def convert_checkpoint(
     *,
     to: str,
     dtype: str | None = None,
+    fold_batch_norms: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Conversion:
     """Reads a SAM model in any format and writes it in another.
@@ -68,6 +72,7 @@ def convert_checkpoint(
         destination: a directory, or for "meta" a file, `.safetensors` or `.pth`.
         to: "keras", "transformers" or "meta".
         dtype: "float32", "float16" or "bfloat16"; the source's own where it has but one.
+        fold_batch_norms: whether to make the batch norms of the model part of its convolutions.
         progress: called with the number of tensors read, and of all.
 
     Raises:
@@ -78,7 +83,7 @@ def convert_checkpoint(
         raise CheckpointError(f"cannot convert to {to!r}; expected one of {', '.join(FORMATS)}")
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    checkpoint = read_checkpoint(source)
+    checkpoint = _read(source, fold=fold_batch_norms)
     dtypes = stored_dtypes(checkpoint.arrays)
     if dtype is None:
         dtype = dtypes[0] if len(dtypes) == 1 and dtypes[0] in DTYPES else "float32"
@@ -103,7 +108,13 @@ def convert_checkpoint(
         dtype=dtype,
         renamed=sum(name != stored for name, stored in names.items()),
         transposed=sum(_is_transposed(name, checkpoint) for name in names),
+        left_out=len(checkpoint.left_out),
     )
+
+
+def _read(source: str | Path, *, fold: bool) -> Checkpoint:
+    checkpoint = read_checkpoint(source)
+    return fold_batch_norms(checkpoint) if fold else checkpoint
 
 
 def stored_dtypes(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:

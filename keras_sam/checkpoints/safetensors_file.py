@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,40 @@ from keras_sam.checkpoints.checkpoint import CheckpointError
 LARGEST_HEADER = 2**24  # bytes; a header of SAM takes less than 2**17
 MOST_AXES = 8
 ITEM_SIZES = {"F16": 2, "BF16": 2, "F32": 4, "F64": 8}
+INTEGER_SIZES = {"I64": 8, "I32": 4}  # of tensors that are left out
 
 
 class SafetensorsFile:
     """Tensors of one file, each read when it is asked for.
 
+    Args:
+        file: in the format.
+        source: what to call it in messages.
+        unused: of all names those of tensors to leave out, which may be integers.
+
     Attributes:
         shapes: name to shape.
+        left_out: names that `unused` told.
 
     Raises:
         CheckpointError: if the header is damaged, a type is not a float, or the offsets do not
             cover the file exactly.
     """
 
-    def __init__(self, file: Path, *, source: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        source: str,
+        unused: Callable[[Iterable[str]], set[str]] = lambda names: set(),
+    ) -> None:
         self._file = file
         self._source = source
-        header = _read_header(file, source=source)
+        header, self.left_out = _read_header(file, source=source, unused=unused)
         self.shapes: dict[str, tuple[int, ...]] = {
-            name: tuple(entry["shape"]) for name, entry in header.items()
+            name: tuple(entry["shape"])
+            for name, entry in header.items()
+            if name not in self.left_out
         }
         try:
             self._opened = safe_open(file, framework="numpy")
@@ -48,7 +64,10 @@ class SafetensorsFile:
             ) from error
 
 
-def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
+def _read_header(
+    file: Path, *, source: str, unused: Callable[[Iterable[str]], set[str]]
+) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """The entry of each tensor, and the names of those to leave out."""
     where = f"{file.name} of '{source}'"
     try:
         if file.exists() and not file.is_file():
@@ -68,7 +87,9 @@ def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
     if not isinstance(contents, dict):
         raise CheckpointError(f"{where} has a damaged header")
     contents.pop("__metadata__", None)
-    spans = [_span(name, entry, where) for name, entry in contents.items()]
+    left_out = unused(contents)
+    sizes = {name: ITEM_SIZES | (INTEGER_SIZES if name in left_out else {}) for name in contents}
+    spans = [_span(name, entry, where, sizes[name]) for name, entry in contents.items()]
     end = 0
     for first, last in sorted(spans):
         if first != end:
@@ -78,10 +99,10 @@ def _read_header(file: Path, *, source: str) -> dict[str, dict[str, Any]]:
         raise CheckpointError(
             f"{where} declares {end} bytes of tensors, but holds {size - 8 - length}"
         )
-    return contents
+    return contents, left_out
 
 
-def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
+def _span(name: str, entry: Any, where: str, sizes: dict[str, int]) -> tuple[int, int]:
     """First and last byte of a tensor, checked against its shape and type."""
     where = f"{name[:200]} in {where}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
@@ -90,11 +111,9 @@ def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise CheckpointError(f"{where} has a damaged shape or place")
     dtype = str(entry["dtype"])[:80]
-    if dtype not in ITEM_SIZES:
-        raise CheckpointError(
-            f"{where} has the type {dtype!r}; expected one of {', '.join(ITEM_SIZES)}"
-        )
-    declared = math.prod(shape) * ITEM_SIZES[dtype]
+    if dtype not in sizes:
+        raise CheckpointError(f"{where} has the type {dtype!r}; expected one of {', '.join(sizes)}")
+    declared = math.prod(shape) * sizes[dtype]
     if offsets[1] - offsets[0] != declared:
         raise CheckpointError(
             f"{where} declares {declared} bytes, but holds {offsets[1] - offsets[0]}"

@@ -27,13 +27,27 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    fold_batch_norms: Annotated[
+        bool,
+        typer.Option(
+            "--fold-batch-norms",
+            help="Make the batch norms of a MobileSAM part of its convolutions, for speed.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
     from keras_sam.checkpoints import convert_checkpoint
 
     with progress_bar("tensors") as progress:
-        report = convert_checkpoint(source, destination, to=to, dtype=dtype, progress=progress)
+        report = convert_checkpoint(
+            source,
+            destination,
+            to=to,
+            dtype=dtype,
+            fold_batch_norms=fold_batch_norms,
+            progress=progress,
+        )
     if as_json:
         print_json(dataclasses.asdict(report))
         return
@@ -43,4 +57,6 @@ def convert_command(
         f"{', '.join(report.source_dtypes)}; {report.renamed} renamed, "
         f"{report.transposed} transposed"
     )
+    if report.left_out:
+        typer.echo(f"          {report.left_out} tensors left out, which the model does not use")
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")

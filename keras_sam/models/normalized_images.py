@@ -10,7 +10,7 @@ PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
 
-def normalized_images(images: Any, *, image_shape: tuple[int, int, int], dtype: str) -> Any:
+def normalized_images(images: Any, *, image_shape: tuple[int, ...], dtype: str) -> Any:
     """Images `(B, H, W, 3)` in 0..1, normalised in float32 and then cast.
 
     Raises:

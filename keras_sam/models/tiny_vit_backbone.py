@@ -123,14 +123,13 @@ class TinyViTBackbone(Backbone):
     def build(self, input_shape: Any = None) -> None:
         if self.patch_embedding.built:
             return
-        height, width, _ = self.image_shape
         self.patch_embedding.build((None, *self.image_shape))
-        shape = (None, height // 4, width // 4, self.hidden_sizes[0])
+        sides, channels = [side // 4 for side in self.image_shape[:2]], self.hidden_sizes[0]
         for layer in self.blocks:
-            layer.build(shape)
+            layer.build((None, *sides, channels))
             if isinstance(layer, PatchMerging):
-                shape = (None, *(side // layer.strides for side in shape[1:3]), layer.output_dim)
-        self.neck.build(shape)
+                sides, channels = [side // layer.strides for side in sides], layer.output_dim
+        self.neck.build((None, *sides, channels))
         self.built = True
 
     def call(self, images: Any, training: bool | None = None) -> Any:
