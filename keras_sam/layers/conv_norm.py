@@ -60,14 +60,43 @@ class ConvNorm(keras.layers.Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.convolution.build(input_shape)
+        batch, *sides, channels = input_shape
+        margin = 2 * (self.kernel_size // 2)
+        padded = [side and side + margin for side in sides]
+        self.convolution.build((batch, *padded, channels))
         if self.use_batch_norm:
-            self.batch_norm.build((*input_shape[:-1], self.filters or input_shape[-1]))
+            self.batch_norm.build((batch, *sides, self.filters or channels))
 
-    def call(self, grid: Any) -> Any:
+    def call(self, grid: Any, training: bool | None = None) -> Any:
         """`(B, H, W, C)` to `(B, H / strides, W / strides, filters)`, sides rounded up."""
         if self.strides > 1:
             sides = (self.kernel_size // 2, self.kernel_size // 2)
             grid = ops.pad(grid, ((0, 0), sides, sides, (0, 0)))
         grid = self.convolution(grid)
-        return self.batch_norm(grid) if self.use_batch_norm else grid
+        if not self.use_batch_norm:
+            return grid
+        if training:
+            return self.batch_norm(grid, training=True)
+        return _normalized_by_learned_statistics(grid, self.batch_norm)
+
+
+def _normalized_by_learned_statistics(
+    grid: Any, batch_norm: keras.layers.BatchNormalization
+) -> Any:
+    """A batch norm in inference: a product and a sum for each channel, in float32.
+
+    Keras' own takes more passes over the grid; and with it in a program, OpenVINO (2026.4) fills
+    half of the mask decoder's output with memory that was never written.
+    """
+    gamma, beta, mean, variance = (
+        ops.cast(weight, "float32")
+        for weight in (
+            batch_norm.gamma,
+            batch_norm.beta,
+            batch_norm.moving_mean,
+            batch_norm.moving_variance,
+        )
+    )
+    scale = gamma * ops.rsqrt(variance + batch_norm.epsilon)
+    normalized = ops.cast(grid, "float32") * scale + (beta - mean * scale)
+    return ops.cast(normalized, batch_norm.compute_dtype)

@@ -143,9 +143,9 @@ class TinyViTBackbone(Backbone):
             `(B, H / 16, W / 16, D)`, or `D + early_feature_dim` channels.
         """
         images = normalized_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
-        grid = early = self.patch_embedding(images)
+        grid = early = self.patch_embedding(images, training=training)
         for layer in self.blocks:
-            grid = layer(grid)
+            grid = layer(grid, training=training)
             if layer.name == EARLY_LAYER:
                 early = grid
         embeddings = self.neck(grid)

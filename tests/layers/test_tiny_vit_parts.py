@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_sam.layers import TinyViTBlock
 from keras_sam.layers.conv_norm import ConvNorm
@@ -77,3 +78,17 @@ def test_parity_with_timm(recorded, part):
     assert not tensors
     found = keras.Sequential([layer]).predict(recorded[f"{part}/input"], verbose=0)
     np.testing.assert_allclose(found, recorded[f"{part}/output"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.training
+def test_training_takes_the_statistics_of_the_batch():
+    """And learns a tenth of them, as PyTorch does by default."""
+    layer = ConvNorm(2)
+    layer.build((None, 3, 4, 2))
+    layer.convolution.kernel.assign(np.eye(2, dtype="float32")[None, None])
+    grid = np.random.default_rng(0).normal(1.0, 2.0, (2, 3, 4, 2)).astype("float32")
+    mean, variance = grid.mean((0, 1, 2)), grid.var((0, 1, 2))
+    found = ops.convert_to_numpy(layer(grid, training=True))
+    np.testing.assert_allclose(found, (grid - mean) / np.sqrt(variance + 1e-5), atol=1e-4)
+    learned = ops.convert_to_numpy(layer.batch_norm.moving_mean)
+    np.testing.assert_allclose(learned, 0.1 * mean, atol=1e-5)
