@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.convolution import convolution
+
 # Those of PyTorch, which counts the share of the new value: a momentum of 0.1 there.
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
@@ -13,8 +15,10 @@ BATCH_NORM_MOMENTUM = 0.9
 class ConvNorm(keras.layers.Layer):
     """A convolution without bias and a batch norm; folded, a convolution with bias.
 
-    A grid is padded by half the kernel on every side, as PyTorch does: with strides, "same"
-    padding of Keras would be another.
+    In inference the norm is a product and a sum for each channel, which the kernel and a bias
+    take over in every call. That saves passes over the grid. It is also right: with Keras'
+    batch norm in its program, OpenVINO (2026.4) fills half of the mask decoder's output with
+    memory that was never written.
 
     Args:
         filters: number of output channels; `None` for a depthwise convolution, which keeps them.
@@ -37,19 +41,14 @@ class ConvNorm(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.strides = strides
         self.use_batch_norm = use_batch_norm
-        settings = {
-            "strides": strides,
-            "padding": "same" if strides == 1 else "valid",
-            "use_bias": not use_batch_norm,
-            "dtype": self.dtype_policy,
-        }
+        settings = {"use_bias": not use_batch_norm, "dtype": self.dtype_policy}
         if filters is None:
             self.convolution = keras.layers.DepthwiseConv2D(
-                kernel_size, name="depthwise", **settings
+                kernel_size, padding="same", name="depthwise", **settings
             )
         else:
             self.convolution = keras.layers.Conv2D(
-                filters, kernel_size, name="convolution", **settings
+                filters, kernel_size, padding="same", name="convolution", **settings
             )
         if use_batch_norm:
             self.batch_norm = keras.layers.BatchNormalization(
@@ -60,43 +59,36 @@ class ConvNorm(keras.layers.Layer):
             )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        batch, *sides, channels = input_shape
-        margin = 2 * (self.kernel_size // 2)
-        padded = [side and side + margin for side in sides]
-        self.convolution.build((batch, *padded, channels))
+        self.convolution.build(input_shape)
         if self.use_batch_norm:
-            self.batch_norm.build((batch, *sides, self.filters or channels))
+            self.batch_norm.build((*input_shape[:-1], self.filters or input_shape[-1]))
 
     def call(self, grid: Any, training: bool | None = None) -> Any:
         """`(B, H, W, C)` to `(B, H / strides, W / strides, filters)`, sides rounded up."""
-        if self.strides > 1:
-            sides = (self.kernel_size // 2, self.kernel_size // 2)
-            grid = ops.pad(grid, ((0, 0), sides, sides, (0, 0)))
-        grid = self.convolution(grid)
+        kernel, bias = self.convolution.kernel, self.convolution.bias
         if not self.use_batch_norm:
-            return grid
+            return self._convolved(grid, kernel, bias)
         if training:
-            return self.batch_norm(grid, training=True)
-        return _normalized_by_learned_statistics(grid, self.batch_norm)
+            return self.batch_norm(self._convolved(grid, kernel), training=True)
+        return self._convolved(grid, *self._folded(kernel))
 
-
-def _normalized_by_learned_statistics(
-    grid: Any, batch_norm: keras.layers.BatchNormalization
-) -> Any:
-    """A batch norm in inference: a product and a sum for each channel, in float32.
-
-    Keras' own takes more passes over the grid; and with it in a program, OpenVINO (2026.4) fills
-    half of the mask decoder's output with memory that was never written.
-    """
-    gamma, beta, mean, variance = (
-        ops.cast(weight, "float32")
-        for weight in (
-            batch_norm.gamma,
-            batch_norm.beta,
-            batch_norm.moving_mean,
-            batch_norm.moving_variance,
+    def _convolved(self, grid: Any, kernel: Any, bias: Any = None) -> Any:
+        return convolution(
+            grid,
+            ops.cast(kernel, self.compute_dtype),
+            None if bias is None else ops.cast(bias, self.compute_dtype),
+            strides=self.strides,
+            is_depthwise=self.filters is None,
         )
-    )
-    scale = gamma * ops.rsqrt(variance + batch_norm.epsilon)
-    normalized = ops.cast(grid, "float32") * scale + (beta - mean * scale)
-    return ops.cast(normalized, batch_norm.compute_dtype)
+
+    def _folded(self, kernel: Any) -> tuple[Any, Any]:
+        """Kernel and bias that do what the norm does by its learned statistics, in float32."""
+        norm = self.batch_norm
+        kernel, gamma, beta, mean, variance = (
+            ops.cast(weight, "float32")
+            for weight in (kernel, norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+        )
+        scale = gamma * ops.rsqrt(variance + norm.epsilon)
+        bias = beta - mean * scale
+        # A depthwise kernel is (height, width, channels, 1), others (height, width, in, out).
+        return kernel * (scale[:, None] if self.filters is None else scale), bias

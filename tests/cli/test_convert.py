@@ -2,7 +2,10 @@
 
 import json
 
+from safetensors.numpy import save_file
+
 from keras_sam.checkpoints import builtin_presets
+from tests.checkpoints.mobile_sam import mobile_sam_tensors
 
 PARAMETERS = builtin_presets()["sam_tiny_synthetic"].parameters
 
@@ -35,6 +38,20 @@ def test_convert_in_words(run, tmp_path):
     result = run("convert", "sam_tiny_synthetic", str(tmp_path / "x"), "--to", "keras")
     assert result.exit_code == 0
     assert f"tensors, {PARAMETERS:,} parameters" in result.stdout
+
+
+def test_a_file_of_mobile_sam(run, tmp_path):
+    file = str(tmp_path / "mobile_sam.safetensors")
+    save_file(mobile_sam_tensors(), file)
+    assert "left out       22 tensors" in run("inspect", file).stdout
+    place = str(tmp_path / "folded")
+    result = run("convert", file, place, "--to", "keras", "--fold-batch-norms")
+    assert "22 tensors left out" in result.stdout
+    found = json.loads(run("inspect", place, "--json").stdout)
+    assert found["architecture"]["image_encoder"]["use_batch_norm"] is False
+    again = run("convert", place, str(tmp_path / "x"), "--to", "keras", "--fold-batch-norms")
+    assert again.exit_code == 1
+    assert "has no batch norms to fold" in again.stderr
 
 
 def test_what_cannot_be_converted(run, tmp_path):

@@ -23,7 +23,6 @@ LAYERS = {
     "merging_of_stride_1": lambda: PatchMerging(12, strides=1),
     "block_of_one_window": lambda: TinyViTBlock(**BLOCK),
     "block_of_padded_windows": lambda: TinyViTBlock(**BLOCK),
-    "block_of_whole_windows": lambda: TinyViTBlock(**BLOCK),
 }
 THEIR_NAMES = {
     "/": ".",

@@ -117,7 +117,6 @@ PARTS = {
     "merging_of_stride_1": (with_strides(PatchMerging(8, 12, GELU), 1), (1, 8, 5, 6)),
     "block_of_one_window": (TinyVitBlock(12, 3, 4, 2), (2, 4, 4, 12)),
     "block_of_padded_windows": (TinyVitBlock(12, 3, 4, 2), (2, 5, 7, 12)),
-    "block_of_whole_windows": (TinyVitBlock(12, 3, 4, 2), (2, 8, 4, 12)),
 }
 
 
