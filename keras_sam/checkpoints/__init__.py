@@ -5,6 +5,7 @@ from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.convert_checkpoint import Conversion, convert_checkpoint
 from keras_sam.checkpoints.expected_shapes import expected_shapes
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
 from keras_sam.checkpoints.inspect_checkpoint import Inspection, inspect_checkpoint
 from keras_sam.checkpoints.preprocessing import describe_preprocessing, parse_preprocessing
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
@@ -23,6 +24,7 @@ __all__ = [
     "convert_checkpoint",
     "describe_preprocessing",
     "expected_shapes",
+    "fold_batch_norms",
     "inspect_checkpoint",
     "parse_preprocessing",
     "read_checkpoint",

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import expected_shapes
-from keras_sam.checkpoints.vit_det_shapes import embedding_size
+from keras_sam.checkpoints.tiny_vit_shapes import PATCH_SIZE
 
 BICUBIC_A = -0.75  # the constant of torch's bicubic interpolation
 
@@ -20,7 +20,8 @@ def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: Sequence[int]) -> 
 
     The table of absolute positions is interpolated bicubically, and the tables of relative
     positions of global blocks linearly, both as torch's `interpolate` does without antialiasing
-    and without aligned corners. Windows keep their size, and their tables stay.
+    and without aligned corners. Windows keep their size, and their tables stay. A
+    `TinyViTBackbone` has no table to resize.
 
     Args:
         checkpoint: with or without arrays.
@@ -38,7 +39,8 @@ def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: Sequence[int]) -> 
     encoder["image_shape"] = shape
     if is_backbone:
         prompts = config["prompt_encoder"]["config"]
-        prompts["image_embedding_size"] = list(embedding_size(encoder))
+        patch = encoder.get("patch_size", PATCH_SIZE)
+        prompts["image_embedding_size"] = [side // patch for side in shape[:2]]
         prompts["input_image_size"] = shape[:2]
     arrays: Mapping[str, np.ndarray] = checkpoint.arrays
     if arrays:
@@ -110,7 +112,7 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
 
 
 def _checked_shape(image_shape: Any, encoder: Mapping[str, Any]) -> list[int]:
-    channels, patch = encoder["image_shape"][2], encoder["patch_size"]
+    channels, patch = encoder["image_shape"][2], encoder.get("patch_size", PATCH_SIZE)
     try:
         shape = [operator.index(side) for side in image_shape]
     except TypeError:

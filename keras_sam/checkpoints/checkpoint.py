@@ -16,7 +16,7 @@ class Checkpoint:
     """A config and arrays under the names that the models use.
 
     Attributes:
-        class_name: `SAMBackbone` or `ViTDetBackbone`.
+        class_name: `SAMBackbone`, or of its image encoder alone.
         config: the constructor's arguments as plain values. A part is nested as
             `{"class_name": ..., "config": ...}`; `dtype` is the name of a policy.
         arrays: name to array, in the layout of Keras: dense kernels `(in, out)`, kernels of
@@ -27,6 +27,7 @@ class Checkpoint:
         source: what was read, for messages.
         format: "keras", "transformers" or "meta"; empty for a model in memory.
         tensor_names: name to the tensor's name in the file that was read.
+        left_out: tensors of the file that the model does not use, sorted.
     """
 
     class_name: str
@@ -36,3 +37,4 @@ class Checkpoint:
     source: str = ""
     format: str = ""
     tensor_names: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()

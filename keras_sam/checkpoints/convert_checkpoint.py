@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import count_parameters
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
 from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.write_keras_preset import write_keras_preset
@@ -39,6 +40,7 @@ class Conversion:
         transposed: tensors whose axes were reordered when they were read.
         preprocessing: how images are prepared, as `parse_preprocessing` gives it. Meta's files
             do not hold it.
+        left_out: tensors of the source that its model does not use.
     """
 
     source: str
@@ -53,6 +55,7 @@ class Conversion:
     renamed: int
     transposed: int
     preprocessing: dict[str, str]
+    left_out: int
 
 
 def convert_checkpoint(
@@ -62,6 +65,7 @@ def convert_checkpoint(
     to: str,
     dtype: str | None = None,
     preprocessing: Any = None,
+    fold_batch_norms: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Conversion:
     """Reads a SAM model in any format and writes it in another.
@@ -74,6 +78,7 @@ def convert_checkpoint(
         to: "keras", "transformers" or "meta".
         dtype: "float32", "float16" or "bfloat16"; the source's own where it has but one.
         preprocessing: as `read_checkpoint` takes it, for a source that does not tell.
+        fold_batch_norms: whether to make the batch norms of the model part of its convolutions.
         progress: called with the number of tensors read, and of all.
 
     Raises:
@@ -84,7 +89,7 @@ def convert_checkpoint(
         raise CheckpointError(f"cannot convert to {to!r}; expected one of {', '.join(FORMATS)}")
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    checkpoint = read_checkpoint(source, preprocessing=preprocessing)
+    checkpoint = _read(source, preprocessing=preprocessing, fold=fold_batch_norms)
     dtypes = stored_dtypes(checkpoint.arrays)
     if dtype is None:
         dtype = dtypes[0] if len(dtypes) == 1 and dtypes[0] in DTYPES else "float32"
@@ -110,7 +115,13 @@ def convert_checkpoint(
         renamed=sum(name != stored for name, stored in names.items()),
         transposed=sum(_is_transposed(name, checkpoint) for name in names),
         preprocessing=parse_preprocessing(checkpoint.preprocessing, source=str(source)),
+        left_out=len(checkpoint.left_out),
     )
+
+
+def _read(source: str | Path, *, preprocessing: Any, fold: bool) -> Checkpoint:
+    checkpoint = read_checkpoint(source, preprocessing=preprocessing)
+    return fold_batch_norms(checkpoint) if fold else checkpoint
 
 
 def stored_dtypes(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from keras_sam.checkpoints.layer_shapes import (
     prefixed,
     transposed_convolution,
 )
+from keras_sam.checkpoints.tiny_vit_shapes import tiny_vit_shapes
 from keras_sam.checkpoints.vit_det_shapes import vit_det_shapes
 
 LARGEST_COUNT = 2_000_000_000  # parameters; the largest SAM has 641,090,864
@@ -152,6 +153,7 @@ def _attention(name: str, width: int, inner: int) -> Shapes:
 
 
 SHAPES: dict[str, Callable[[Mapping[str, Any]], Shapes]] = {
+    "TinyViTBackbone": tiny_vit_shapes,
     "ViTDetBackbone": vit_det_shapes,
     "SAMPromptEncoder": prompt_encoder_shapes,
     "SAMMaskDecoder": mask_decoder_shapes,

@@ -28,6 +28,7 @@ class Inspection:
         tensors: their number.
         parameters: the number of values in them.
         dtypes: types of the tensors, sorted.
+        left_out: tensors that the model does not use, sorted.
         preprocessing: how images are prepared, as `parse_preprocessing` gives it.
         licence: as its README states it, if it does.
         problems: what is wrong, each a sentence; empty if the model can be loaded.
@@ -40,6 +41,7 @@ class Inspection:
     tensors: int = 0
     parameters: int = 0
     dtypes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     preprocessing: dict[str, str] | None = None
     licence: str | None = None
     problems: tuple[str, ...] = ()
@@ -78,6 +80,7 @@ def inspect_checkpoint(
         tensors=len(checkpoint.arrays),
         parameters=count_parameters(checkpoint.class_name, checkpoint.config),
         dtypes=tuple(sorted(dtypes)),
+        left_out=checkpoint.left_out,
         preprocessing=checkpoint.preprocessing,
         licence=stated_licence(source),
         problems=tuple(problems),

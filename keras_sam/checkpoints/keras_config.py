@@ -25,8 +25,8 @@ def _integer(low: int, high: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
-def _integers(count: int) -> Callable[[Any], bool]:
-    is_size = _integer(1, LARGEST_SIZE)
+def _integers(count: int, high: int = LARGEST_SIZE) -> Callable[[Any], bool]:
+    is_size = _integer(1, high)
     return lambda value: (
         isinstance(value, list | tuple) and len(value) == count and all(map(is_size, value))
     )
@@ -75,6 +75,18 @@ ARGUMENTS: dict[str, dict[str, tuple[Callable[[Any], bool], Any]]] = {
         "layer_norm_epsilon": (_is_epsilon, 1e-6),
         "output_early_feature": (_is_bool, False),
     },
+    "TinyViTBackbone": {
+        "hidden_sizes": (_integers(4), [64, 128, 160, 320]),
+        "depths": (_integers(4, MOST_LAYERS), [2, 2, 6, 2]),
+        "num_heads": (_integers(3), [4, 5, 10]),
+        "window_sizes": (_integers(3), [7, 14, 7]),
+        "mlp_ratio": (SIZE, 4),
+        "mbconv_expansion": (SIZE, 4),
+        "image_shape": (_integers(3), [1024, 1024, 3]),
+        "num_output_channels": (SIZE, 256),
+        "use_batch_norm": (_is_bool, True),
+        "output_early_feature": (_is_bool, False),
+    },
     "SAMPromptEncoder": {
         "hidden_size": (SIZE, 256),
         "image_embedding_size": (_integers(2), [64, 64]),
@@ -98,7 +110,7 @@ ARGUMENTS: dict[str, dict[str, tuple[Callable[[Any], bool], Any]]] = {
 }
 # The classes that each part of a `SAMBackbone` may have.
 PARTS = {
-    "image_encoder": ("ViTDetBackbone",),
+    "image_encoder": ("ViTDetBackbone", "TinyViTBackbone"),
     "prompt_encoder": ("SAMPromptEncoder",),
     "mask_decoder": ("SAMMaskDecoder",),
 }
@@ -112,6 +124,7 @@ HUB_MODULES = {
 OUR_MODULES = {
     "SAMBackbone": "keras_sam.models.sam_backbone",
     "ViTDetBackbone": "keras_sam.models.vit_det_backbone",
+    "TinyViTBackbone": "keras_sam.models.tiny_vit_backbone",
     "SAMMaskDecoder": "keras_sam.layers.sam_mask_decoder",
 }
 # Arguments that keras-hub lacks; a model that uses one is saved as a class of ours.
@@ -119,7 +132,7 @@ OUR_ARGUMENTS = {
     "ViTDetBackbone": ("output_early_feature",),
     "SAMMaskDecoder": ("early_feature_dim", "hq_token_only"),
 }
-MODELS = ("SAMBackbone", "ViTDetBackbone")
+MODELS = ("SAMBackbone", "ViTDetBackbone", "TinyViTBackbone")
 
 
 def parse_keras_config(serialized: Any, *, source: str) -> tuple[str, dict[str, Any]]:
@@ -130,7 +143,7 @@ def parse_keras_config(serialized: Any, *, source: str) -> tuple[str, dict[str, 
         source: the preset, for messages.
 
     Returns:
-        `SAMBackbone` or `ViTDetBackbone`, and its arguments, each present, lists for tuples.
+        A class of `MODELS`, and its arguments, each present, lists for tuples.
 
     Raises:
         CheckpointError: for a class, an argument or a value that is not known, or a model that
@@ -140,7 +153,7 @@ def parse_keras_config(serialized: Any, *, source: str) -> tuple[str, dict[str, 
     if class_name not in MODELS:
         raise CheckpointError(
             f"preset '{source}' holds the class {class_name[:80]}; supported are "
-            + " and ".join(MODELS)
+            + ", ".join(MODELS)
         )
     arguments = plain_arguments(class_name, serialized.get("config"), source=source)
     check_size(class_name, arguments, source=source)
@@ -156,9 +169,13 @@ def registered_class(serialized: Any, *, source: str) -> str:
     if package not in PACKAGES:
         raise CheckpointError(
             f"the config of '{source}' names the class {shortened(registered)}; supported are "
-            + ", ".join(f"keras_hub>{name}" for name in MODELS)
+            + ", ".join(f"{_package(name)}>{name}" for name in MODELS)
         )
     return class_name
+
+
+def _package(class_name: str) -> str:
+    return "keras_hub" if class_name in HUB_MODULES else "keras_sam"
 
 
 def plain_arguments(class_name: str, config: Any, *, source: str) -> dict[str, Any]:

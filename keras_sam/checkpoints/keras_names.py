@@ -7,6 +7,8 @@ their creation.
 
 from collections.abc import Iterable
 
+from keras_sam.checkpoints.tiny_vit_names import is_of_tiny_vit
+
 IMAGE_ENCODER = "image_encoder/"
 PROMPT_ENCODER = "prompt_encoder/"
 MASK_DECODER = "mask_decoder/"
@@ -56,12 +58,14 @@ PROJECTIONS = {
 
 
 def keras_paths(names: Iterable[str]) -> dict[str, str]:
-    """The path in `model.weights.h5` of each name of a `SAMBackbone` or `ViTDetBackbone`."""
+    """The path in `model.weights.h5` of each name of a model or of its image encoder."""
     return {name: keras_path(name) for name in names}
 
 
 def keras_path(name: str) -> str:
     """The path in `model.weights.h5` of one weight."""
+    if is_of_tiny_vit(name):  # keras-hub has no such layers
+        return f"layers/{name.removeprefix(IMAGE_ENCODER)}"
     group, last = _split(name)
     variable = 1 if last in SECOND_VARIABLES else 0
     return f"{_group_path(group)}/vars/{variable}"

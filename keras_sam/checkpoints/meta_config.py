@@ -1,5 +1,6 @@
 """`meta_config`: the config of a checkpoint of Meta, which has none, from its tensors' shapes."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.expected_shapes import check_size
 from keras_sam.checkpoints.keras_config import LARGEST_SIZE, plain_arguments
+from keras_sam.checkpoints.tiny_vit_names import SIGNATURE
+from keras_sam.checkpoints.tiny_vit_shapes import PATCH_SIZE, STAGES
 
 Shape = tuple[int, ...]
 
 DECODER_HEADS = 8  # of every SAM; shapes do not tell
 BLOCK = "image_encoder.blocks.{}."
+TINY_VIT_BLOCK = "image_encoder.layers.{}.blocks.0."  # the first of a stage
+TINY_VIT_IMAGE = [1024, 1024, 3]  # of every MobileSAM; shapes do not tell
 DECODER_BLOCK = "mask_decoder.transformer.layers.{}."
 
 
@@ -26,19 +31,23 @@ def meta_config(shapes: Mapping[str, Shape], *, source: str) -> dict[str, Any]:
         CheckpointError: if a tensor that tells a size is missing or has other axes.
     """
     tensors = _Shapes(shapes, source)
-    encoder = _encoder(tensors)
+    is_tiny_vit = SIGNATURE in shapes
+    encoder = _tiny_vit(tensors) if is_tiny_vit else _encoder(tensors)
     decoder = _decoder(tensors)
     encoder["output_early_feature"] = decoder["early_feature_dim"] > 0
     width = tensors.axes("prompt_encoder.no_mask_embed.weight", 2)[1]
-    size = encoder["image_shape"][:2]
+    size, patch = encoder["image_shape"][:2], encoder.get("patch_size", PATCH_SIZE)
     prompt_encoder = {
         "hidden_size": width,
-        "image_embedding_size": [side // encoder["patch_size"] for side in size],
+        "image_embedding_size": [side // patch for side in size],
         "input_image_size": size,
         "mask_in_channels": tensors.axes("prompt_encoder.mask_downscaling.3.weight", 4)[0],
     }
     arguments = {
-        "image_encoder": {"class_name": "ViTDetBackbone", "config": encoder},
+        "image_encoder": {
+            "class_name": "TinyViTBackbone" if is_tiny_vit else "ViTDetBackbone",
+            "config": encoder,
+        },
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": prompt_encoder},
         "mask_decoder": {"class_name": "SAMMaskDecoder", "config": decoder},
     }
@@ -105,6 +114,31 @@ def _encoder(tensors: _Shapes) -> dict[str, Any]:
         "num_output_channels": tensors.axes("image_encoder.neck.0.weight", 4)[0],
         "use_bias": f"{BLOCK.format(0)}attn.qkv.bias" in tensors.shapes,
         "window_size": windows.pop() if windows else 0,
+    }
+
+
+def _tiny_vit(tensors: _Shapes) -> dict[str, Any]:
+    first = tensors.axes(SIGNATURE.replace("seq.0", "seq.2"), 4)[0]
+    expanded = tensors.axes(f"{TINY_VIT_BLOCK.format(0)}conv1.c.weight", 4)[0]
+    blocks = [TINY_VIT_BLOCK.format(stage) for stage in range(1, STAGES)]
+    biases = [tensors.axes(f"{block}attn.attention_biases", 2) for block in blocks]
+    hidden, width = tensors.axes(f"{blocks[0]}mlp.fc1.weight", 2)
+    return {
+        "hidden_sizes": [
+            first,
+            *(tensors.axes(f"{block}attn.proj.weight", 2)[0] for block in blocks),
+        ],
+        "depths": [
+            tensors.count(rf"image_encoder\.layers\.{stage}\.blocks\.\d+\.\w+\.c\.weight")
+            // (1 if stage else 3)  # a block of the first stage has three convolutions
+            for stage in range(STAGES)
+        ],
+        "num_heads": [heads for heads, _ in biases],
+        "window_sizes": [math.isqrt(distances) for _, distances in biases],
+        "mlp_ratio": hidden // width,
+        "mbconv_expansion": expanded // first,
+        "image_shape": TINY_VIT_IMAGE,
+        "num_output_channels": tensors.axes("image_encoder.neck.0.weight", 4)[0],
     }
 
 

@@ -1,5 +1,7 @@
 """`meta_name`: what Meta's checkpoints, and those of SAM-HQ, call each weight."""
 
+from keras_sam.checkpoints.tiny_vit_names import is_of_tiny_vit, tiny_vit_name
+
 WHOLE_NAMES = {
     "image_encoder/position_embedding": "image_encoder.pos_embed",
     "prompt_encoder/positional_encoding_gaussian_matrix": (
@@ -63,6 +65,8 @@ def meta_name(name: str) -> str:
     """The tensor of Meta's checkpoints for a weight of a `SAMBackbone`."""
     if name in WHOLE_NAMES:
         return WHOLE_NAMES[name]
+    if is_of_tiny_vit(name):
+        return tiny_vit_name(name)
     translated: list[str] = []
     parent = ""
     # The authors of SAM-HQ put its layers beside those of the decoder.

@@ -1,5 +1,6 @@
 """`PickledFile`: tensors of a `.pth` file, read by PyTorch with pickles of code refused."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,33 @@ class PickledFile:
     The weights may be wrapped in a dictionary and their names prefixed, as training scripts
     do.
 
+    Args:
+        file: of PyTorch.
+        source: what to call it in messages.
+        unused: of all names those of tensors to leave out, of any type.
+
     Attributes:
         shapes: name, without any prefix, to shape.
+        left_out: names that `unused` told.
 
     Raises:
         CheckpointError: if PyTorch is missing or too old, or the file is damaged, holds code, or
             holds anything but float tensors.
     """
 
-    def __init__(self, file: Path, *, source: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        source: str,
+        unused: Callable[[Iterable[str]], set[str]] = lambda names: set(),
+    ) -> None:
         self._tensors = _without_prefix(_unwrapped(_load(file, source), source))
         for name in BUFFERS:
             self._tensors.pop(name, None)
+        self.left_out = unused(self._tensors)
+        for name in self.left_out:
+            del self._tensors[name]
         self._check(file.stat().st_size, source)
         self.shapes = {name: tuple(tensor.shape) for name, tensor in self._tensors.items()}
 

@@ -8,7 +8,8 @@ from keras_sam.checkpoints.meta_config import meta_config
 from keras_sam.checkpoints.meta_names import meta_name
 from keras_sam.checkpoints.pickled_file import PickledFile
 from keras_sam.checkpoints.safetensors_file import SafetensorsFile
-from keras_sam.checkpoints.torch_layout import TensorFile, open_torch_arrays
+from keras_sam.checkpoints.tiny_vit_names import unused_tensors
+from keras_sam.checkpoints.torch_layout import open_torch_arrays
 
 PICKLED = (".pth", ".pt")
 SUFFIXES = (*PICKLED, ".safetensors")
@@ -16,6 +17,9 @@ SUFFIXES = (*PICKLED, ".safetensors")
 
 def read_meta(file: Path, *, load_weights: bool = True, source: str | None = None) -> Checkpoint:
     """Reads a file with Meta's tensor names; sizes and layers are told by the tensors' shapes.
+
+    A file of MobileSAM or TinySAM has tensors that its model does not use, such as a classifier:
+    these are left out, and told by `Checkpoint.left_out`. Any other is an error.
 
     Args:
         file: `.pth` or `.pt`, which needs PyTorch, or `.safetensors`.
@@ -30,16 +34,14 @@ def read_meta(file: Path, *, load_weights: bool = True, source: str | None = Non
         raise CheckpointError(
             f"'{source}' is a file of an unknown kind; supported are {', '.join(SUFFIXES)}"
         )
-    opened: TensorFile
-    if file.suffix in PICKLED:
-        opened = PickledFile(file, source=source)
-    else:
-        opened = SafetensorsFile(file, source=source)
+    kind = PickledFile if file.suffix in PICKLED else SafetensorsFile
+    opened = kind(file, source=source, unused=unused_tensors)
+    left_out = tuple(sorted(opened.left_out))
     config = meta_config(opened.shapes, source=source)
     if not load_weights:
-        return Checkpoint("SAMBackbone", config, source=source, format="meta")
+        return Checkpoint("SAMBackbone", config, source=source, format="meta", left_out=left_out)
     shapes = expected_shapes("SAMBackbone", config)
     tensors = {name: meta_name(name) for name in shapes}
     places = dict.fromkeys(opened.shapes, opened)
     arrays = open_torch_arrays(tensors, places, shapes, source=source)
-    return Checkpoint("SAMBackbone", config, arrays, None, source, "meta", tensors)
+    return Checkpoint("SAMBackbone", config, arrays, None, source, "meta", tensors, left_out)

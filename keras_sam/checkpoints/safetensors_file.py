@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,41 @@ TYPES = {
     "F32": np.dtype("<f4"),
     "F64": np.dtype("<f8"),
 }
+INTEGERS = {"I64": np.dtype("<i8"), "I32": np.dtype("<i4")}  # of tensors that are left out
 
 
 class SafetensorsFile:
     """Tensors of one file, each read when it is asked for.
 
+    Args:
+        file: in the format.
+        source: what to call it in messages.
+        unused: of all names those of tensors to leave out, which may be integers.
+
     Attributes:
         shapes: name to shape.
+        left_out: names that `unused` told.
 
     Raises:
         CheckpointError: if the header is damaged, a type is not a float, or the offsets do not
             cover the file exactly.
     """
 
-    def __init__(self, file: Path, *, source: str) -> None:
+    def __init__(
+        self,
+        file: Path,
+        *,
+        source: str,
+        unused: Callable[[Iterable[str]], set[str]] = lambda names: set(),
+    ) -> None:
         self._file = file
         self._source = source
-        self._header, self._start = _read_header(file, source=source)
+        self._header, self._start = _read_header(file, source=source, unused=unused)
+        self.left_out = unused(self._header)
         self.shapes: dict[str, tuple[int, ...]] = {
-            name: tuple(entry["shape"]) for name, entry in self._header.items()
+            name: tuple(entry["shape"])
+            for name, entry in self._header.items()
+            if name not in self.left_out
         }
 
     def read(self, name: str) -> np.ndarray:
@@ -60,7 +77,9 @@ class SafetensorsFile:
         return values.reshape(shape)
 
 
-def _read_header(file: Path, *, source: str) -> tuple[dict[str, dict[str, Any]], int]:
+def _read_header(
+    file: Path, *, source: str, unused: Callable[[Iterable[str]], set[str]]
+) -> tuple[dict[str, dict[str, Any]], int]:
     """Name to entry, and where in the file the tensors begin."""
     where = f"{file.name} of '{source}'"
     try:
@@ -83,7 +102,11 @@ def _read_header(file: Path, *, source: str) -> tuple[dict[str, dict[str, Any]],
     metadata = contents.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
         raise CheckpointError(f"{where} has damaged metadata; expected texts by name")
-    spans = [_span(name, entry, where) for name, entry in contents.items()]
+    left_out = unused(contents)
+    spans = [
+        _span(name, entry, where, TYPES | INTEGERS if name in left_out else TYPES)
+        for name, entry in contents.items()
+    ]
     end = 0
     for first, last in sorted(spans):
         if first != end:
@@ -96,7 +119,7 @@ def _read_header(file: Path, *, source: str) -> tuple[dict[str, dict[str, Any]],
     return contents, 8 + length
 
 
-def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
+def _span(name: str, entry: Any, where: str, types: dict[str, np.dtype]) -> tuple[int, int]:
     """First and last byte of a tensor, checked against its shape and type."""
     where = f"{name[:200]} in {where}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
@@ -105,9 +128,9 @@ def _span(name: str, entry: Any, where: str) -> tuple[int, int]:
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise CheckpointError(f"{where} has a damaged shape or place")
     dtype = str(entry["dtype"])[:80]
-    if dtype not in TYPES:
-        raise CheckpointError(f"{where} has the type {dtype!r}; expected one of {', '.join(TYPES)}")
-    declared = math.prod(shape) * TYPES[dtype].itemsize
+    if dtype not in types:
+        raise CheckpointError(f"{where} has the type {dtype!r}; expected one of {', '.join(types)}")
+    declared = math.prod(shape) * types[dtype].itemsize
     if offsets[1] - offsets[0] != declared:
         raise CheckpointError(
             f"{where} declares {declared} bytes, but holds {offsets[1] - offsets[0]}"

@@ -71,26 +71,29 @@ def open_torch_arrays(
 
 def torch_shape(name: str, shape: Shape) -> Shape:
     """The shape in PyTorch of a weight whose shape here is `shape`."""
-    if not name.endswith("/kernel"):
-        return shape
-    if len(shape) == 2:
-        return shape[::-1]
-    return shape[3], shape[2], shape[0], shape[1]
+    axes = _torch_axes(name, len(shape))
+    return tuple(shape[axis] for axis in axes)
 
 
 def to_keras_layout(name: str, tensor: np.ndarray) -> np.ndarray:
     """A tensor of PyTorch in the layout of Keras.
 
     Linear `(out, in)` to `(in, out)`; convolution `(out, in, h, w)` to `(h, w, in, out)`, and
-    transposed convolution `(in, out, h, w)` to `(h, w, out, in)`, by one permutation.
+    transposed convolution `(in, out, h, w)` to `(h, w, out, in)`, by one permutation; depthwise
+    convolution `(in, 1, h, w)` to `(h, w, in, 1)`.
     """
-    if not name.endswith("/kernel"):
-        return tensor
-    return tensor.T if tensor.ndim == 2 else tensor.transpose(2, 3, 1, 0)
+    return tensor.transpose(np.argsort(_torch_axes(name, tensor.ndim)))
 
 
 def to_torch_layout(name: str, array: np.ndarray) -> np.ndarray:
     """The inverse of `to_keras_layout`, contiguous."""
-    if name.endswith("/kernel"):
-        array = array.T if array.ndim == 2 else array.transpose(3, 2, 0, 1)
-    return np.ascontiguousarray(array)
+    return np.ascontiguousarray(array.transpose(_torch_axes(name, array.ndim)))
+
+
+def _torch_axes(name: str, count: int) -> tuple[int, ...]:
+    """Which axis of a weight here is each axis of its tensor in PyTorch."""
+    if not name.endswith("/kernel"):
+        return tuple(range(count))
+    if count == 2:
+        return 1, 0
+    return (2, 3, 0, 1) if name.endswith("/depthwise/kernel") else (3, 2, 0, 1)

@@ -65,7 +65,7 @@ def _check_told_by_shapes(checkpoint: Checkpoint, tensors: Mapping[str, tuple[in
     wrong = []
     for part in ("image_encoder", "prompt_encoder", "mask_decoder"):
         ours, theirs = checkpoint.config[part]["config"], told[part]["config"]
-        if part == "image_encoder":
+        if checkpoint.config[part]["class_name"] == "ViTDetBackbone":
             ours = _with_effective_attention(ours)
         wrong += [
             f"{name} {ours[name]} (Meta's code: {theirs[name]})"

@@ -77,6 +77,11 @@ def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
         for name in ("image_encoder", "prompt_encoder", "mask_decoder")
     }
     encoder, prompts, decoder = parts.values()
+    encoder_class = checkpoint.config["image_encoder"]["class_name"]
+    if encoder_class != "ViTDetBackbone":
+        raise CheckpointError(
+            f"transformers has no SAM model with a {encoder_class}, as '{checkpoint.source}' has"
+        )
     height, width, _ = encoder["image_shape"]
     wrong = []
     if height != width:

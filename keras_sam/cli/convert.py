@@ -38,6 +38,13 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    fold_batch_norms: Annotated[
+        bool,
+        typer.Option(
+            "--fold-batch-norms",
+            help="Make the batch norms of a MobileSAM part of its convolutions, for speed.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
@@ -50,6 +57,7 @@ def convert_command(
             to=to,
             dtype=dtype,
             preprocessing=preprocessing,
+            fold_batch_norms=fold_batch_norms,
             progress=progress,
         )
     if as_json:
@@ -61,6 +69,8 @@ def convert_command(
         f"{', '.join(report.source_dtypes)}; {report.renamed} renamed, "
         f"{report.transposed} transposed"
     )
+    if report.left_out:
+        typer.echo(f"          {report.left_out} tensors left out, which the model does not use")
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")
     typer.echo(f"images    {describe_preprocessing(report.preprocessing)}{_warning(report)}")
 

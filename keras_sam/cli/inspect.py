@@ -32,6 +32,8 @@ def inspect_command(
             typer.echo(f"format         {found.format}, {found.class_name}")
             typer.echo(f"parameters     {found.parameters:,} in {found.tensors} tensors")
             typer.echo(f"types          {', '.join(found.dtypes)}")
+            if found.left_out:
+                typer.echo(f"left out       {len(found.left_out)} tensors that it does not use")
             typer.echo(f"preprocessing  {describe_preprocessing(found.preprocessing or {})}")
         typer.echo(f"licence        {found.licence or 'not stated'}")
         for part, arguments in (found.architecture or {}).items():

@@ -3,6 +3,7 @@
 from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.layers.tiny_vit_block import TinyViTBlock
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.layers.vit_block import ViTBlock
 
@@ -11,6 +12,7 @@ __all__ = [
     "Prompts",
     "SAMMaskDecoder",
     "SAMPromptEncoder",
+    "TinyViTBlock",
     "ViTBlock",
     "resolve_prompts",
 ]

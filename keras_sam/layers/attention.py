@@ -1,5 +1,6 @@
 """Attention: one function for each kind, with the kernel that is best on each backend."""
 
+import functools
 from typing import Any
 
 import keras
@@ -70,6 +71,34 @@ def relative_position_attention(
     return ops.matmul(_masked_softmax(logits, None), value)
 
 
+def distance_attention(
+    query: Any, key: Any, value: Any, distance_bias: Any, *, window_size: int
+) -> Any:
+    """Attention in square windows with a learned bias for each distance of query and key.
+
+    `logit[q, k] = query[q]·key[k] / sqrt(d) + distance_bias[|qy - ky|, |qx - kx|]` of each head
+    (arXiv 2104.01136, and the released code of TinyViT).
+
+    Kernels: torch's fused attention with the bias as its mask; elsewhere an addition that fuses
+    into the softmax.
+
+    Args:
+        query: tensor `(B, K, T, d)`, the `T = window_size²` tokens of a window in row-major order.
+        key: tensor `(B, K, T, d)`.
+        value: tensor `(B, K, T, d)`.
+        distance_bias: table `(K, window_size²)`, vertical distances in row-major order.
+        window_size: side of a window in tokens.
+
+    Returns:
+        Tensor `(B, K, T, d)`.
+    """
+    bias = ops.take(distance_bias, _distances(window_size), axis=1)[None]  # (1, K, T, T)
+    if keras.backend.backend() == "torch":
+        return _torch_attention(query, key, value, bias)
+    logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
+    return ops.matmul(_masked_softmax(logits + bias, None), value)
+
+
 def split_heads(tokens: Any, num_heads: int) -> Any:
     """`(B, T, K * d)` to `(B, K, T, d)`."""
     length, width = ops.shape(tokens)[1], tokens.shape[2]
@@ -106,6 +135,15 @@ def _offsets(length: int) -> np.ndarray:
     """Rows of a relative table for each query and key: `(length, length)` int32."""
     positions = np.arange(length, dtype="int32")
     return positions[:, None] - positions[None, :] + (length - 1)
+
+
+@functools.cache
+def _distances(window_size: int) -> np.ndarray:
+    """Columns of a table of distances for each query and key: `(T, T)` int32."""
+    rows, columns = np.divmod(np.arange(window_size**2, dtype="int32"), window_size)
+    vertical = np.abs(rows[:, None] - rows[None, :])
+    horizontal = np.abs(columns[:, None] - columns[None, :])
+    return vertical * window_size + horizontal
 
 
 def _masked_softmax(logits: Any, mask: Any) -> Any:

@@ -3,6 +3,7 @@
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.tiny_vit_backbone import TinyViTBackbone
 from keras_sam.models.vit_det_backbone import ViTDetBackbone
 from keras_sam.models.weight_names import weights_by_name
 
@@ -10,6 +11,7 @@ __all__ = [
     "Backbone",
     "SAMBackbone",
     "SAMImageSegmenter",
+    "TinyViTBackbone",
     "ViTDetBackbone",
     "weights_by_name",
 ]

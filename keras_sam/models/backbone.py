@@ -67,8 +67,9 @@ class Backbone(keras.Model):
             load_weights: whether to load the weights; otherwise they are random, and a built-in
                 preset needs no network.
             **kwargs: `image_shape` for another image size, to which position tables are
-                interpolated; `dtype`; `name`; `preprocessing`, "sam" or "medsam", for files that
-                do not tell; other arguments of the class.
+                interpolated; `dtype`; `fold_batch_norms=True` to make batch norms, where the
+                model has some, part of its convolutions; `preprocessing`, "sam" or "medsam", for
+                files that do not tell; `name`; other arguments of the class.
 
         Raises:
             ValueError: if the preset is of another class, or is unknown or damaged; the message

@@ -13,6 +13,7 @@ from keras_sam.checkpoints import (
     PresetInfo,
     adapt_to_image_shape,
     builtin_presets,
+    fold_batch_norms,
     read_checkpoint,
     write_keras_preset,
 )
@@ -53,6 +54,8 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
             f"preset '{preset}' holds a {checkpoint.class_name}, which {cls.__name__} cannot "
             f"load; use {checkpoint.class_name}.from_preset or Backbone.from_preset"
         )
+    if kwargs.pop("fold_batch_norms", False):
+        checkpoint = fold_batch_norms(checkpoint)
     image_shape = kwargs.pop("image_shape", None)
     if image_shape is not None:
         checkpoint = adapt_to_image_shape(checkpoint, image_shape)

@@ -74,18 +74,20 @@ class SAMBackbone(Backbone):
                 part.build()
         self.built = True
 
-    def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
         """Embeds images and prompts.
 
         Args:
             inputs: `images` `(B, H, W, 3)` in 0..1 and any of `points`, `labels`, `boxes` and
                 `masks`, in the shapes that `SAMPromptEncoder.call` tells.
+            training: whether the image encoder is to run as in training.
 
         Returns:
             `image_embeddings` of `image_embedding_shape`, and what `SAMPromptEncoder.call` returns.
         """
         inputs = check_inputs(inputs)
-        embeddings = {"image_embeddings": self.image_encoder(inputs["images"])}
+        image_embeddings = self.image_encoder(inputs["images"], training=training)
+        embeddings = {"image_embeddings": image_embeddings}
         return embeddings | self.prompt_encoder(**inputs)
 
     def get_config(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class SAMImageSegmenter(Backbone):
         """
         inputs = check_inputs(inputs)
         resolved = resolve_prompts(**inputs)
-        image_embeddings = self.encode_image(inputs["images"])
+        image_embeddings = self.encode_image(inputs["images"], training=training)
         if training and len(inputs) == 1:
             return {"image_embeddings": image_embeddings}
         outputs = self._decode_prompts(image_embeddings, resolved)
@@ -79,9 +79,9 @@ class SAMImageSegmenter(Backbone):
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
         return type(self)(backbone)
 
-    def encode_image(self, images: Any) -> Any:
+    def encode_image(self, images: Any, *, training: bool | None = None) -> Any:
         """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
-        return self.backbone.image_encoder(images)
+        return self.backbone.image_encoder(images, training=training)
 
     def image_features(self, image_embeddings: Any) -> ImageFeatures:
         """The mask decoder's work that depends on the image alone, to be shared by prompts."""

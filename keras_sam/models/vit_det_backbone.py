@@ -10,10 +10,7 @@ from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_embedding import PatchEmbedding
 from keras_sam.layers.vit_block import ViTBlock
 from keras_sam.models.backbone import Backbone
-
-# Mean and standard deviation of ImageNet, for images in 0..1.
-PIXEL_MEAN = (0.485, 0.456, 0.406)
-PIXEL_STD = (0.229, 0.224, 0.225)
+from keras_sam.models.normalized_images import check_image_shape, normalized_images
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
@@ -65,7 +62,7 @@ class ViTDetBackbone(Backbone):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_image_shape(image_shape, patch_size)
+        check_image_shape(image_shape, patch_size)
         if hidden_size % num_heads:
             raise ValueError(
                 f"num_heads must divide hidden_size, got {num_heads} heads for {hidden_size}"
@@ -138,15 +135,8 @@ class ViTDetBackbone(Backbone):
 
         With `output_early_feature` they are `D + E` wide.
         """
-        if tuple(images.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"images must have shape (B, {', '.join(map(str, self.image_shape))}), got "
-                f"{tuple(images.shape)}. Another size is set with image_shape="
-            )
-        mean = ops.array(PIXEL_MEAN, dtype="float32")
-        std = ops.array(PIXEL_STD, dtype="float32")
-        images = (ops.cast(images, "float32") - mean) / std
-        grid = self.patch_embedding(ops.cast(images, self.compute_dtype))
+        images = normalized_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
+        grid = self.patch_embedding(images)
         if self.use_abs_pos:
             grid = grid + ops.cast(self.position_embedding, self.compute_dtype)
         early_feature = None
@@ -187,13 +177,3 @@ class ViTDetBackbone(Backbone):
             "output_early_feature",
         )
         return super().get_config() | {name: getattr(self, name) for name in names}
-
-
-def _check_image_shape(image_shape: Sequence[int | None], patch_size: int) -> None:
-    if len(image_shape) != 3 or None in image_shape or image_shape[2] != 3:
-        raise ValueError(f"image_shape must be (height, width, 3) in pixels, got {image_shape}")
-    if any(side is None or side <= 0 or side % patch_size for side in image_shape[:2]):
-        raise ValueError(
-            f"height and width of image_shape must be multiples of patch_size {patch_size}, "
-            f"got {tuple(image_shape)}"
-        )

@@ -2,8 +2,11 @@
 
 import json
 
+from safetensors.numpy import save_file
+
 from keras_sam.checkpoints import builtin_presets, write_keras_preset
 from tests.checkpoints.conftest import tiny_checkpoint
+from tests.checkpoints.mobile_sam import mobile_sam_tensors
 
 PARAMETERS = builtin_presets()["sam_tiny_synthetic"].parameters
 
@@ -68,6 +71,20 @@ def test_a_file_of_meta_does_not_tell_the_preprocessing(run, tmp_path):
         result = run("convert", str(tmp_path / "source"), place, *options)
         assert result.exit_code == 0
         assert ("the file does not tell" in result.stdout) == is_told
+
+
+def test_a_file_of_mobile_sam(run, tmp_path):
+    file = str(tmp_path / "mobile_sam.safetensors")
+    save_file(mobile_sam_tensors(), file)
+    assert "left out       22 tensors" in run("inspect", file).stdout
+    place = str(tmp_path / "folded")
+    result = run("convert", file, place, "--to", "keras", "--fold-batch-norms")
+    assert "22 tensors left out" in result.stdout
+    found = json.loads(run("inspect", place, "--json").stdout)
+    assert found["architecture"]["image_encoder"]["use_batch_norm"] is False
+    again = run("convert", place, str(tmp_path / "x"), "--to", "keras", "--fold-batch-norms")
+    assert again.exit_code == 1
+    assert "has no batch norms to fold" in again.stderr
 
 
 def test_what_cannot_be_converted(run, tmp_path):

@@ -5,7 +5,11 @@ import pytest
 from keras import ops
 
 from keras_sam.layers import attention as module
-from keras_sam.layers.attention import attention, relative_position_attention
+from keras_sam.layers.attention import (
+    attention,
+    distance_attention,
+    relative_position_attention,
+)
 from keras_sam.layers.relative_position_attention import RelativePositionAttention
 
 
@@ -52,6 +56,23 @@ def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, 
     expected = numpy_relative_attention(*arrays, *tables, grid_size)
     tensors = [ops.convert_to_tensor(array) for array in (*arrays, *tables)]
     found = without_gradients(lambda: relative_position_attention(*tensors, grid_size=grid_size))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
+
+
+def test_distance_attention_equals_the_formula():
+    """Distances in the order of their first occurrence, as released tables have them."""
+    side = 3
+    query, key, value = (random(2, 2, side**2, 4, seed=seed) for seed in range(3))
+    table = random(2, side**2, seed=3)
+    logits = np.einsum("bktd,bksd->bkts", query, key) / 2
+    columns: dict[tuple[int, int], int] = {}
+    for t in range(side**2):
+        for s in range(side**2):
+            distance = abs(t // side - s // side), abs(t % side - s % side)
+            logits[:, :, t, s] += table[:, columns.setdefault(distance, len(columns))]
+    expected = np.einsum("bkts,bksd->bktd", numpy_softmax(logits), value)
+    tensors = [ops.convert_to_tensor(array) for array in (query, key, value, table)]
+    found = distance_attention(*tensors, window_size=side)
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
 
 

@@ -15,19 +15,24 @@ import numpy as np
 import pytest
 from keras import ops, tree
 
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder, ViTBlock
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder, TinyViTBlock, ViTBlock
+from keras_sam.layers.conv_norm import ConvNorm
+from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.high_quality_branch import HighQualityBranch, PixelRefiner
 from keras_sam.layers.mask_downscaler import MaskDownscaler
 from keras_sam.layers.mask_upscaler import MaskUpscaler, PixelProjection
+from keras_sam.layers.mbconv import MBConv
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_embedding import PatchEmbedding
+from keras_sam.layers.patch_merging import PatchMerging
 from keras_sam.layers.relative_position_attention import RelativePositionAttention
 from keras_sam.layers.two_way_transformer import (
     DownsampledAttention,
     TwoWayBlock,
     TwoWayTransformer,
 )
+from keras_sam.layers.window_attention import WindowAttention
 
 RECORD = Path(__file__).with_name("layer_outputs.json")
 
@@ -84,6 +89,8 @@ class Case:
         layer.build(next(iter(self.inputs.values())))
         for index, weight in enumerate(layer.weights):
             values = np.random.default_rng(index).normal(0.0, 0.3, weight.shape)
+            if weight.name == "moving_variance":
+                values = 0.5 + np.abs(values)
             weight.assign(values.astype("float32"))
         return layer
 
@@ -181,6 +188,43 @@ CASES = [
         {"num_layers": 1, "hidden_size": 16, "num_heads": 8, "intermediate_dim": 7},
         TOKENS_AND_IMAGE,
         call_transformer,
+    ),
+    Case(
+        ConvNorm,
+        {"filters": 6, "kernel_size": 3},
+        {"filters": None, "kernel_size": 1, "strides": 2, "use_batch_norm": False},
+        {"grid": (1, 5, 6, 8)},
+    ),
+    Case(
+        ConvolutionalStem,
+        {"hidden_size": 6},
+        {"hidden_size": 8, "use_batch_norm": False},
+        {"images": (1, 8, 12, 3)},
+    ),
+    Case(
+        MBConv,
+        {"hidden_size": 4, "expansion": 2},
+        {"hidden_size": 1, "expansion": 3, "use_batch_norm": False},
+        {"grid": (1, 4, 5, 4)},
+    ),
+    Case(
+        PatchMerging,
+        {"output_dim": 6},
+        {"output_dim": 5, "strides": 1, "use_batch_norm": False},
+        {"grid": (1, 4, 6, 4)},
+    ),
+    Case(
+        WindowAttention,
+        {"num_heads": 2, "hidden_size": 8, "window_size": 2},
+        {"num_heads": 4, "hidden_size": 4, "window_size": 3},
+        {"grid": (1, 3, 5, 8)},
+    ),
+    Case(
+        TinyViTBlock,
+        {"num_heads": 2, "intermediate_dim": 6, "hidden_size": 8, "window_size": 2},
+        {"num_heads": 4, "intermediate_dim": 7, "hidden_size": 4, "window_size": 3}
+        | {"use_batch_norm": False},
+        {"grid": (1, 3, 5, 8)},
     ),
     Case(
         SAMPromptEncoder,

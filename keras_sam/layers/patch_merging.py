@@ -1,0 +1,41 @@
+"""`PatchMerging`: from one stage of an image encoder to the next, wider one."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.conv_norm import ConvNorm
+
+
+class PatchMerging(keras.layers.Layer):
+    """Widens, convolves each channel with a stride, and mixes the channels.
+
+    Args:
+        output_dim: width of a token of the next stage.
+        strides: by how much the grid gets smaller.
+        use_batch_norm: whether a batch norm follows each convolution.
+    """
+
+    def __init__(
+        self, output_dim: int, *, strides: int = 2, use_batch_norm: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_dim = output_dim
+        self.strides = strides
+        self.use_batch_norm = use_batch_norm
+        settings = {"use_batch_norm": use_batch_norm, "dtype": self.dtype_policy}
+        self.conv1 = ConvNorm(output_dim, name="conv1", **settings)
+        self.conv2 = ConvNorm(None, 3, strides=strides, name="conv2", **settings)
+        self.conv3 = ConvNorm(output_dim, name="conv3", **settings)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.conv1.build(input_shape)
+        for layer in (self.conv2, self.conv3):
+            layer.build((*input_shape[:-1], self.output_dim))
+
+    def call(self, grid: Any) -> Any:
+        """`(B, H, W, C)` to `(B, H / strides, W / strides, output_dim)`, sides rounded up."""
+        x = ops.gelu(self.conv1(grid), approximate=False)
+        x = ops.gelu(self.conv2(x), approximate=False)
+        return self.conv3(x)

@@ -1,0 +1,63 @@
+"""`WindowAttention`: self-attention in windows with a learned bias for each distance."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.attention import distance_attention
+from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
+
+
+class WindowAttention(keras.layers.Layer):
+    """A layer norm and self-attention in windows of a grid, as in TinyViT.
+
+    A grid that the window does not divide is padded before it is normalised, so a padded token
+    is the bias of the norm, and is projected like any other. Padded keys take their share of
+    the softmax; padded queries are dropped before the output is projected.
+
+    Args:
+        num_heads: number of heads; divides `hidden_size`.
+        hidden_size: width of a token.
+        window_size: side of a window in tokens.
+    """
+
+    def __init__(
+        self, num_heads: int, *, hidden_size: int, window_size: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.hidden_size = hidden_size
+        self.window_size = window_size
+        self.layer_norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm"
+        )
+        self.qkv = keras.layers.Dense(3 * hidden_size, dtype=self.dtype_policy, name="qkv")
+        self.projection = keras.layers.Dense(
+            hidden_size, dtype=self.dtype_policy, name="projection"
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.layer_norm.build(input_shape)
+        self.qkv.build(input_shape)
+        self.projection.build((*input_shape[:-1], self.hidden_size))
+        self.distance_bias = self.add_weight(
+            name="distance_bias", shape=(self.num_heads, self.window_size**2), initializer="zeros"
+        )
+
+    def call(self, grid: Any) -> Any:
+        """`(B, H, W, hidden_size)` to the same shape."""
+        size = grid.shape[1], grid.shape[2]
+        windows = grid_to_windows(pad_grid(grid, self.window_size), self.window_size)
+        attended = self._attend(self.qkv(self.layer_norm(windows)))
+        return self.projection(windows_to_grid(attended, size))
+
+    def _attend(self, qkv: Any) -> Any:
+        """`(N, S, S, K * 3 * d)` to `(N, S, S, K * d)`."""
+        side, heads = self.window_size, self.num_heads
+        qkv = ops.reshape(qkv, (-1, side * side, heads, 3, self.hidden_size // heads))
+        qkv = ops.transpose(qkv, (3, 0, 2, 1, 4))  # (3, N, K, T, d)
+        bias = ops.convert_to_tensor(self.distance_bias)
+        attended = distance_attention(qkv[0], qkv[1], qkv[2], bias, window_size=side)
+        attended = ops.transpose(attended, (0, 2, 1, 3))  # (N, T, K, d)
+        return ops.reshape(attended, (-1, side, side, self.hidden_size))

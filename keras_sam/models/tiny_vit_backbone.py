@@ -1,0 +1,184 @@
+"""`TinyViTBackbone`: the image encoder of MobileSAM."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_sam.layers.convolutional_stem import ConvolutionalStem
+from keras_sam.layers.mbconv import MBConv
+from keras_sam.layers.neck import Neck
+from keras_sam.layers.patch_merging import PatchMerging
+from keras_sam.layers.tiny_vit_block import TinyViTBlock
+from keras_sam.models.backbone import Backbone
+from keras_sam.models.normalized_images import check_image_shape, normalized_images
+
+PATCH_SIZE = 16  # pixels: 4 of the stem, 2 of each merging but the last
+MERGING_STRIDES = (2, 2, 1)  # where TinyViT as a classifier has 2, 2, 2
+EARLY_LAYER = "stages_1_merging"
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class TinyViTBackbone(Backbone):
+    """TinyViT (arXiv 2207.10666) as MobileSAM has it (arXiv 2306.14289), whose sizes are default.
+
+    Four stages: the first of convolutions on a grid of 4 x 4 pixels, the others with attention
+    in windows, on grids of 8, 16 and 16. Takes images in 0..1 and normalises them inside, in
+    float32, with the mean and standard deviation of ImageNet. No weight depends on the image
+    size.
+
+    Args:
+        hidden_sizes: width of the tokens of each stage.
+        depths: number of blocks of each stage.
+        num_heads: heads of each stage with attention, the last three; each divides its width.
+        window_sizes: side of an attention window in tokens, of the same stages.
+        mlp_ratio: hidden width of the blocks' MLP by that of their tokens.
+        mbconv_expansion: the same of the convolutional blocks of the first stage.
+        image_shape: `(height, width, 3)` of the images; multiples of 16.
+        num_output_channels: width `D` of the image embedding.
+        use_batch_norm: whether batch norms follow the convolutions. `False` gives biases to the
+            convolutions instead: what folding makes of a trained model.
+        output_early_feature: whether the grid that enters the third stage is appended to the
+            image embedding, along its channels.
+        dtype: dtype policy of all layers.
+
+    Raises:
+        ValueError: if a size does not divide, or the stages are not as many as told above.
+    """
+
+    def __init__(
+        self,
+        hidden_sizes: Sequence[int] = (64, 128, 160, 320),
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (4, 5, 10),
+        window_sizes: Sequence[int] = (7, 14, 7),
+        mlp_ratio: int = 4,
+        mbconv_expansion: int = 4,
+        image_shape: tuple[int, int, int] = (1024, 1024, 3),
+        num_output_channels: int = 256,
+        use_batch_norm: bool = True,
+        output_early_feature: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_image_shape(image_shape, PATCH_SIZE)
+        self.hidden_sizes = list(hidden_sizes)
+        self.depths = list(depths)
+        self.num_heads = list(num_heads)
+        self.window_sizes = list(window_sizes)
+        self.mlp_ratio = mlp_ratio
+        self.mbconv_expansion = mbconv_expansion
+        self.image_shape = tuple(image_shape)
+        self.num_output_channels = num_output_channels
+        self.use_batch_norm = use_batch_norm
+        self.output_early_feature = output_early_feature
+        _check_stages(self)
+        self.patch_embedding = ConvolutionalStem(
+            self.hidden_sizes[0],
+            use_batch_norm=use_batch_norm,
+            dtype=self.dtype_policy,
+            name="patch_embedding",
+        )
+        self.blocks = [block for stage in range(4) for block in self._stage(stage)]
+        self.neck = Neck(num_output_channels, dtype=self.dtype_policy, name="neck")
+        self.build((None, *self.image_shape))
+
+    @property
+    def embedding_size(self) -> tuple[int, int]:
+        """`(height, width)` of the embedding grid."""
+        height, width, _ = self.image_shape
+        return height // PATCH_SIZE, width // PATCH_SIZE
+
+    @property
+    def early_feature_dim(self) -> int:
+        """Channels that `output_early_feature` appends to the image embedding."""
+        return self.hidden_sizes[2] if self.output_early_feature else 0
+
+    def _stage(self, stage: int) -> list[keras.layers.Layer]:
+        """The blocks of a stage, and what leads to the next one."""
+        settings = {"use_batch_norm": self.use_batch_norm, "dtype": self.dtype_policy}
+        layers: list[keras.layers.Layer] = []
+        for index in range(self.depths[stage]):
+            name, width = f"stages_{stage}_blocks_{index}", self.hidden_sizes[stage]
+            if stage == 0:
+                layers.append(MBConv(width, expansion=self.mbconv_expansion, name=name, **settings))
+                continue
+            layers.append(
+                TinyViTBlock(
+                    self.num_heads[stage - 1],
+                    width * self.mlp_ratio,
+                    hidden_size=width,
+                    window_size=self.window_sizes[stage - 1],
+                    name=name,
+                    **settings,
+                )
+            )
+        if stage < 3:
+            width, strides = self.hidden_sizes[stage + 1], MERGING_STRIDES[stage]
+            name = f"stages_{stage}_merging"
+            layers.append(PatchMerging(width, strides=strides, name=name, **settings))
+        return layers
+
+    def build(self, input_shape: Any = None) -> None:
+        if self.patch_embedding.built:
+            return
+        self.patch_embedding.build((None, *self.image_shape))
+        sides, channels = [side // 4 for side in self.image_shape[:2]], self.hidden_sizes[0]
+        for layer in self.blocks:
+            layer.build((None, *sides, channels))
+            if isinstance(layer, PatchMerging):
+                sides, channels = [side // layer.strides for side in sides], layer.output_dim
+        self.neck.build((None, *sides, channels))
+        self.built = True
+
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        """Embeds images.
+
+        Args:
+            images: `(B, H, W, 3)` in 0..1.
+            training: whether batch norms take the statistics of the batch, and learn them.
+
+        Returns:
+            `(B, H / 16, W / 16, D)`, or `D + early_feature_dim` channels.
+        """
+        images = normalized_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
+        grid = early = self.patch_embedding(images, training=training)
+        for layer in self.blocks:
+            grid = layer(grid, training=training)
+            if layer.name == EARLY_LAYER:
+                early = grid
+        embeddings = self.neck(grid)
+        if self.output_early_feature:
+            return ops.concatenate([embeddings, early], axis=-1)
+        return embeddings
+
+    def get_config(self) -> dict[str, Any]:
+        names = (
+            "hidden_sizes",
+            "depths",
+            "num_heads",
+            "window_sizes",
+            "mlp_ratio",
+            "mbconv_expansion",
+            "image_shape",
+            "num_output_channels",
+            "use_batch_norm",
+            "output_early_feature",
+        )
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+def _check_stages(backbone: TinyViTBackbone) -> None:
+    for name, count in (("hidden_sizes", 4), ("depths", 4), ("num_heads", 3), ("window_sizes", 3)):
+        values = getattr(backbone, name)
+        if len(values) != count or any(value < 1 for value in values):
+            what = "stages" if count == 4 else "last three stages, which have attention"
+            raise ValueError(
+                f"{name} must be {count} positive numbers for the {what}, got {values}"
+            )
+    if backbone.hidden_sizes[0] % 2:
+        raise ValueError(f"the first of hidden_sizes must be even, got {backbone.hidden_sizes}")
+    for heads, width in zip(backbone.num_heads, backbone.hidden_sizes[1:], strict=True):
+        if width % heads:
+            raise ValueError(f"num_heads must divide hidden_sizes, got {heads} heads for {width}")

@@ -1,0 +1,205 @@
+"""TinyViT as an image encoder: parity with timm, presets, folding, precision, sizes, training."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from safetensors.numpy import save_file
+
+from keras_sam.checkpoints.fold_batch_norms import EPSILON
+from keras_sam.layers.conv_norm import BATCH_NORM_EPSILON
+from keras_sam.models import (
+    Backbone,
+    SAMBackbone,
+    SAMImageSegmenter,
+    TinyViTBackbone,
+    weights_by_name,
+)
+from keras_sam.models.set_trainable import set_trainable
+from tests.checkpoints.mobile_sam import ENCODER, IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
+
+BOX = {"boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32")}
+CAN_LOWER_PRECISION = keras.backend.backend() != "openvino"
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return timm_outputs()
+
+
+@pytest.fixture(scope="module")
+def mobile_sam(tmp_path_factory):
+    file = tmp_path_factory.mktemp("mobile_sam") / "mobile_sam.safetensors"
+    save_file(mobile_sam_tensors(), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def segmenter(mobile_sam):
+    return SAMImageSegmenter.from_preset(mobile_sam, image_shape=IMAGE_SHAPE)
+
+
+@pytest.fixture(scope="module")
+def encoder(segmenter):
+    return segmenter.backbone.image_encoder
+
+
+@pytest.fixture(scope="module")
+def preset(encoder, tmp_path_factory):
+    """The image encoder alone."""
+    directory = tmp_path_factory.mktemp("presets") / "encoder"
+    encoder.save_to_preset(directory)
+    return directory
+
+
+def embed(encoder, images) -> np.ndarray:
+    return np.asarray(encoder.predict(images, verbose=0), "float32")
+
+
+def segment(segmenter, images) -> np.ndarray:
+    return segmenter.predict({"images": images} | BOX, verbose=0)["masks"]
+
+
+def assert_close(found, expected, share=1e-4):
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < share * np.abs(expected).max()
+
+
+def test_parity_with_timm(encoder, recorded):
+    assert type(encoder) is TinyViTBackbone
+    assert_close(embed(encoder, recorded["input"]), recorded["output"])
+
+
+def test_a_file_of_pytorch(mobile_sam, encoder, tmp_path):
+    import torch
+
+    tensors = {name: torch.tensor(array) for name, array in mobile_sam_tensors().items()}
+    torch.save(tensors, tmp_path / "mobile_sam.pt")
+    loaded = SAMBackbone.from_preset(tmp_path / "mobile_sam.pt", image_shape=IMAGE_SHAPE)
+    assert loaded.image_encoder.hidden_sizes == ENCODER["hidden_sizes"]
+    expected = weights_by_name(encoder)
+    for name, weight in weights_by_name(loaded.image_encoder).items():
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(weight), ops.convert_to_numpy(expected[name])
+        )
+
+
+def test_the_early_feature(preset, encoder, recorded):
+    early = TinyViTBackbone.from_preset(preset, output_early_feature=True)
+    assert (early.early_feature_dim, encoder.early_feature_dim) == (20, 0)
+    found = embed(early, recorded["input"])
+    assert_close(found[..., :32], recorded["output"])
+    assert_close(found[..., 32:], recorded["early"])
+
+
+def test_presets(segmenter, encoder, preset, recorded, tmp_path):
+    images = recorded["input"]
+    segmenter.save_to_preset(tmp_path / "task")
+    again = SAMImageSegmenter.from_preset(tmp_path / "task")
+    np.testing.assert_array_equal(segment(again, images), segment(segmenter, images))
+    for cls in (TinyViTBackbone, Backbone):
+        loaded = cls.from_preset(preset)
+        assert type(loaded) is TinyViTBackbone
+    np.testing.assert_array_equal(embed(loaded, images), embed(encoder, images))
+
+
+def test_folding_changes_no_output(mobile_sam, segmenter, recorded):
+    """On OpenVINO, Keras' batch norm would change the masks, though not the embedding."""
+    folded = SAMImageSegmenter.from_preset(
+        mobile_sam, image_shape=IMAGE_SHAPE, fold_batch_norms=True
+    )
+    kinds = {type(layer) for layer in folded._flatten_layers()}
+    assert keras.layers.BatchNormalization not in kinds
+    assert folded.count_params() < segmenter.count_params()
+    images = recorded["input"]
+    assert_close(segment(folded, images), segment(segmenter, images), 1e-5)
+    embeddings = [embed(model.backbone.image_encoder, images) for model in (folded, segmenter)]
+    assert_close(*embeddings, 1e-5)
+    assert EPSILON == BATCH_NORM_EPSILON
+
+
+def test_a_model_without_batch_norms_is_not_folded():
+    with pytest.raises(ValueError, match="no batch norms to fold"):
+        Backbone.from_preset("sam_tiny_synthetic", fold_batch_norms=True)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"] if CAN_LOWER_PRECISION else [],
+)
+def test_every_precision_agrees_with_float32(mobile_sam, recorded, dtype):
+    low = SAMBackbone.from_preset(mobile_sam, image_shape=IMAGE_SHAPE, dtype=dtype).image_encoder
+    assert {layer.dtype_policy.name for layer in low._flatten_layers()} == {dtype}
+    tolerance = 0.08 if "bfloat16" in dtype else 0.02
+    assert_close(embed(low, recorded["input"]), recorded["output"], tolerance)
+
+
+@pytest.mark.parametrize("image_shape", [(16, 48, 3), (96, 64, 3)])
+def test_any_image_shape_has_the_same_weights(segmenter, image_shape):
+    model = segmenter.with_image_shape(image_shape)
+    rows, columns = image_shape[0] // 16, image_shape[1] // 16
+    assert model.backbone.embedding_size == (rows, columns)
+    shape = model.encode_image(keras.KerasTensor((None, *image_shape))).shape
+    assert shape == (None, rows, columns, 32)
+    expected = weights_by_name(segmenter.backbone.image_encoder)
+    for name, weight in weights_by_name(model.backbone.image_encoder).items():
+        assert weight.shape == expected[name].shape
+
+
+def test_a_config_makes_the_same_model(encoder):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(encoder)))
+    again = keras.saving.deserialize_keras_object(config)
+    assert again.get_config() == encoder.get_config()
+    assert list(weights_by_name(again)) == list(weights_by_name(encoder))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_shape": (64, 72, 3)}, "multiples of patch_size 16"),
+        ({"hidden_sizes": (8, 16, 20)}, "hidden_sizes must be 4 positive numbers for the stages"),
+        ({"num_heads": (1, 2, 5, 3)}, "num_heads must be 3 positive numbers for the last three"),
+        ({"window_sizes": (3, 0, 3)}, "window_sizes must be 3 positive"),
+        ({"num_heads": (3, 5, 3)}, "got 3 heads for 16"),
+        ({"hidden_sizes": (7, 16, 20, 24)}, "must be even"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TinyViTBackbone(**ENCODER | settings)
+
+
+def test_images_of_another_size_are_refused(encoder):
+    with pytest.raises(ValueError, match="must have shape"):
+        encoder(np.zeros((1, 64, 64, 3), "float32"))
+
+
+class EmbeddingLoss(keras.layers.Layer):
+    """How far the image embeddings of a segmenter are from the targets."""
+
+    def compute(self, segmenter, inputs, targets, outputs, training):
+        return ops.mean(ops.square(outputs["image_embeddings"] - targets))
+
+
+@pytest.mark.training
+def test_training_reaches_every_weight(mobile_sam):
+    """And the statistics of batch norms, which on JAX they learn only if told to train."""
+    segmenter = SAMImageSegmenter.from_preset(mobile_sam, image_shape=IMAGE_SHAPE)
+    for part in (segmenter.backbone.prompt_encoder, segmenter.backbone.mask_decoder):
+        set_trainable(part, False)
+    weights = weights_by_name(segmenter.backbone.image_encoder)
+    before = {name: ops.convert_to_numpy(weight).copy() for name, weight in weights.items()}
+    random = np.random.default_rng(0)
+    images = random.random((2, *IMAGE_SHAPE), dtype="float32")
+    targets = random.normal(size=(2, 4, 6, 32)).astype("float32")
+    segmenter.compile(keras.optimizers.SGD(1.0), loss=EmbeddingLoss())
+    history = segmenter.fit({"images": images}, targets, epochs=1, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    unmoved = [
+        name
+        for name, weight in weights.items()
+        if np.array_equal(ops.convert_to_numpy(weight), before[name])
+    ]
+    assert unmoved == []
