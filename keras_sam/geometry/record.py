@@ -59,20 +59,22 @@ class RecordedImage:
             raise ValueError(f"size must be (height, width) in whole pixels, got {self.size!r}")
 
 
-def mask_to_record(mask: np.ndarray, **facts: Any) -> MaskRecord:
+def mask_to_record(mask: np.ndarray, *, category: str = CATEGORY, **scores: Any) -> MaskRecord:
     """A mask `(H, W)` as a record, with a compressed RLE, its area and its box.
 
     Args:
         mask: `(H, W)`.
-        **facts: scores and category, put into the record as they are.
+        category: what the mask shows; left out where it is the name of anything, `object`.
+        **scores: put into the record as they are.
     """
     x0, y0, x1, y1 = (float(side) for side in mask_to_box(mask))
     record = {
         "segmentation": mask_to_coco_rle(mask),
         "area": int(mask_area(mask)),
         "bbox": [x0, y0, x1 - x0, y1 - y0],
+        **scores,
     }
-    return cast(MaskRecord, record | facts)
+    return cast(MaskRecord, record if category == CATEGORY else record | {"category": category})
 
 
 def record_to_mask(record: Mapping[str, Any], size: tuple[int, int] | None = None) -> np.ndarray:

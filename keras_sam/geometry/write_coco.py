@@ -47,20 +47,6 @@ def write_coco(
     if len(set(names)) < len(names):
         raise ValueError(f"images must have different names, got {sorted(names)}")
     categories = record_categories(images)
-    annotations: list[dict[str, Any]] = []
-    for number, image in enumerate(images, 1):
-        for record in image.records:
-            mask = record_to_mask(record, image.size)
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": categories.index(record_category(record)) + 1,
-                    **_shape(mask, form, tolerance),
-                    "iscrowd": 0,
-                    **record_scores(record),
-                }
-            )
     content = {
         "info": {"description": "Masks in the format of COCO"},
         "licenses": [],
@@ -68,13 +54,32 @@ def write_coco(
             {"id": number, "file_name": image.file_name, **_sides(image.size)}
             for number, image in enumerate(images, 1)
         ],
-        "annotations": annotations,
+        "annotations": _annotations(images, categories, form, tolerance),
         "categories": [
             {"id": number, "name": name, "supercategory": ""}
             for number, name in enumerate(categories, 1)
         ],
     }
     write_atomically(path, (json.dumps(content) + "\n").encode())
+
+
+def _annotations(
+    images: Sequence[RecordedImage], categories: list[str], form: str, tolerance: float
+) -> list[dict[str, Any]]:
+    annotations: list[dict[str, Any]] = []
+    for number, image in enumerate(images, 1):
+        for record in image.records:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": categories.index(record_category(record)) + 1,
+                    **_shape(record_to_mask(record, image.size), form, tolerance),
+                    "iscrowd": 0,
+                    **record_scores(record),
+                }
+            )
+    return annotations
 
 
 def _shape(mask: np.ndarray, form: str, tolerance: float) -> Mapping[str, Any]:
