@@ -81,7 +81,7 @@ def _read_tags(path: Path) -> dict[int, Any]:
         with Image.open(path, formats=("TIFF",)) as picture:
             return dict(picture.tag_v2)  # type: ignore[attr-defined]
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
-        raise ValueError(f"{path.name} is damaged: {error}") from error
+        raise ValueError(f"{path.name} cannot be read: {error}") from error
 
 
 def _tag_transform(tags: dict[int, Any], name: str) -> Any:

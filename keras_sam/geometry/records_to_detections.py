@@ -29,7 +29,7 @@ def records_to_detections(records: Sequence[Mapping[str, Any]], size: tuple[int,
         supervision = importlib.import_module("supervision")
     except ImportError as error:
         raise ImportError(
-            "records_to_detections needs supervision: pip install supervision"
+            f"records_to_detections needs supervision (pip install supervision): {error}"
         ) from error
     arrays = records_to_arrays(records, size)
     known = {
