@@ -3,6 +3,7 @@
 from keras_sam.geometry.atomic_write import write_atomically
 from keras_sam.geometry.check_prompts import check_box, check_points
 from keras_sam.geometry.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
+from keras_sam.geometry.draw_records import draw_records
 from keras_sam.geometry.georeference import Georeference, read_georeference
 from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.label_map import (
@@ -53,6 +54,7 @@ __all__ = [
     "coco_rle_to_mask",
     "deepest_point",
     "draw_overlay",
+    "draw_records",
     "is_size",
     "label_map_to_records",
     "mask_area",

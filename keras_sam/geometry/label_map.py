@@ -41,14 +41,14 @@ def records_to_label_map(
         raise ValueError(f"size must be (height, width) in whole pixels, got {size!r}")
     if on_top not in ORDERS:
         raise ValueError(f"on_top must be one of {', '.join(ORDERS)}, got {on_top!r}")
-    labels = np.zeros(size, np.int32)
+    labels = np.zeros(size, np.int32, order="F")  # as the runs of an RLE are
     ranks = np.arange(len(records))[:: 1 if on_top == "last" else -1]
     if on_top in ("small", "large"):
         areas = np.array([mask_area(record_to_mask(record, size)) for record in records], np.int64)
         ranks = ranks[np.argsort((-areas if on_top == "small" else areas)[ranks], kind="stable")]
     for index in ranks.tolist():
-        labels[record_to_mask(records[index], size)] = index + 1
-    return labels
+        np.copyto(labels, index + 1, where=record_to_mask(records[index], size))
+    return np.ascontiguousarray(labels)
 
 
 def label_map_to_records(labels: np.ndarray) -> list[MaskRecord]:

@@ -28,7 +28,7 @@ def mask_to_polygons(mask: np.ndarray, *, tolerance: float = 0.0) -> tuple[Polyg
     x0, y0, x1, y1 = mask_to_box(mask).astype(int)
     if x0 == x1:
         return ()
-    inside = np.pad(np.asarray(mask)[y0:y1, x0:x1].astype(np.int8), 1)
+    inside = np.pad(np.asarray(mask, bool)[y0:y1, x0:x1].astype(np.int8), 1)
     first_corner = np.array([x0, y0])
     rings = [ring + first_corner for ring in _trace(inside)]
     parts, parents = _split_holes(rings)

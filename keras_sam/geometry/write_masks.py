@@ -33,18 +33,23 @@ def write_masks(
         path: the file, or for `pngs` and `yolo` the folder.
         form: one of `MASK_FORMS`.
         file_name: the image's path, which `coco`, `labelme` and `yolo` name.
-        georeference: from pixels to the map, which `geojson` needs and the others do not use.
-        tolerance: pixels by which the corners of polygons may be off; 0 is exact.
+        georeference: from pixels to the map, which `geojson` needs and no other has a place for.
+        tolerance: pixels by which the corners of outlines may be off; 0 is exact. For
+            `coco-polygons`, `geojson`, `labelme` and `yolo`.
 
     Returns:
         The path that was written. A label map of more than 65,535 masks ends in `.npy`.
 
     Raises:
-        ValueError: if the form is unknown, a mask has another size, or `geojson` lacks its
-            georeference.
+        ValueError: if the form is unknown or has no outlines for a tolerance, a mask has another
+            size, or `geojson` lacks its georeference.
     """
     if form not in MASK_FORMS:
         raise ValueError(f"form must be one of {', '.join(MASK_FORMS)}, got {form!r}")
+    if tolerance and form not in OUTLINED:
+        raise ValueError(
+            f"{form} holds no outlines, so that a tolerance of {tolerance} is senseless"
+        )
     image = RecordedImage(file_name, image_size, records)
     written = MASK_FORMS[form](image, Path(path), tolerance, georeference)
     return Path(path) if written is None else written
@@ -98,3 +103,4 @@ MASK_FORMS: dict[str, Callable[..., Path | None]] = {
     "pngs": _write_pngs,
     "yolo": _write_yolo,
 }
+OUTLINED = ("coco-polygons", "geojson", "labelme", "yolo")

@@ -55,6 +55,12 @@ def test_large_masks_there_and_back(share):
     check_rings(ndimage.binary_dilation(mask, iterations=2))
 
 
+@pytest.mark.parametrize("value", [1, 2, 255, -1, 0.5])
+def test_whatever_is_not_zero_is_inside(value):
+    (polygon,) = mask_to_polygons(np.full((2, 3), value))
+    np.testing.assert_array_equal(polygon.outer, [[0, 0], [3, 0], [3, 2], [0, 2]])
+
+
 def test_one_pixel():
     (polygon,) = mask_to_polygons(np.ones((1, 1)))
     np.testing.assert_array_equal(polygon.outer, [[0, 0], [1, 0], [1, 1], [0, 1]])

@@ -60,3 +60,20 @@ def test_unknown_forms_and_a_missing_georeference_are_refused(tmp_path):
         write_masks(RECORDS, (6, 9), tmp_path / "a", form="shapefile")
     with pytest.raises(ValueError, match="georeference"):
         write_masks(RECORDS, (6, 9), tmp_path / "a", form="geojson")
+
+
+@pytest.mark.parametrize("form", MASK_FORMS)
+def test_a_tolerance_does_something_or_is_refused(tmp_path, form):
+    y, x = np.mgrid[:60, :60]
+    records = [mask_to_record(np.hypot(x - 30, y - 30) < 25)]
+    path = tmp_path / "out"
+    if form in ("coco", "label-map", "npz", "pngs"):
+        with pytest.raises(ValueError, match=f"{form} holds no outlines"):
+            write_masks(records, (60, 60), path, form=form, tolerance=1)
+    else:
+        sizes = []
+        for tolerance in (0, 1):
+            write_masks(records, (60, 60), path, form=form, tolerance=tolerance, georeference=MAP)
+            file = path / "labels" / "image.txt" if form == "yolo" else path
+            sizes.append(file.stat().st_size)
+        assert sizes[1] < sizes[0]
