@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_sam import geometry, layers, models, predict, train
-    from keras_sam.predict import ImageEmbedding, SAMPredictor
+    from keras_sam.predict import ImageEmbedding, SAMMaskGenerator, SAMPredictor
 
 __all__ = [
     "ImageEmbedding",
+    "SAMMaskGenerator",
     "SAMPredictor",
     "geometry",
     "layers",

@@ -6,6 +6,7 @@ from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.convert_checkpoint import Conversion, convert_checkpoint
 from keras_sam.checkpoints.expected_shapes import expected_shapes
 from keras_sam.checkpoints.inspect_checkpoint import Inspection, inspect_checkpoint
+from keras_sam.checkpoints.preprocessing import describe_preprocessing, parse_preprocessing
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
@@ -20,8 +21,10 @@ __all__ = [
     "adapt_to_image_shape",
     "builtin_presets",
     "convert_checkpoint",
+    "describe_preprocessing",
     "expected_shapes",
     "inspect_checkpoint",
+    "parse_preprocessing",
     "read_checkpoint",
     "read_transformers",
     "resolve_preset",

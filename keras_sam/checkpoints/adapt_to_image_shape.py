@@ -40,13 +40,10 @@ def adapt_to_image_shape(checkpoint: Checkpoint, image_shape: Sequence[int]) -> 
         prompts = config["prompt_encoder"]["config"]
         prompts["image_embedding_size"] = list(embedding_size(encoder))
         prompts["input_image_size"] = shape[:2]
-    preprocessing = checkpoint.preprocessing
-    if preprocessing is not None and "image_size" in preprocessing:
-        preprocessing = preprocessing | {"image_size": shape[:2]}
     arrays: Mapping[str, np.ndarray] = checkpoint.arrays
     if arrays:
         arrays = ResizedArrays(arrays, expected_shapes(checkpoint.class_name, config))
-    return replace(checkpoint, config=config, arrays=arrays, preprocessing=preprocessing)
+    return replace(checkpoint, config=config, arrays=arrays)
 
 
 class ResizedArrays(Mapping[str, np.ndarray]):

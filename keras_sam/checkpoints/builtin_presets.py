@@ -18,6 +18,7 @@ class PresetInfo:
         class_name: class of the model it holds.
         handle: where the weights are: `kaggle://...`, `hf://...`, or the directory in this
             package.
+        preprocessing: how images are prepared, by name.
     """
 
     description: str
@@ -26,6 +27,7 @@ class PresetInfo:
     source: str
     class_name: str
     handle: str
+    preprocessing: str = "sam"
 
 
 # The published table of keras-hub swaps the parameter counts of the last two.
@@ -36,6 +38,7 @@ SA1B = {
 }
 # Repositories of Hugging Face in the format of transformers: parameters, makers, description.
 META = "Meta AI; arXiv 2304.02643"
+MEDSAM = "Jun Ma and others; Nature Communications 2024, arXiv 2304.12306"
 SLIM = "Zigeng Chen and others; arXiv 2312.05284"
 HQ = "Lei Ke and others; arXiv 2306.01567"
 HUGGING_FACE = {
@@ -55,9 +58,17 @@ HUGGING_FACE = {
         HQ,
         "The huge SAM-HQ model",
     ),
+    "medsam": (
+        "wanglab/medsam-vit-base",
+        93_735_728,
+        MEDSAM,
+        "SAM for medical images, prompted by boxes alone",
+    ),
     "slimsam_50": ("Zigeng/SlimSAM-uniform-50", 27_962_032, SLIM, "SAM pruned to half its width"),
     "slimsam_77": ("Zigeng/SlimSAM-uniform-77", 9_723_784, SLIM, "SAM pruned to a quarter"),
 }
+# Whose preprocessing is not SAM's, whatever their repository says: MedSAM's has a copy of SAM's.
+PREPROCESSING = {"medsam": "medsam"}
 TINY = "sam_tiny_synthetic"
 
 
@@ -88,6 +99,7 @@ def builtin_presets() -> dict[str, PresetInfo]:
             source=source,
             class_name="SAMBackbone",
             handle=f"hf://{repository}",
+            preprocessing=PREPROCESSING.get(name, "sam"),
         )
         for name, (repository, parameters, source, text) in HUGGING_FACE.items()
     }
@@ -101,6 +113,15 @@ def builtin_presets() -> dict[str, PresetInfo]:
             handle=str(preset_directory(TINY)),
         )
     return presets
+
+
+def builtin_preprocessing(preset: str | Path) -> str | None:
+    """The preprocessing of a built-in preset, given by name or address; `None` for others."""
+    address = str(preset).partition("@")[0]
+    for name, info in builtin_presets().items():
+        if isinstance(preset, str) and (preset == name or address == info.handle):
+            return info.preprocessing
+    return None
 
 
 def preset_directory(name: str) -> Path:

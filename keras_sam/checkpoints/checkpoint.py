@@ -22,7 +22,8 @@ class Checkpoint:
         arrays: name to array, in the layout of Keras: dense kernels `(in, out)`, kernels of
             convolutions `(height, width, in, out)`, of transposed ones `(height, width, out,
             in)`. Read when asked for. Empty when no weights were asked for.
-        preprocessing: how images are to be prepared, if the checkpoint tells.
+        preprocessing: how images are prepared, as `parse_preprocessing` gives it; `None` if it is
+            not told.
         source: what was read, for messages.
         format: "keras", "transformers" or "meta"; empty for a model in memory.
         tensor_names: name to the tensor's name in the file that was read.
@@ -31,7 +32,7 @@ class Checkpoint:
     class_name: str
     config: dict[str, Any]
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    preprocessing: dict[str, Any] | None = None
+    preprocessing: dict[str, str] | None = None
     source: str = ""
     format: str = ""
     tensor_names: Mapping[str, str] = field(default_factory=dict)

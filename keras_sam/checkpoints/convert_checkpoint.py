@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import count_parameters
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.write_keras_preset import write_keras_preset
 from keras_sam.checkpoints.write_meta import write_meta
@@ -36,6 +37,8 @@ class Conversion:
         dtype: type of the tensors that were written.
         renamed: tensors whose name in the source is not the one used here.
         transposed: tensors whose axes were reordered when they were read.
+        preprocessing: how images are prepared, as `parse_preprocessing` gives it. Meta's files
+            do not hold it.
     """
 
     source: str
@@ -49,6 +52,7 @@ class Conversion:
     dtype: str
     renamed: int
     transposed: int
+    preprocessing: dict[str, str]
 
 
 def convert_checkpoint(
@@ -57,6 +61,7 @@ def convert_checkpoint(
     *,
     to: str,
     dtype: str | None = None,
+    preprocessing: Any = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Conversion:
     """Reads a SAM model in any format and writes it in another.
@@ -68,6 +73,7 @@ def convert_checkpoint(
         destination: a directory, or for "meta" a file, `.safetensors` or `.pth`.
         to: "keras", "transformers" or "meta".
         dtype: "float32", "float16" or "bfloat16"; the source's own where it has but one.
+        preprocessing: as `read_checkpoint` takes it, for a source that does not tell.
         progress: called with the number of tensors read, and of all.
 
     Raises:
@@ -78,7 +84,7 @@ def convert_checkpoint(
         raise CheckpointError(f"cannot convert to {to!r}; expected one of {', '.join(FORMATS)}")
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, preprocessing=preprocessing)
     dtypes = stored_dtypes(checkpoint.arrays)
     if dtype is None:
         dtype = dtypes[0] if len(dtypes) == 1 and dtypes[0] in DTYPES else "float32"
@@ -103,6 +109,7 @@ def convert_checkpoint(
         dtype=dtype,
         renamed=sum(name != stored for name, stored in names.items()),
         transposed=sum(_is_transposed(name, checkpoint) for name in names),
+        preprocessing=parse_preprocessing(checkpoint.preprocessing, source=str(source)),
     )
 
 

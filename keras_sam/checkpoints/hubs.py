@@ -9,18 +9,23 @@ from keras_sam.checkpoints.parse_config import is_transformers_config, parse_con
 from keras_sam.checkpoints.preset_files import (
     CONFIG,
     IMAGE_CONVERTER,
+    PREPROCESSING,
+    PREPROCESSOR_CONFIG,
     SHARD,
     SHARD_INDEX,
     WEIGHTS,
     read_json,
     shards_of,
 )
+from keras_sam.checkpoints.read_preprocessing import preprocessing_file
 from keras_sam.checkpoints.read_transformers import (
     SAFETENSORS,
     SAFETENSORS_INDEX,
     SAFETENSORS_SHARD,
 )
 from keras_sam.checkpoints.verify_download import verify_download
+
+OPTIONAL = (PREPROCESSING, IMAGE_CONVERTER, PREPROCESSOR_CONFIG)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def download_from_kaggle(handle: str, *, load_weights: bool) -> Path:
                 return None
             raise
         except OSError:  # no network
-            if name == IMAGE_CONVERTER:
+            if name in OPTIONAL:
                 return None
             raise
         if handle.count("/") == 3 and file.parent.name.isdigit():
@@ -134,9 +139,11 @@ def _download(model: HubModel, *, load_weights: bool) -> Path:
             raise _lacks(model, CONFIG)
         contents = read_json(config, source=model.address)
         parse_config(contents, source=model.address)
-        model.fetch(IMAGE_CONVERTER)
+        is_transformers = is_transformers_config(contents)
+        if model.fetch(PREPROCESSING) is None:
+            model.fetch(preprocessing_file(is_transformers=is_transformers))
         if load_weights:
-            _fetch_weights(model, is_transformers=is_transformers_config(contents))
+            _fetch_weights(model, is_transformers=is_transformers)
     except CheckpointError:
         raise
     except Exception as error:  # the network's errors are many and of several packages

@@ -1,4 +1,4 @@
-"""`image_converter_config`: how keras-hub is told to prepare images as SAM expects them."""
+"""`image_converter_config`: how keras-hub is told to prepare images; and back."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,44 +11,64 @@ from keras_sam.checkpoints.keras_config import (
     serialized_object,
     shortened,
 )
+from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD, SAM
+from keras_sam.checkpoints.preset_files import PREPROCESSOR
 
 LARGEST_FACTOR = 1e6  # pixels are below 256
-# SAM scales the longest side and pads; keras-hub's default would crop.
-DEFAULTS: dict[str, Any] = {
-    "scale": 1 / 255.0,
-    "offset": None,
-    "interpolation": "bilinear",
-    "antialias": False,
-    "crop_to_aspect_ratio": False,
-    "pad_to_aspect_ratio": True,
-    "bounding_box_format": "yxyx",
-}
+# keras-hub's models normalise inside, as ours do: this undoes it, but for rounding.
+UNIT_SCALE = [std / 255 for std in PIXEL_STD]
+UNIT_OFFSET = list(PIXEL_MEAN)
 
 
 def image_converter_config(
-    config: Mapping[str, Any], preprocessing: Mapping[str, Any] | None
+    config: Mapping[str, Any], preprocessing: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The contents of `image_converter.json` for a `SAMBackbone`.
+    """The contents of `image_converter.json` for a `SAMBackbone`: what comes nearest.
+
+    keras-hub pads with black, not with the mean colour, and has no minimum and maximum of an image:
+    `min_max` becomes `unit`.
 
     Args:
         config: of the backbone; its image size is the converter's.
-        preprocessing: settings that replace the defaults, as `parse_image_converter` gives them.
+        preprocessing: as `parse_preprocessing` gives it.
     """
     height, width, _ = config["image_encoder"]["config"]["image_shape"]
-    known = {name: value for name, value in (preprocessing or {}).items() if name in DEFAULTS}
+    is_normalised = preprocessing["normalisation"] == "imagenet"
     arguments = {
         "name": "sam_image_converter",
         "trainable": True,
         "dtype": serialize_dtype("float32"),
         "image_size": [height, width],
-        **(DEFAULTS | known),
+        "scale": 1 / 255.0 if is_normalised else UNIT_SCALE,
+        "offset": None if is_normalised else UNIT_OFFSET,
+        "interpolation": preprocessing["interpolation"],
+        "antialias": True,
+        "crop_to_aspect_ratio": False,  # keras-hub's default, which SAM never does
+        "pad_to_aspect_ratio": preprocessing["resize"] == "longest_side",
+        "bounding_box_format": "yxyx",
     }
     module = "keras_hub.src.models.sam.sam_image_converter"
     return serialized_object(module, "SAMImageConverter", arguments)
 
 
-def parse_image_converter(serialized: Any, *, source: str) -> dict[str, Any]:
-    """The settings in an `image_converter.json`: `image_size` and those of `DEFAULTS`.
+def hub_preprocessor_config(converter: dict[str, Any], *, dtype: str) -> dict[str, Any]:
+    """The contents of `preprocessor.json`, which nests the converter."""
+    arguments = {
+        "name": "sam_image_segmenter_preprocessor",
+        "trainable": True,
+        "dtype": serialize_dtype(dtype),
+        "image_converter": converter,
+        "config_file": PREPROCESSOR,
+    }
+    module = "keras_hub.src.models.sam.sam_image_segmenter_preprocessor"
+    return serialized_object(module, "SAMImageSegmenterPreprocessor", arguments)
+
+
+def parse_image_converter(serialized: Any, *, source: str) -> dict[str, str]:
+    """The preprocessing that an `image_converter.json` tells, where it is all there is.
+
+    The presets of keras-hub are SAM's, whatever their converter is left at, cropping included.
+    Only what `image_converter_config` writes for other models is taken for more than that.
 
     Raises:
         CheckpointError: if it is of another class, or a setting has no value of its kind.
@@ -64,7 +84,15 @@ def parse_image_converter(serialized: Any, *, source: str) -> dict[str, Any]:
                 f"the image converter of '{source}' has {name}={shortened(value)}, which is not "
                 "valid"
             )
-    return settings
+    preprocessing = dict(SAM)
+    shapes = [settings.get(f"{way}_to_aspect_ratio") for way in ("crop", "pad")]
+    if shapes == [False, False]:
+        preprocessing["resize"] = "stretch"
+    if settings.get("interpolation") == "bicubic":
+        preprocessing["interpolation"] = "bicubic"
+    if settings.get("scale") == UNIT_SCALE and settings.get("offset") == UNIT_OFFSET:
+        preprocessing["normalisation"] = "unit"
+    return preprocessing
 
 
 def _is_size(value: Any) -> bool:

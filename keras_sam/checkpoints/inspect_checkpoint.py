@@ -28,7 +28,7 @@ class Inspection:
         tensors: their number.
         parameters: the number of values in them.
         dtypes: types of the tensors, sorted.
-        preprocessing: how images are to be prepared, if the checkpoint tells.
+        preprocessing: how images are prepared, as `parse_preprocessing` gives it.
         licence: as its README states it, if it does.
         problems: what is wrong, each a sentence; empty if the model can be loaded.
     """
@@ -40,7 +40,7 @@ class Inspection:
     tensors: int = 0
     parameters: int = 0
     dtypes: tuple[str, ...] = ()
-    preprocessing: dict[str, Any] | None = None
+    preprocessing: dict[str, str] | None = None
     licence: str | None = None
     problems: tuple[str, ...] = ()
 

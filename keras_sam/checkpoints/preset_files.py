@@ -13,6 +13,8 @@ METADATA = "metadata.json"
 TASK = "task.json"
 PREPROCESSOR = "preprocessor.json"
 IMAGE_CONVERTER = "image_converter.json"
+PREPROCESSING = "preprocessing.json"  # ours: what no file of keras-hub or transformers can tell
+PREPROCESSOR_CONFIG = "preprocessor_config.json"  # of transformers
 WEIGHTS = "model.weights.h5"
 TASK_WEIGHTS = "task.weights.h5"
 SHARD_INDEX = "model.weights.json"
@@ -24,8 +26,8 @@ MOST_SHARDS = 1000
 
 
 def is_preset_file(name: str) -> bool:
-    """Whether a preset of keras-hub may hold a file of this name."""
-    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER)
+    """Whether a preset of keras-hub, or of this package, may hold a file of this name."""
+    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER, PREPROCESSING)
     weights = (WEIGHTS, TASK_WEIGHTS, SHARD_INDEX)
     return name in named or name in weights or SHARD.fullmatch(name) is not None
 

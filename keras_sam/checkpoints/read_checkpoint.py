@@ -1,17 +1,18 @@
 """`read_checkpoint`: any preset to a config and arrays."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_sam.checkpoints.builtin_presets import builtin_preprocessing
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import expected_shapes
 from keras_sam.checkpoints.hdf5_weights import HDF5Arrays, open_hdf5_weights
-from keras_sam.checkpoints.image_converter import parse_image_converter
 from keras_sam.checkpoints.keras_names import keras_paths
 from keras_sam.checkpoints.parse_config import is_transformers_config, parse_config
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.preset_files import (
     CONFIG,
-    IMAGE_CONVERTER,
     SHARD,
     SHARD_INDEX,
     WEIGHTS,
@@ -19,11 +20,14 @@ from keras_sam.checkpoints.preset_files import (
     shards_of,
 )
 from keras_sam.checkpoints.read_meta import SUFFIXES, read_meta
+from keras_sam.checkpoints.read_preprocessing import read_preprocessing
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
 
 
-def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpoint:
+def read_checkpoint(
+    preset: str | Path, *, load_weights: bool = True, preprocessing: Any = None
+) -> Checkpoint:
     """Reads a SAM model in any format; which it is, is found by looking.
 
     Formats are presets of keras-hub and of this project, directories of transformers, and files
@@ -35,12 +39,23 @@ def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpo
     Args:
         preset: a built-in name, `kaggle://...`, `hf://...`, a directory, or a file.
         load_weights: whether to read weights; without them a built-in preset needs no network.
+        preprocessing: what `parse_preprocessing` takes, in place of what the files tell; `None`
+            for what is known of a built-in preset, or else the files tell.
 
     Raises:
         CheckpointError: if there is no such preset, or it is damaged or not supported.
     """
-    directory = resolve_preset(preset, load_weights=load_weights)
-    source = str(preset)
+    told = builtin_preprocessing(preset) if preprocessing is None else preprocessing
+    if told is not None:
+        told = parse_preprocessing(told, source=str(preset))
+    place = resolve_preset(preset, load_weights=load_weights)
+    checkpoint = _read_place(place, load_weights=load_weights, source=str(preset))
+    if told is None:
+        told = read_preprocessing(place, checkpoint, source=str(preset))
+    return replace(checkpoint, preprocessing=told)
+
+
+def _read_place(directory: Path, *, load_weights: bool, source: str) -> Checkpoint:
     if not directory.is_dir():
         return read_meta(directory, load_weights=load_weights, source=source)
     if not (directory / CONFIG).exists():
@@ -54,10 +69,6 @@ def read_checkpoint(preset: str | Path, *, load_weights: bool = True) -> Checkpo
 def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str) -> Checkpoint:
     """Reads a preset directory in keras-hub's layout whose `config.json` is given."""
     class_name, arguments = parse_config(config, source=source)
-    preprocessing = None
-    if (directory / IMAGE_CONVERTER).exists():
-        contents = read_json(directory / IMAGE_CONVERTER, source=source)
-        preprocessing = parse_image_converter(contents, source=source)
     arrays: HDF5Arrays | dict[str, Any] = {}
     paths: dict[str, str] = {}
     if load_weights:
@@ -66,7 +77,7 @@ def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str)
         arrays = open_hdf5_weights(
             weight_files(directory, source=source), paths=paths, shapes=shapes, source=source
         )
-    return Checkpoint(class_name, arguments, arrays, preprocessing, source, "keras", paths)
+    return Checkpoint(class_name, arguments, arrays, None, source, "keras", paths)
 
 
 def _without_config(directory: Path, source: str) -> CheckpointError:

@@ -16,21 +16,25 @@ from keras_sam.checkpoints.atomic_directory import replace_directory
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import count_parameters, expected_shapes
 from keras_sam.checkpoints.hdf5_weights import check_names, finite
-from keras_sam.checkpoints.image_converter import image_converter_config
+from keras_sam.checkpoints.image_converter import (
+    hub_preprocessor_config,
+    image_converter_config,
+)
 from keras_sam.checkpoints.keras_config import (
     MODELS,
     plain_arguments,
     registered_class,
     serialize_config,
-    serialize_dtype,
     serialized_object,
 )
 from keras_sam.checkpoints.keras_names import MASK_DECODER, keras_paths, task_path
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.preset_files import (
     CONFIG,
     IMAGE_CONVERTER,
     KEPT_FILES,
     METADATA,
+    PREPROCESSING,
     PREPROCESSOR,
     SHARD_INDEX,
     TASK,
@@ -159,27 +163,17 @@ def _write_configs(
         "tasks": ["ImageSegmenter"] if task else [],
     }
     _write_json(directory / METADATA, metadata)
+    preprocessing = parse_preprocessing(checkpoint.preprocessing, source=checkpoint.source)
+    _write_json(directory / PREPROCESSING, preprocessing)
     if not task:
         return
-    converter = image_converter_config(config, checkpoint.preprocessing)
-    preprocessor = _preprocessor(converter, config["dtype"])
+    converter = image_converter_config(config, preprocessing)
+    preprocessor = hub_preprocessor_config(converter, dtype=config["dtype"])
     _write_json(directory / IMAGE_CONVERTER, converter)
     _write_json(directory / PREPROCESSOR, preprocessor)
     arguments = {"backbone": backbone, "preprocessor": preprocessor, "name": "sam_image_segmenter"}
     module = "keras_hub.src.models.sam.sam_image_segmenter"
     _write_json(directory / TASK, serialized_object(module, "SAMImageSegmenter", arguments))
-
-
-def _preprocessor(converter: dict[str, Any], dtype: str) -> dict[str, Any]:
-    arguments = {
-        "name": "sam_image_segmenter_preprocessor",
-        "trainable": True,
-        "dtype": serialize_dtype(dtype),
-        "image_converter": converter,
-        "config_file": PREPROCESSOR,
-    }
-    module = "keras_hub.src.models.sam.sam_image_segmenter_preprocessor"
-    return serialized_object(module, "SAMImageSegmenterPreprocessor", arguments)
 
 
 def _write_weights(directory: Path, arrays: _CheckedArrays, *, max_bytes: int) -> None:

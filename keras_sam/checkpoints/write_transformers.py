@@ -8,14 +8,18 @@ from typing import Any
 from keras_sam.checkpoints.atomic_directory import replace_directory
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
 from keras_sam.checkpoints.expected_shapes import expected_shapes
-from keras_sam.checkpoints.preset_files import CONFIG
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
+from keras_sam.checkpoints.preprocessor_config import (
+    parse_preprocessor_config,
+    preprocessor_config,
+)
+from keras_sam.checkpoints.preset_files import CONFIG, PREPROCESSING, PREPROCESSOR_CONFIG
 from keras_sam.checkpoints.read_transformers import SAFETENSORS
 from keras_sam.checkpoints.torch_layout import to_torch_layout, torch_shape
 from keras_sam.checkpoints.transformers_config import FIXED, HIGH_QUALITY, MASK_DECODER, VISION
 from keras_sam.checkpoints.transformers_names import transformers_name
 from keras_sam.checkpoints.write_safetensors import write_safetensors
 
-PREPROCESSOR_CONFIG = "preprocessor_config.json"
 # What the layers of transformers do by themselves; a model that differs cannot be told to it.
 ACTIVATION = "gelu"
 
@@ -23,7 +27,9 @@ ACTIVATION = "gelu"
 def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: str) -> None:
     """Writes a `SamModel` or `SamHQModel`: its configs and `model.safetensors`.
 
-    The directory is written beside its place and renamed.
+    Where transformers cannot prepare images as the model wants them, its file tells what comes
+    nearest, and `preprocessing.json` beside it all of it. The directory is written beside its
+    place and renamed.
 
     Args:
         directory: path of a new or empty directory.
@@ -44,7 +50,7 @@ def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: 
     try:
         with replace_directory(directory) as fresh:
             _write_json(fresh / CONFIG, config | {"torch_dtype": dtype})
-            _write_json(fresh / PREPROCESSOR_CONFIG, preprocessor_config(config))
+            _write_preprocessing(fresh, checkpoint)
             write_safetensors(
                 fresh / SAFETENSORS,
                 {there: torch_shape(here, shapes[here]) for there, here in names.items()},
@@ -118,28 +124,20 @@ def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def preprocessor_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The `preprocessor_config.json`: longest side to the image size, normalise, pad."""
-    side = config["vision_config"]["image_size"]
-    is_high_quality = config["model_type"] == "sam_hq"
-    low_res = 4 * side // config["vision_config"]["patch_size"]
-    return {
-        "image_processor_type": "SamImageProcessor",
-        "processor_class": "SamHQProcessor" if is_high_quality else "SamProcessor",
-        "do_convert_rgb": True,
-        "do_resize": True,
-        "size": {"longest_edge": side},
-        "mask_size": {"longest_edge": low_res},
-        "resample": 2,  # bilinear
-        "do_rescale": True,
-        "rescale_factor": 1 / 255,
-        "do_normalize": True,
-        "image_mean": [0.485, 0.456, 0.406],
-        "image_std": [0.229, 0.224, 0.225],
-        "do_pad": True,
-        "pad_size": {"height": side, "width": side},
-        "mask_pad_size": {"height": low_res, "width": low_res},
-    }
+def _write_preprocessing(directory: Path, checkpoint: Checkpoint) -> None:
+    """What transformers understands; and our own file, where that is not all."""
+    source = checkpoint.source
+    preprocessing = parse_preprocessing(checkpoint.preprocessing, source=source)
+    encoder = checkpoint.config["image_encoder"]["config"]
+    size = encoder["image_shape"][:2]
+    low_res = 4 * size[0] // encoder["patch_size"]
+    contents = preprocessor_config(image_size=size, low_res=low_res, preprocessing=preprocessing)
+    is_high_quality = checkpoint.config["mask_decoder"]["config"]["early_feature_dim"] > 0
+    if is_high_quality and contents["processor_class"] == "SamProcessor":
+        contents["processor_class"] = "SamHQProcessor"
+    _write_json(directory / PREPROCESSOR_CONFIG, contents)
+    if parse_preprocessor_config(contents, image_size=size, source=source) != preprocessing:
+        _write_json(directory / PREPROCESSING, preprocessing)
 
 
 def _translated(part: Mapping[str, Any], table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:

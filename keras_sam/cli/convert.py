@@ -2,11 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json, progress_bar
+
+if TYPE_CHECKING:
+    from keras_sam.checkpoints import Conversion
 
 
 @one_sentence_errors
@@ -27,13 +30,28 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocessing",
+            help="sam or medsam, how images are prepared. Default: what the source tells.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
-    from keras_sam.checkpoints import convert_checkpoint
+    from keras_sam.checkpoints import convert_checkpoint, describe_preprocessing
 
     with progress_bar("tensors") as progress:
-        report = convert_checkpoint(source, destination, to=to, dtype=dtype, progress=progress)
+        report = convert_checkpoint(
+            source,
+            destination,
+            to=to,
+            dtype=dtype,
+            preprocessing=preprocessing,
+            progress=progress,
+        )
     if as_json:
         print_json(dataclasses.asdict(report))
         return
@@ -44,3 +62,13 @@ def convert_command(
         f"{report.transposed} transposed"
     )
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")
+    typer.echo(f"images    {describe_preprocessing(report.preprocessing)}{_warning(report)}")
+
+
+def _warning(report: "Conversion") -> str:
+    from keras_sam.checkpoints import parse_preprocessing
+
+    is_of_sam = report.preprocessing == parse_preprocessing("sam", source=report.source)
+    if is_of_sam or report.destination_format != "meta":
+        return ""
+    return "; the file does not tell, so give it again when you read it"

@@ -20,7 +20,7 @@ def inspect_command(
 
     Problems are listed, and end the command with the exit code 1.
     """
-    from keras_sam.checkpoints import inspect_checkpoint
+    from keras_sam.checkpoints import describe_preprocessing, inspect_checkpoint
 
     with progress_bar("tensors") as progress:
         found = inspect_checkpoint(source, progress=progress)
@@ -32,7 +32,7 @@ def inspect_command(
             typer.echo(f"format         {found.format}, {found.class_name}")
             typer.echo(f"parameters     {found.parameters:,} in {found.tensors} tensors")
             typer.echo(f"types          {', '.join(found.dtypes)}")
-            typer.echo(f"preprocessing  {_listed(found.preprocessing)}")
+            typer.echo(f"preprocessing  {describe_preprocessing(found.preprocessing or {})}")
         typer.echo(f"licence        {found.licence or 'not stated'}")
         for part, arguments in (found.architecture or {}).items():
             typer.echo(f"{part}\n    {_listed(arguments)}")
@@ -42,7 +42,5 @@ def inspect_command(
         raise typer.Exit(1)
 
 
-def _listed(arguments: dict[str, object] | None) -> str:
-    if not arguments:
-        return "that of SAM"
+def _listed(arguments: dict[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in arguments.items())

@@ -23,9 +23,11 @@ from keras_sam.geometry.masks import (
     stability_score,
 )
 from keras_sam.geometry.model_frame import ModelFrame
+from keras_sam.geometry.original_masks import OriginalMasks
 from keras_sam.geometry.picture import draw_overlay
 from keras_sam.geometry.polygon import Polygon
 from keras_sam.geometry.polygons_to_mask import polygons_to_mask
+from keras_sam.geometry.preprocessing import Preprocessing
 from keras_sam.geometry.read_image import ImageError, read_image
 from keras_sam.geometry.read_labelme import read_labelme
 from keras_sam.geometry.record import MaskRecord, RecordedImage, mask_to_record, record_to_mask
@@ -46,7 +48,9 @@ __all__ = [
     "ImageError",
     "MaskRecord",
     "ModelFrame",
+    "OriginalMasks",
     "Polygon",
+    "Preprocessing",
     "RecordArrays",
     "RecordedImage",
     "check_box",

@@ -39,6 +39,11 @@ def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
     return np.repeat(values, runs).reshape(width, height).T
 
 
+def coco_rle_runs(rle: dict[str, Any]) -> list[int]:
+    """The lengths of the runs of a COCO RLE, column by column, the first of background."""
+    return [int(run) for run in _read_counts(rle["counts"])]
+
+
 def mask_area(masks: np.ndarray) -> np.ndarray:
     """Number of pixels `(...)` of masks `(..., H, W)`."""
     return np.count_nonzero(masks, axis=(-2, -1))

@@ -5,31 +5,34 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from keras_sam.geometry.is_size import is_size
+from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
 
-# ImageNet's mean colour. The model subtracts it, so padding with it equals zeros after that.
-MEAN_COLOUR = (0.485, 0.456, 0.406)
+MOST_CERTAIN = np.float32(1 - 2**-24)  # the probability next to 1, a logit of 16.6
 BAND_ROWS = 64  # whose logits stay in a processor's cache
 
 
 @dataclass(frozen=True)
 class ModelFrame:
-    """Original pixels to the model's frame and back, as Meta's `ResizeLongestSide`.
+    """Original pixels to the model's frame and back; with SAM's preprocessing, as Meta's code.
 
     The image is resized, sides in proportion, to the largest size that fits `image_size`, and
-    padded right and bottom.
+    padded right and bottom; or stretched to `image_size`.
 
     Attributes:
         original_size: `(height, width)` of the image.
         image_size: `(height, width)` of what the model takes.
+        preprocessing: how the model wants its images; SAM's if left out.
     """
 
     original_size: tuple[int, int]
     image_size: tuple[int, int]
+    preprocessing: Preprocessing = SAM
 
     def __post_init__(self) -> None:
+        if not isinstance(self.preprocessing, Preprocessing):
+            raise TypeError(f"preprocessing must be a Preprocessing, got {self.preprocessing!r}")
         for name in ("original_size", "image_size"):
             size = getattr(self, name)
             if not is_size(size):
@@ -41,6 +44,8 @@ class ModelFrame:
     @cached_property
     def input_size(self) -> tuple[int, int]:
         """`(height, width)` of the resized image, without its padding."""
+        if self.preprocessing.resize == "stretch":
+            return self.image_size
         height, width = self.original_size
         scale = min(self.image_size[0] / height, self.image_size[1] / width)
         # At least 1: an image thinner than the ratio would vanish.
@@ -53,7 +58,8 @@ class ModelFrame:
             image: `(H, W, 3)` uint8 RGB of `original_size`.
 
         Returns:
-            `(image height, image width, 3)` float32 in 0..1, padded with the mean colour.
+            `(image height, image width, 3)` float32, padded with the mean colour: what the model
+            makes zero. In 0..1, unless the network is to see another normalisation.
 
         Raises:
             TypeError: if it is not an array.
@@ -67,12 +73,10 @@ class ModelFrame:
                 f"{image.dtype} {image.shape}"
             )
         height, width = self.input_size
-        if (height, width) != self.original_size:
-            resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-            image = np.asarray(resized)
+        resized = self.preprocessing.resized(image, self.input_size)
         padded = np.empty((*self.image_size, 3), np.float32)
-        padded[:] = MEAN_COLOUR
-        padded[:height, :width] = image / np.float32(255)
+        padded[:] = PIXEL_MEAN
+        padded[:height, :width] = self.preprocessing.to_model_pixels(resized)
         return padded
 
     def to_model_points(self, points: np.ndarray) -> np.ndarray:
@@ -97,7 +101,8 @@ class ModelFrame:
         """Low-res logits `(..., L, L)` to float32 logits `(..., H, W)` of the original.
 
         Equal to Meta's `postprocess_masks`: bilinear to `image_size`, crop to `input_size`,
-        bilinear to `original_size`.
+        bilinear to `original_size`. An image that was stretched has no padding to crop: bilinear
+        to `original_size` at once. Logits of probabilities stay within 16.7.
 
         Raises:
             ValueError: for fewer than two axes, or an empty one.
@@ -105,7 +110,8 @@ class ModelFrame:
         stretched, bands = self._stretch(low_res_logits)
         logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
         for band in bands:
-            logits[..., band.rows, :] = band.weights @ stretched[..., band.sources, :]
+            rows = band.weights @ stretched[..., band.sources, :]
+            logits[..., band.rows, :] = _to_logits(rows) if self._is_of_probabilities else rows
         return logits
 
     def to_original_masks(
@@ -119,6 +125,8 @@ class ModelFrame:
             ValueError: as `to_original_logits`.
         """
         stretched, bands = self._stretch(low_res_logits)
+        if self._is_of_probabilities:
+            threshold = float(_to_probabilities(np.asarray(threshold, np.float64)))
         masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
         for index in np.ndindex(*stretched.shape[:-2]):
             for band in bands:
@@ -126,28 +134,48 @@ class ModelFrame:
                 np.greater(rows, threshold, out=masks[index][band.rows])
         return masks
 
+    def resizers(self, low_res_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """What stretches the rows and the columns of a low-res grid to the original.
+
+        Stretching, cropping and resizing are linear along each axis, so that together they are
+        one matrix for each.
+
+        Returns:
+            `(H, low-res height)` and `(W, low-res width)`, float32; each row sums to 1.
+        """
+        cache = self.__dict__.setdefault("_resizers", {})
+        if low_res_size not in cache:
+            cache[low_res_size] = tuple(self._resizer(low_res_size[axis], axis) for axis in (0, 1))
+        return cache[low_res_size]
+
+    def interpolated(self, low_res_logits: np.ndarray) -> np.ndarray:
+        """What is interpolated on the way to the original: logits, or their probabilities."""
+        logits = np.asarray(low_res_logits, np.float32)
+        return _to_probabilities(logits) if self._is_of_probabilities else logits
+
     @cached_property
     def _factors(self) -> np.ndarray:
         (height, width), (new_height, new_width) = self.original_size, self.input_size
         return np.array([new_width / width, new_height / height])
 
+    @property
+    def _is_of_probabilities(self) -> bool:
+        return self.preprocessing.upscaled == "probabilities"
+
     def _stretch(self, low_res_logits: np.ndarray) -> tuple[np.ndarray, list["_Band"]]:
-        """Logits `(..., L, W)`, at full width, and what stretches them to full height."""
+        """What is interpolated, `(..., L, W)`, at full width, and the way to full height."""
         logits = np.asarray(low_res_logits, np.float32)
         if logits.ndim < 2 or 0 in logits.shape[-2:]:
             raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
-        low_res_size = logits.shape[-2:]
-        cache = self.__dict__.setdefault("_resizers", {})
-        if low_res_size not in cache:
-            rows, columns = (
-                _resizer(*sizes)
-                for sizes in zip(
-                    low_res_size, self.image_size, self.input_size, self.original_size, strict=True
-                )
-            )
-            cache[low_res_size] = np.ascontiguousarray(columns.T), _bands(rows)
-        columns, bands = cache[low_res_size]
-        return logits @ columns, bands
+        rows, columns = self.resizers(logits.shape[-2:])
+        return self.interpolated(logits) @ columns.T, _bands(rows)
+
+    def _resizer(self, low_res: int, axis: int) -> np.ndarray:
+        """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize."""
+        values = np.eye(low_res)
+        if self.preprocessing.resize == "longest_side":
+            values = _interpolate(values, self.image_size[axis])[: self.input_size[axis]]
+        return _interpolate(values, self.original_size[axis]).astype(np.float32)
 
 
 class _Band(NamedTuple):
@@ -158,13 +186,15 @@ class _Band(NamedTuple):
     weights: np.ndarray
 
 
-def _resizer(low_res: int, padded: int, inside: int, original: int) -> np.ndarray:
-    """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize.
+def _to_probabilities(logits: np.ndarray) -> np.ndarray:
+    """The logistic function, written so that nothing overflows."""
+    return (1 + np.tanh(logits / 2)) / 2
 
-    All three are linear, so that together they are one matrix.
-    """
-    stretch = _interpolate(np.eye(low_res), padded)
-    return _interpolate(stretch[:inside], original).astype(np.float32)
+
+def _to_logits(probabilities: np.ndarray) -> np.ndarray:
+    """The inverse of `_to_probabilities`, finite."""
+    inside = np.clip(probabilities, 1 - MOST_CERTAIN, MOST_CERTAIN)
+    return np.log(inside) - np.log1p(-inside)
 
 
 def _interpolate(values: np.ndarray, new_size: int) -> np.ndarray:

@@ -10,6 +10,9 @@ from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid, pixels_
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.two_way_transformer import ImageFeatures, TwoWayTransformer
 
+# Which masks `multimask_output` asks for: all, those of an ambiguous prompt, or the single one.
+WANTED = {None: slice(None), True: slice(1, None), False: slice(0, 1)}
+
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class SAMMaskDecoder(keras.layers.Layer):
@@ -213,18 +216,20 @@ class SAMMaskDecoder(keras.layers.Layer):
         # Tokens that are learned come first: without sparse prompts there would be none to count.
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        outputs = self._decode_tokens(
-            self.image_features(image_embeddings, positions, dense),
+        features = self.image_features(image_embeddings, positions, dense)
+        tokens, keys = self.transformer(
+            features,
             ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
             None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
+        )
+        return self._outputs(
+            tokens,
+            keys,
+            features,
+            prompts=prompts,
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
-            prompts=prompts,
         )
-        return {
-            name: ops.reshape(output, (-1, prompts, *output.shape[2:]))
-            for name, output in outputs.items()
-        }
 
     def image_features(self, image_embeddings: Any, positions: Any, dense: Any) -> ImageFeatures:
         """The work that depends on the image and its dense prompt alone.
@@ -271,54 +276,93 @@ class SAMMaskDecoder(keras.layers.Layer):
         Returns:
             `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
         """
-        tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
-        return self._decode_tokens(
-            features,
+        tokens, keys = self.attend(features, sparse, sparse_mask)
+        return self._outputs(
             tokens,
-            token_mask,
+            keys,
+            features,
+            prompts=ops.shape(sparse)[1],
             grid_size=grid_size,
             multimask_output=multimask_output,
-            prompts=ops.shape(sparse)[1],
         )
 
-    def _decode_tokens(
-        self,
-        features: ImageFeatures,
-        tokens: Any,
-        token_mask: Any,
-        *,
-        grid_size: tuple[int, int],
-        multimask_output: bool | None,
-        prompts: Any,
-    ) -> dict[str, Any]:
-        """`decode` of prompts whose tokens `(B, P, 1 + M + T, D)` begin with the learned ones.
+    def attend(
+        self, features: ImageFeatures, sparse: Any, sparse_mask: Any = None
+    ) -> tuple[Any, Any]:
+        """The first step of `decode`: prompts and image attend to each other.
 
-        Where each prompt has an image of its own, the tokens are `(B * P, 1, ...)`, and `prompts`
-        is P still.
+        Returns:
+            Tokens `(B * P, 1 + M + T, D)`, which `rate` and `draw` take, and image tokens
+            `(B * P, G * G, D)`.
         """
-        shared_by = ops.shape(tokens)[1]
-        tokens, keys = self.transformer(features, tokens, token_mask)
+        return self.transformer(features, *self._with_output_tokens(sparse, sparse_mask))
+
+    def rate(self, tokens: Any, *, multimask_output: bool | None = None) -> Any:
+        """IoU predictions `(B * P, M)` for the tokens of `attend`; no mask is needed."""
+        return self.iou_head(tokens[:, 0])[:, WANTED[multimask_output]]
+
+    def draw(
+        self,
+        tokens: Any,
+        keys: Any,
+        image_pixels: Any = None,
+        *,
+        prompts: Any,
+        grid_size: tuple[int, int],
+        multimask_output: bool | None = None,
+    ) -> Any:
+        """Masks for the tokens of `attend`, or of some of its prompts.
+
+        Args:
+            tokens: `(B * P, 1 + M + T, D)`.
+            keys: `(B * P, G * G, D)`.
+            image_pixels: `(B, L, L, D / 8)` of the image's features, with SAM-HQ.
+            prompts: the number P.
+            grid_size: as `decode`.
+            multimask_output: as `decode`.
+
+        Returns:
+            Logits `(B * P, M, L, L)`.
+        """
         # Upscale the image tokens, and weigh their channels for each mask.
         upscaled = self.upscaler(keys)
-        channels = self.embedding_dim // 8
-        pixels = ops.reshape(upscaled, (-1, 16 * keys.shape[1], channels))
-        wanted = {None: slice(None), True: slice(1, None), False: slice(0, 1)}[multimask_output]
-        indices = range(self.num_mask_tokens)[wanted]
+        pixels = ops.reshape(upscaled, (-1, 16 * keys.shape[1], self.embedding_dim // 8))
+        indices = range(self.num_mask_tokens)[WANTED[multimask_output]]
         weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
         masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
-        masks = pixels_to_masks(masks, grid_size)  # (B * P, M, L, L)
-        if self.high_quality is not None:
-            own = self.high_quality(
-                tokens[:, 1 + self.num_mask_tokens],
-                pixels_to_grid(upscaled, grid_size),
-                features.image_pixels,
-                prompts=prompts,
-            )
-            masks = ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
-        iou_pred = self.iou_head(tokens[:, 0])[:, wanted]
+        masks = pixels_to_masks(masks, grid_size)
+        if self.high_quality is None:
+            return masks
+        own = self.high_quality(
+            tokens[:, 1 + self.num_mask_tokens],
+            pixels_to_grid(upscaled, grid_size),
+            image_pixels,
+            prompts=prompts,
+        )
+        return ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
+
+    def _outputs(
+        self,
+        tokens: Any,
+        keys: Any,
+        features: ImageFeatures,
+        *,
+        prompts: Any,
+        grid_size: tuple[int, int],
+        multimask_output: bool | None,
+    ) -> dict[str, Any]:
+        masks = self.draw(
+            tokens,
+            keys,
+            features.image_pixels,
+            prompts=prompts,
+            grid_size=grid_size,
+            multimask_output=multimask_output,
+        )
+        ratings = self.rate(tokens, multimask_output=multimask_output)
         return {
-            "masks": ops.reshape(masks, (-1, shared_by, *masks.shape[1:])),
-            "iou_pred": ops.reshape(iou_pred, (-1, shared_by, len(indices))),
+            "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
+            "iou_pred": ops.reshape(ratings, (-1, prompts, ratings.shape[1])),
         }
 
     def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:

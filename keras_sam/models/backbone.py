@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import keras
 
+from keras_sam.checkpoints import parse_preprocessing
 from keras_sam.models.openvino_precision import float32_inference
 from keras_sam.models.preset_loading import (
     ClassProperty,
@@ -24,6 +25,21 @@ class Backbone(keras.Model):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self._predicted_form: Any = None
+        self._preprocessing = parse_preprocessing(None, source=self.name)
+
+    @property
+    def preprocessing(self) -> dict[str, str]:
+        """How images are prepared: the fields of a `keras_sam.geometry.Preprocessing`.
+
+        The image encoder has it, and the models around share it; it is saved with each. SAM's
+        unless a preset told otherwise. May be set to "sam", "medsam", fields or a
+        `Preprocessing`.
+        """
+        return dict(_image_model(self)._preprocessing)
+
+    @preprocessing.setter
+    def preprocessing(self, value: Any) -> None:
+        _image_model(self)._preprocessing = parse_preprocessing(value, source=self.name)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`, with a program of its own for each form of prompts."""
@@ -51,7 +67,8 @@ class Backbone(keras.Model):
             load_weights: whether to load the weights; otherwise they are random, and a built-in
                 preset needs no network.
             **kwargs: `image_shape` for another image size, to which position tables are
-                interpolated; `dtype`; `name`; other arguments of the class.
+                interpolated; `dtype`; `name`; `preprocessing`, "sam" or "medsam", for files that
+                do not tell; other arguments of the class.
 
         Raises:
             ValueError: if the preset is of another class, or is unknown or damaged; the message
@@ -69,3 +86,9 @@ class Backbone(keras.Model):
             preset_dir: path of the directory; an old preset there is replaced.
         """
         save_preset(self, preset_dir)
+
+
+def _image_model(model: Any) -> Any:
+    """The image encoder in a model. No property: Keras saves what properties return, again."""
+    backbone = getattr(model, "backbone", model)
+    return getattr(backbone, "image_encoder", backbone)

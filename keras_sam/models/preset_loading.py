@@ -44,7 +44,9 @@ def presets_of_class(cls: type) -> dict[str, PresetInfo]:
 
 def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: Any) -> Any:
     """`Backbone.from_preset` for the class `cls`."""
-    checkpoint = read_checkpoint(preset, load_weights=load_weights)
+    checkpoint = read_checkpoint(
+        preset, load_weights=load_weights, preprocessing=kwargs.pop("preprocessing", None)
+    )
     wanted = BACKBONE_OF.get(cls.__name__, cls.__name__)
     if wanted not in ("Backbone", checkpoint.class_name):
         raise ValueError(
@@ -60,7 +62,7 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
     backbone = checkpoint_to_backbone(checkpoint, dtype=dtype, load_weights=load_weights, **own)
     if not is_task:
         return backbone
-    return cls(backbone, preprocessor=checkpoint.preprocessing, **kwargs)
+    return cls(backbone, **kwargs)
 
 
 def save_preset(model: Any, preset_dir: str | Path) -> None:
@@ -77,7 +79,7 @@ def model_to_checkpoint(model: Any) -> Checkpoint:
         class_name=type(backbone).__name__,
         config=plain_config(backbone),
         arrays=ModelArrays(backbone),
-        preprocessing=getattr(model, "preprocessor", None),
+        preprocessing=model.preprocessing,
         source=model.name,
     )
 
@@ -88,7 +90,9 @@ def checkpoint_to_backbone(
     """The backbone that a checkpoint describes; `kwargs` replace parts of its config."""
     config = dict(checkpoint.config) | kwargs
     if not load_weights:
-        return build_backbone(checkpoint.class_name, config, dtype=dtype)
+        backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
+        backbone.preprocessing = checkpoint.preprocessing
+        return backbone
     # In a stateless scope Keras puts initial values off until its end: random ones are never
     # drawn, and each weight takes memory once, when its array is read.
     first_values = FirstValues(checkpoint.arrays)
@@ -96,6 +100,7 @@ def checkpoint_to_backbone(
         backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
         first_values.give_to(backbone)
     first_values.raise_error()
+    backbone.preprocessing = checkpoint.preprocessing
     return backbone
 
 

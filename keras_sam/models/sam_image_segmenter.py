@@ -26,17 +26,16 @@ class SAMImageSegmenter(Backbone):
 
     Args:
         backbone: a `SAMBackbone`.
-        preprocessor: what a preset tells of its preprocessing, kept and saved with it: a
-            dictionary, or `None`.
+        preprocessor: how images are prepared, in any form that `Backbone.preprocessing` takes;
+            what the backbone has if `None`.
     """
 
-    def __init__(
-        self, backbone: SAMBackbone, preprocessor: dict[str, Any] | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, backbone: SAMBackbone, preprocessor: Any = None, **kwargs: Any) -> None:
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone
-        self.preprocessor = preprocessor
+        if preprocessor is not None:
+            self.preprocessing = preprocessor
         self._objective: Any = None
         self.built = True
 
@@ -78,7 +77,7 @@ class SAMImageSegmenter(Backbone):
         """
         checkpoint = adapt_to_image_shape(model_to_checkpoint(self), image_shape)
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
-        return type(self)(backbone, preprocessor=self.preprocessor)
+        return type(self)(backbone)
 
     def encode_image(self, images: Any) -> Any:
         """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
@@ -124,6 +123,23 @@ class SAMImageSegmenter(Backbone):
         return self._decode_prompts(
             image_embeddings, prompts, multimask_output=multimask_output, features=features
         )
+
+    def attend(self, features: ImageFeatures, *, points: Any, labels: Any) -> tuple[Any, Any]:
+        """The first step of `decode`, which its mask decoder can rate before it draws.
+
+        Args:
+            features: of `image_features`.
+            points: as `decode`.
+            labels: as `decode`; corners of boxes are labels too.
+
+        Returns:
+            What `SAMMaskDecoder.attend` returns.
+        """
+        prompts = resolve_prompts(images=features.keys, points=points, labels=labels)
+        sparse, sparse_mask, _ = self.backbone.prompt_encoder.encode(
+            prompts, batch_size=ops.shape(features.keys)[0]
+        )
+        return self.backbone.mask_decoder.attend(features, sparse, sparse_mask)
 
     def _decode_prompts(
         self,
@@ -193,7 +209,7 @@ class SAMImageSegmenter(Backbone):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "preprocessor": self.preprocessor,
+            "preprocessor": self.preprocessing,
         }
 
     @classmethod

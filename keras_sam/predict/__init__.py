@@ -2,15 +2,20 @@
 
 from keras_sam.predict.engine import Engine, create_engine, engine_class
 from keras_sam.predict.evaluation import Evaluation, evaluate
+from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.image_embedding import ImageEmbedding
+from keras_sam.predict.mask_generator import MaskUpdate, SAMMaskGenerator
 from keras_sam.predict.predictor import SAMPredictor
 
 __all__ = [
     "Engine",
     "Evaluation",
     "ImageEmbedding",
+    "MaskUpdate",
+    "SAMMaskGenerator",
     "SAMPredictor",
     "create_engine",
     "engine_class",
     "evaluate",
+    "frame_for_model",
 ]

@@ -100,6 +100,57 @@ class Engine(ABC):
         logits, iou_predictions = (self.to_numpy(output)[0] for output in outputs)
         return logits, iou_predictions
 
+    def rate(
+        self, features: tuple[Any, ...], points: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, tuple[Any, Any]]:
+        """IoU predictions of P prompts of one image, before any mask is drawn.
+
+        Args:
+            features: of `image_features`.
+            points: as `decode`.
+            labels: as `decode`.
+
+        Returns:
+            float32 `(P, M)` of masks 1 and up, and what `draw` takes, on the device.
+        """
+
+        def step(points: Any, labels: Any, *features: Any) -> tuple[Any, ...]:
+            tokens, keys = self.model.attend(ImageFeatures(*features), points=points, labels=labels)
+            decoder = self.model.backbone.mask_decoder
+            return decoder.rate(tokens, multimask_output=True), tokens, keys
+
+        ratings, tokens, keys = self._run(("rate",), step, points, labels, *features)
+        return self.to_numpy(ratings), (tokens, keys)
+
+    def draw(
+        self, features: tuple[Any, ...], attended: tuple[Any, Any], indices: np.ndarray
+    ) -> np.ndarray:
+        """Masks 1 and up of some of the prompts that `rate` took.
+
+        Args:
+            features: of `image_features`.
+            attended: of `rate`.
+            indices: `(K,)` int32, which prompts.
+
+        Returns:
+            float32 logits `(K, M, L, L)`.
+        """
+        image_pixels = ImageFeatures(*features).image_pixels
+        details = () if image_pixels is None else (image_pixels,)
+
+        def step(indices: Any, tokens: Any, keys: Any, *details: Any) -> tuple[Any, ...]:
+            masks = self.model.backbone.mask_decoder.draw(
+                keras.ops.take(tokens, indices, axis=0),
+                keras.ops.take(keys, indices, axis=0),
+                *details,
+                prompts=len(indices),
+                grid_size=self.model.backbone.embedding_size,
+                multimask_output=True,
+            )
+            return (masks,)
+
+        return self.to_numpy(self._run(("draw",), step, indices, *attended, *details)[0])
+
     def to_embedding(self, array: np.ndarray) -> Any:
         """A float32 embedding of `to_numpy` in the model's dtype, as `encode` gave it."""
         dtype = self.model.backbone.image_encoder.compute_dtype

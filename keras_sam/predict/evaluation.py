@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sam.geometry import CocoDataset, ModelFrame, deepest_point, mask_to_box, read_image
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.predictor import SAMPredictor
 
 
@@ -83,7 +84,7 @@ def evaluate(
 
 def _score_image(predictor: SAMPredictor, masks: list[np.ndarray]) -> np.ndarray:
     """IoU `(P, 3)` of each mask: by box, by click, and the best by click."""
-    frame = ModelFrame(predictor.original_size, predictor.model.backbone.image_shape[:2])
+    frame = frame_for_model(predictor.model, predictor.original_size)
     boxes = np.stack([mask_to_box(mask) for mask in masks])
     # The centre of the deepest pixel lies half a pixel further in continuous coordinates, but
     # clicks are whole pixels: the model itself shifts them to the centre.

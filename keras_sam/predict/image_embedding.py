@@ -3,7 +3,7 @@
 import hashlib
 import json
 import reprlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from keras_sam.geometry import is_size, write_atomically
+from keras_sam.geometry import Preprocessing, is_size, write_atomically
+from keras_sam.geometry.preprocessing import SAM
 from keras_sam.geometry.read_image import MAX_PIXELS
 from keras_sam.models import SAMImageSegmenter, weights_by_name
 
@@ -30,6 +31,7 @@ class ImageEmbedding:
         input_size: `(height, width)` of its content in the model frame.
         image_size: `(height, width)` of the model frame.
         fingerprint: of the image encoder that made it.
+        preprocessing: how the image was prepared.
     """
 
     embedding: np.ndarray
@@ -37,6 +39,7 @@ class ImageEmbedding:
     input_size: tuple[int, int]
     image_size: tuple[int, int]
     fingerprint: str
+    preprocessing: Preprocessing = SAM
 
     def save(self, path: str | Path) -> None:
         """Writes a `.safetensors` file; an old one stays whole if that fails."""
@@ -45,6 +48,7 @@ class ImageEmbedding:
             "input_size": self.input_size,
             "image_size": self.image_size,
             "fingerprint": self.fingerprint,
+            "preprocessing": asdict(self.preprocessing),
         }
         metadata = {"format": FORMAT, "facts": json.dumps(facts)}
         arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
@@ -73,6 +77,7 @@ class ImageEmbedding:
                 for name in ("original_size", "input_size", "image_size")
             }
             fingerprint = str(facts["fingerprint"])
+            preprocessing = Preprocessing(**facts.get("preprocessing", {}))  # older files: SAM's
         except (
             SafetensorError,
             KeyError,
@@ -86,7 +91,9 @@ class ImageEmbedding:
                 f"{path.name} must hold finite float32 values of shape (1, G, G, D), got "
                 f"{embedding.dtype} {embedding.shape}"
             )
-        return cls(embedding=embedding, fingerprint=fingerprint, **sizes)
+        return cls(
+            embedding=embedding, fingerprint=fingerprint, preprocessing=preprocessing, **sizes
+        )
 
 
 def _check_size(name: str, size: Any) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from keras_sam.geometry import ModelFrame, check_box, check_points, read_image
 from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.engine import Engine, create_engine
+from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.image_embedding import ImageEmbedding, encoder_fingerprint
 
 MASK_THRESHOLD = 0.0
@@ -60,7 +61,7 @@ class SAMPredictor:
             pixels = read_image(image)
             if image_format == "BGR" and isinstance(image, np.ndarray):
                 pixels = np.ascontiguousarray(pixels[..., ::-1])
-            frame = ModelFrame(pixels.shape[:2], self._image_size)
+            frame = frame_for_model(self.model, pixels.shape[:2])
             embedding = self.engine.encode(frame.to_model_image(pixels)[None])
         self._features = self.engine.image_features(embedding)
         self._embedding, self._frame = embedding, frame
@@ -70,6 +71,11 @@ class SAMPredictor:
         self._embedding = None
         self._features = ()
         self._frame = None
+
+    @property
+    def frame(self) -> ModelFrame:
+        """The way of the image into the model, and of its masks back."""
+        return self._require_image()
 
     @property
     def is_image_set(self) -> bool:
@@ -86,6 +92,12 @@ class SAMPredictor:
         """`(height, width)` of the image's content in the model frame."""
         return self._require_image().input_size
 
+    @property
+    def image_features(self) -> tuple[Any, ...]:
+        """The decoder's work that depends on the image alone, as `Engine` takes it."""
+        self._require_image()
+        return self._features
+
     def get_image_embedding(self) -> ImageEmbedding:
         """The encoded image, to be saved, or given to `set_image`."""
         frame = self._require_image()
@@ -95,6 +107,7 @@ class SAMPredictor:
             input_size=frame.input_size,
             image_size=frame.image_size,
             fingerprint=encoder_fingerprint(self.model),
+            preprocessing=frame.preprocessing,
         )
 
     def predict(
@@ -253,7 +266,12 @@ class SAMPredictor:
             )
         if image.fingerprint != encoder_fingerprint(self.model):
             raise ValueError("the embedding was made by another model's image encoder")
-        frame = ModelFrame(image.original_size, image.image_size)
+        frame = frame_for_model(self.model, image.original_size)
+        if frame.preprocessing != image.preprocessing:
+            raise ValueError(
+                f"the embedding's image was prepared with {image.preprocessing}; this model has "
+                f"{frame.preprocessing}"
+            )
         if frame.input_size != image.input_size:
             raise ValueError(
                 f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"

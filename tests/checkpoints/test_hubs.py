@@ -1,6 +1,7 @@
 """Downloads, with the hubs' own functions replaced by what they return for a local directory."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,8 +12,11 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from kagglehub.exceptions import KaggleApiHTTPError, NotFoundError
 
 from keras_sam.checkpoints import CheckpointError, read_checkpoint
+from keras_sam.checkpoints.preprocessing import MEDSAM, SAM
+from keras_sam.checkpoints.write_transformers import write_transformers
 
 COMMIT = "c" * 40
+NEAREST_OF_TRANSFORMERS = MEDSAM | {"normalisation": "unit", "upscaled": "logits"}
 ADDRESSES = {
     "hugging face": f"hf://user/model@{COMMIT}",
     "kaggle": "kaggle://user/model/keras/variant",
@@ -55,7 +59,25 @@ def test_the_preset_is_read(hub, tiny):
     found = read_checkpoint(hub.address)
     assert found.config == tiny.config
     assert set(found.arrays) == set(tiny.arrays)
-    assert hub.fetched == ["config.json", "image_converter.json", "model.weights.h5"]
+    assert hub.fetched == ["config.json", "preprocessing.json", "model.weights.h5"]
+
+
+def test_a_preset_of_keras_hub_has_no_file_of_ours(hub):
+    (hub.source / "preprocessing.json").unlink()
+    assert read_checkpoint(hub.address, load_weights=False).preprocessing == SAM
+    assert hub.fetched == ["config.json", "preprocessing.json", "image_converter.json"]
+
+
+@pytest.mark.parametrize("has_ours", [True, False])
+def test_the_preprocessing_of_transformers_is_fetched(hub, checkpoint, has_ours):
+    shutil.rmtree(hub.source)
+    write_transformers(hub.source, replace(checkpoint, preprocessing=MEDSAM), dtype="float32")
+    fetched, expected = ["config.json", "preprocessing.json"], MEDSAM
+    if not has_ours:
+        (hub.source / "preprocessing.json").unlink()
+        fetched, expected = [*fetched, "preprocessor_config.json"], NEAREST_OF_TRANSFORMERS
+    assert read_checkpoint(hub.address, load_weights=False).preprocessing == expected
+    assert hub.fetched == fetched
 
 
 def test_all_files_are_of_one_version(hub):
@@ -69,7 +91,7 @@ def test_all_files_are_of_one_version(hub):
 
 def test_no_weights_are_fetched_if_none_are_asked_for(hub):
     read_checkpoint(hub.address, load_weights=False)
-    assert hub.fetched == ["config.json", "image_converter.json"]
+    assert hub.fetched == ["config.json", "preprocessing.json"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +171,7 @@ def cache(preset, tmp_path, monkeypatch):
 def test_a_cache_without_optional_files_offline(cache, tiny, address):
     found = read_checkpoint(address)
     assert found.config == tiny.config
-    assert found.preprocessing is None
+    assert found.preprocessing == SAM
     assert set(found.arrays) == set(tiny.arrays)
 
 
@@ -169,12 +191,13 @@ def test_optional_files_of_kaggle_offline(preset, monkeypatch, status):
     """A cached version needs the network for a file that is not there alone."""
 
     def model_download(handle, path):
-        if path != "image_converter.json":
+        if path not in ("image_converter.json", "preprocessing.json"):
             return str(preset / path)
         if status == 404:
             raise KaggleApiHTTPError("", SimpleNamespace(status_code=status))
         raise ConnectionError("no route to host")
 
     (preset / "image_converter.json").unlink()
+    (preset / "preprocessing.json").unlink()
     monkeypatch.setattr(kagglehub, "model_download", model_download)
-    assert read_checkpoint("kaggle://user/model/keras/variant/7").preprocessing is None
+    assert read_checkpoint("kaggle://user/model/keras/variant/7").preprocessing == SAM

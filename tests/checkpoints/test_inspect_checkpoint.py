@@ -15,7 +15,7 @@ def test_a_preset(preset, tiny):
     assert found.parameters == sum(array.size for array in tiny.arrays.values())
     assert (found.dtypes, found.problems, found.licence) == (("float32",), (), None)
     assert found.architecture["image_encoder"]["hidden_size"] == 16
-    assert found.preprocessing["pad_to_aspect_ratio"] is True
+    assert found.preprocessing["resize"] == "longest_side"
     assert seen[-1] == (count, count)
 
 

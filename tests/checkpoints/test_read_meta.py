@@ -61,6 +61,9 @@ def prefixed(tensors, prefix):
         lambda x: {"state_dict": x, "epoch": 3},
         lambda x: {"model": x, "optimizer": {"state": {}}},
         lambda x: {"model_state": prefixed(x, "sam.")},
+        # As micro-sam exports a model with the decoder of its automatic segmentation.
+        lambda x: {"model_state": x, "decoder_state": {"decoder.blocks.0.bias": torch.zeros(2)}},
+        lambda x: {"model_state": prefixed(x, "sam."), "decoder_state": {}, "iteration": 3},
         lambda x: {"state_dict": {"model": x}},
         lambda x: prefixed(x, "module."),
         lambda x: prefixed(x, "module.sam."),
@@ -70,6 +73,15 @@ def prefixed(tensors, prefix):
 def test_pickled(tmp_path, tensors, checkpoint, wrap):
     file = save_pickle(tmp_path / "sam.pth", wrap(as_torch(tensors)))
     assert_same(read_checkpoint(file), checkpoint)
+
+
+def test_a_decoder_among_the_weights_is_left_over(tmp_path, tensors):
+    """A UNETR beside the model is told apart by its place alone: here it might be anything."""
+    mixed = prefixed(as_torch(tensors), "sam.") | {"decoder.out_conv.bias": torch.zeros(2)}
+    file = save_pickle(tmp_path / "sam.pth", {"model_state": mixed})
+    refused(file, r"not a SAM model of Meta: expected the tensor .*, found none")
+    flat = as_torch(tensors) | {"decoder.out_conv.bias": torch.zeros(2)}
+    refused(save_pickle(tmp_path / "flat.pth", flat), r"left over decoder\.out_conv\.bias")
 
 
 def test_the_older_format_of_pytorch(tmp_path, tensors, checkpoint):

@@ -13,6 +13,7 @@ FILES = [
     "image_converter.json",
     "metadata.json",
     "model.weights.h5",
+    "preprocessing.json",
     "preprocessor.json",
     "task.json",
     "task.weights.h5",
@@ -88,7 +89,13 @@ def test_an_old_preset_is_replaced(preset, tiny, tmp_path, monkeypatch, can_exch
     (preset / "README.md").write_text("mine")
     write_keras_preset(preset, tiny, task=False)
     names = sorted(path.name for path in preset.iterdir())
-    assert names == ["README.md", "config.json", "metadata.json", "model.weights.h5"]
+    assert names == [
+        "README.md",
+        "config.json",
+        "metadata.json",
+        "model.weights.h5",
+        "preprocessing.json",
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 

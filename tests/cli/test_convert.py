@@ -2,7 +2,8 @@
 
 import json
 
-from keras_sam.checkpoints import builtin_presets
+from keras_sam.checkpoints import builtin_presets, write_keras_preset
+from tests.checkpoints.conftest import tiny_checkpoint
 
 PARAMETERS = builtin_presets()["sam_tiny_synthetic"].parameters
 
@@ -35,6 +36,38 @@ def test_convert_in_words(run, tmp_path):
     result = run("convert", "sam_tiny_synthetic", str(tmp_path / "x"), "--to", "keras")
     assert result.exit_code == 0
     assert f"tensors, {PARAMETERS:,} parameters" in result.stdout
+
+
+def test_preprocessing_is_told_and_shown(run, tmp_path):
+    place = str(tmp_path / "x")
+    options = ["--to", "transformers", "--preprocessing", "medsam"]
+    result = run("convert", "sam_tiny_synthetic", place, *options)
+    assert result.exit_code == 0
+    assert "images    medsam (resize stretch, interpolation bicubic" in result.stdout
+    assert "preprocessing  medsam (resize stretch" in run("inspect", place).stdout
+    found = json.loads(run("inspect", place, "--json").stdout)["preprocessing"]
+    assert (found["resize"], found["normalisation"]) == ("stretch", "min_max")
+    assert "preprocessing  sam (" in run("inspect", "sam_tiny_synthetic").stdout
+    report = run("convert", place, str(tmp_path / "y"), "--to", "keras", "--json").stdout
+    assert json.loads(report)["preprocessing"] == found
+
+
+def test_an_unknown_preprocessing(run, tmp_path):
+    options = ["--to", "keras", "--preprocessing", "medsan"]
+    result = run("convert", "sam_tiny_synthetic", str(tmp_path / "x"), *options)
+    assert result.exit_code == 1
+    assert "'medsan'; expected sam or medsam" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_meta_does_not_tell_the_preprocessing(run, tmp_path):
+    write_keras_preset(tmp_path / "source", tiny_checkpoint(num_heads=8), task=False)
+    for name, is_told in (("sam", False), ("medsam", True)):
+        place = str(tmp_path / f"{name}.safetensors")
+        options = ["--to", "meta", "--preprocessing", name]
+        result = run("convert", str(tmp_path / "source"), place, *options)
+        assert result.exit_code == 0
+        assert ("the file does not tell" in result.stdout) == is_told
 
 
 def test_what_cannot_be_converted(run, tmp_path):

@@ -11,7 +11,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import builtin_presets
+from keras_sam.checkpoints import builtin_presets, parse_preprocessing
+from keras_sam.checkpoints.preprocessing import NAMED
+from keras_sam.geometry import ModelFrame, Preprocessing
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
 from keras_sam.models.openvino_precision import float32_inference
@@ -107,6 +109,58 @@ def test_round_trips(segmenter, tmp_path):
     np.testing.assert_array_equal(
         loaded.predict(IMAGES, verbose=0), encoder.predict(IMAGES, verbose=0)
     )
+
+
+@pytest.mark.parametrize("given", [None, "medsam", {"resize": "stretch"}])
+def test_preprocessing_is_kept(segmenter, tmp_path, given):
+    """By the segmenter, its backbone and its image encoder alike, saved and loaded again."""
+    segmenter.save_to_preset(tmp_path / "plain")
+    model = SAMImageSegmenter.from_preset(tmp_path / "plain", preprocessing=given)
+    expected = parse_preprocessing(given, source="x")
+    parts = {"task": model, "backbone": model.backbone, "encoder": model.backbone.image_encoder}
+    for name, part in parts.items():
+        assert part.preprocessing == expected
+        part.save_to_preset(tmp_path / name)
+        for load_weights in (True, False):
+            loaded = Backbone.from_preset(tmp_path / name, load_weights=load_weights)
+            assert loaded.preprocessing == expected
+    again = SAMImageSegmenter(SAMBackbone.from_preset(tmp_path / "backbone"))
+    assert again.preprocessing == expected
+    assert model.with_image_shape((32, 32, 3)).preprocessing == expected
+    assert SAMImageSegmenter.from_config(model.get_config()).preprocessing == expected
+
+
+def test_preprocessing_may_be_set(segmenter):
+    model = SAMImageSegmenter(segmenter.backbone, preprocessor="medsam")
+    assert model.backbone.image_encoder.preprocessing["normalisation"] == "min_max"
+    model.preprocessing = "sam"
+    assert segmenter.preprocessing == parse_preprocessing("sam", source="x")
+    with pytest.raises(ValueError, match="expected sam or medsam"):
+        model.preprocessing = "other"
+
+
+def test_a_built_in_preset_brings_its_preprocessing():
+    model = SAMImageSegmenter.from_preset("medsam", load_weights=False, image_shape=(64, 64, 3))
+    assert model.preprocessing == parse_preprocessing("medsam", source="x")
+
+
+@runs_keras_hub
+@pytest.mark.parametrize("preprocessing", ["sam", "medsam"])
+def test_keras_hub_prepares_images_as_near_as_it_can(segmenter, tmp_path, preprocessing):
+    """Equal where nothing is resized and the pixels go from 0 to 255."""
+    import keras_hub
+
+    model = SAMImageSegmenter(segmenter.backbone, preprocessor=preprocessing)
+    model.save_to_preset(tmp_path / "task")
+    model.preprocessing = "sam"  # the backbone is shared
+    loaded = keras_hub.models.ImageSegmenter.from_preset(str(tmp_path / "task"))
+    image = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    image[0, :2] = [[0, 0, 0], [255, 255, 255]]
+    frame = ModelFrame((64, 64), (64, 64), Preprocessing(**NAMED[preprocessing]))
+    found = keras.ops.convert_to_numpy(loaded.preprocessor.image_converter(image))
+    # Single operations of OpenVINO may compute in bfloat16.
+    atol = 2e-3 if keras.backend.backend() == "openvino" else 1e-5
+    np.testing.assert_allclose(found, frame.to_model_image(image), atol=atol)
 
 
 def test_the_wrong_class_is_named(segmenter, tmp_path):

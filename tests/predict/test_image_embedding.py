@@ -1,11 +1,13 @@
 """Embeddings on disk."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from keras_sam.geometry.preprocessing import MEDSAM, SAM
 from keras_sam.predict import ImageEmbedding
 
 EMBEDDING = ImageEmbedding(
@@ -17,6 +19,16 @@ EMBEDDING = ImageEmbedding(
 )
 
 
+def save_with_facts(path, facts):
+    """A file as the first versions wrote it, but for some facts."""
+    good = {"original_size": [45, 80], "input_size": [36, 64], "image_size": [64, 64]}
+    metadata = {
+        "format": "keras_sam.ImageEmbedding",
+        "facts": json.dumps(good | {"fingerprint": "abc"} | facts),
+    }
+    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
+
+
 def test_what_is_saved_is_loaded(tmp_path):
     EMBEDDING.save(tmp_path / "a.safetensors")
     loaded = ImageEmbedding.load(tmp_path / "a.safetensors")
@@ -24,6 +36,26 @@ def test_what_is_saved_is_loaded(tmp_path):
     for name in ("original_size", "input_size", "image_size", "fingerprint"):
         assert getattr(loaded, name) == getattr(EMBEDDING, name)
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_the_preprocessing_is_kept(tmp_path):
+    replace(EMBEDDING, preprocessing=MEDSAM).save(tmp_path / "a.safetensors")
+    assert ImageEmbedding.load(tmp_path / "a.safetensors").preprocessing == MEDSAM
+
+
+def test_older_files_are_of_sams_preprocessing(tmp_path):
+    save_with_facts(tmp_path / "a.safetensors", {})
+    assert ImageEmbedding.load(tmp_path / "a.safetensors").preprocessing == SAM
+
+
+@pytest.mark.parametrize(
+    "preprocessing",
+    [{"resize": "crop"}, {"resize": ["stretch"]}, {"scale": 1}, "medsam", [1], None, {"": {}}],
+)
+def test_unknown_preprocessing_is_refused(tmp_path, preprocessing):
+    save_with_facts(tmp_path / "a.safetensors", {"preprocessing": preprocessing})
+    with pytest.raises(ValueError, match=r"damaged|resize must be one of"):
+        ImageEmbedding.load(tmp_path / "a.safetensors")
 
 
 def test_missing_damaged_and_other_files_are_refused(tmp_path):
@@ -51,13 +83,8 @@ def test_missing_damaged_and_other_files_are_refused(tmp_path):
     ],
 )
 def test_sizes_that_no_image_has_are_refused(tmp_path, facts):
-    good = {"original_size": [45, 80], "input_size": [36, 64], "image_size": [64, 64]}
-    metadata = {
-        "format": "keras_sam.ImageEmbedding",
-        "facts": json.dumps(good | {"fingerprint": "abc"} | facts),
-    }
     path = tmp_path / "a.safetensors"
-    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
+    save_with_facts(path, facts)
     with pytest.raises(ValueError, match="size of an image embedding"):
         ImageEmbedding.load(path)
 

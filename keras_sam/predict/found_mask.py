@@ -1,0 +1,83 @@
+"""`FoundMask`: a mask of everything mode, on its way from a part of its logits to a record."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_sam.geometry import OriginalMasks, coco_rle_to_mask, mask_to_coco_rle
+from keras_sam.geometry.crop_boxes import Crop
+from keras_sam.geometry.masks import coco_rle_runs
+from keras_sam.predict.mask_candidates import Candidate
+
+OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+
+
+@dataclass(frozen=True, eq=False)
+class FoundMask:
+    """A mask in the original frame.
+
+    Attributes:
+        candidate: what was found in the crop.
+        crop: the part of the image that the model saw.
+        original_size: `(height, width)` of the image.
+        masks: what draws it, unless `rle` holds it.
+        rle: the mask as a COCO RLE of the original.
+    """
+
+    candidate: Candidate
+    crop: Crop
+    original_size: tuple[int, int]
+    masks: OriginalMasks | None = field(default=None, repr=False)
+    rle: dict[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """XYXY as Meta has it, the last pixels included; zeros at the crop's corner if empty."""
+        x0, y0, x1, y1 = self.candidate.part.box
+        left, top = self.crop.box[:2]
+        is_empty = x0 == x1
+        return x0 + left, y0 + top, x1 + left - (not is_empty), y1 + top - (not is_empty)
+
+    @property
+    def held_bytes(self) -> int:
+        """Of the logits that are kept to draw it."""
+        return 0 if self.rle is not None else self.candidate.part.values.nbytes
+
+    def mask(self) -> np.ndarray:
+        """Boolean `(H, W)`; its columns are contiguous, as the encoder wants them."""
+        if self.rle is not None:
+            return coco_rle_to_mask(self.rle)
+        if self.masks is None:
+            raise ValueError("a found mask has either runs or what draws it")
+        height, width = self.original_size
+        transposed = np.zeros((width, height), bool)
+        left, top = self.crop.box[:2]
+        x0, y0, x1, y1 = self.candidate.part.box
+        drawn = self.masks.draw(self.candidate.part)
+        transposed[x0 + left : x1 + left, y0 + top : y1 + top] = drawn.T
+        return transposed.T
+
+    def to_rle(self) -> dict[str, Any]:
+        """The mask as a compressed COCO RLE."""
+        return self.rle if self.rle is not None else mask_to_coco_rle(self.mask())
+
+    def to_record(self, output_mode: str) -> dict[str, Any]:
+        """The record of Meta's generator, with the keys that it has."""
+        mask = self.mask()
+        x0, y0, x1, y1 = self.box
+        left, top, right, bottom = self.crop.box
+        segmentation: Any = mask
+        if output_mode != "binary_mask":
+            segmentation = self.to_rle()
+        if output_mode == "uncompressed_rle":
+            segmentation = segmentation | {"counts": coco_rle_runs(segmentation)}
+        return {
+            "segmentation": segmentation,
+            "area": int(np.count_nonzero(mask)),
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
+            "predicted_iou": self.candidate.predicted_iou,
+            "point_coords": [[self.candidate.point[0] + left, self.candidate.point[1] + top]],
+            "stability_score": self.candidate.part.stability_score,
+            "crop_box": [left, top, right - left, bottom - top],
+        }

@@ -1,0 +1,126 @@
+"""`MaskCandidates`: of the masks of many prompts of an image, those that are good enough."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_sam.geometry import OriginalMasks
+from keras_sam.geometry.original_masks import MaskPart
+from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
+
+# What a step of the decoder may take. Each prompt has its own copy of the image tokens, and about
+# six arrays of that size live at once.
+DECODER_BYTES = 2**28
+COPIES = 6
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mask that passed the thresholds.
+
+    Attributes:
+        part: what draws it.
+        predicted_iou: the model's own estimate.
+        point: `(x, y)` of its prompt in pixels of the image.
+    """
+
+    part: MaskPart
+    predicted_iou: float
+    point: tuple[float, float]
+
+
+class MaskCandidates:
+    """Prompts the image that a predictor holds, and keeps what passes.
+
+    A prompt is rated before its masks are drawn; those that cannot pass are never drawn. Only
+    the part of the logits that draws a mask is kept of it.
+
+    Args:
+        predictor: with an image set.
+        points_per_batch: at most so many prompts are decoded together; fewer where they would
+            take too much memory.
+        pred_iou_thresh: masks rated higher pass; 0 lets all pass.
+        stability_score_thresh: masks at least as stable pass; 0 lets all pass.
+        stability_score_offset: of the thresholds that the stability score compares.
+    """
+
+    def __init__(
+        self,
+        predictor: SAMPredictor,
+        *,
+        points_per_batch: int,
+        pred_iou_thresh: float,
+        stability_score_thresh: float,
+        stability_score_offset: float,
+    ) -> None:
+        self.predictor = predictor
+        self.pred_iou_thresh = pred_iou_thresh
+        self.stability_score_thresh = stability_score_thresh
+        backbone = predictor.model.backbone
+        height, width = backbone.embedding_size
+        tokens = 4 * height * width * backbone.mask_decoder.hidden_size  # bytes of a prompt's
+        self.batch_size = max(1, min(points_per_batch, DECODER_BYTES // (COPIES * tokens)))
+        self.masks = OriginalMasks(
+            predictor.frame,
+            backbone.low_res_size,
+            threshold=MASK_THRESHOLD,
+            offset=stability_score_offset,
+        )
+
+    def find(
+        self, points: np.ndarray, prompts: np.ndarray, labels: np.ndarray
+    ) -> Iterator[list[Candidate]]:
+        """Yields the candidates of each batch of prompts.
+
+        Args:
+            points: `(P, 2)` (x, y) of the image, to be told of the masks.
+            prompts: `(P, N, 2)` points of the model frame.
+            labels: `(P, N)`.
+        """
+        with ThreadPoolExecutor() as pool:
+            for start in range(0, len(points), self.batch_size):
+                batch = slice(start, start + self.batch_size)
+                yield self._find(points[batch], prompts[batch], labels[batch], pool)
+
+    def _find(
+        self,
+        points: np.ndarray,
+        prompts: np.ndarray,
+        labels: np.ndarray,
+        pool: ThreadPoolExecutor,
+    ) -> list[Candidate]:
+        count = len(points)
+        missing = self.batch_size - count  # repeated, so that one program does for all batches
+        prompts = np.concatenate([prompts, prompts[:1].repeat(missing, axis=0)])
+        labels = np.concatenate([labels, labels[:1].repeat(missing, axis=0)])
+        engine, features = self.predictor.engine, self.predictor.image_features
+        ratings, attended = engine.rate(features, prompts[None], labels[None])
+        passed = ratings[:count] > self.pred_iou_thresh if self.pred_iou_thresh > 0 else None
+        is_wanted = np.ones((count, ratings.shape[1]), bool) if passed is None else passed
+        chosen = np.flatnonzero(is_wanted.any(axis=1))
+        if not len(chosen):
+            return []
+        logits = engine.draw(features, attended, _padded(chosen, self.batch_size))
+        rows, masks = np.nonzero(is_wanted[chosen])
+        places = list(zip(rows.tolist(), masks.tolist(), strict=True))
+        parts = pool.map(lambda place: self.masks.measure(logits[place]), places)
+        found = []
+        for (row, mask), part in zip(places, parts, strict=True):
+            if self._is_stable(part):
+                x, y = points[chosen[row]]
+                rating = float(ratings[chosen[row], mask])
+                found.append(Candidate(part, rating, (float(x), float(y))))
+        return found
+
+    def _is_stable(self, part: MaskPart) -> bool:
+        limit = self.stability_score_thresh
+        return limit <= 0 or part.stability_score >= limit
+
+
+def _padded(indices: np.ndarray, most: int) -> np.ndarray:
+    """Indices repeated up to a power of two, or to the most: few programs are compiled."""
+    count = min(most, 1 << (len(indices) - 1).bit_length())
+    padding = np.full(count - len(indices), indices[0])
+    return np.concatenate([indices, padding]).astype(np.int32)

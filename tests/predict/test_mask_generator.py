@@ -1,0 +1,310 @@
+"""Everything mode against a plain rendering of Meta's algorithm that holds every pixel."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import keras_sam
+from keras_sam import SAMMaskGenerator, SAMPredictor
+from keras_sam.geometry import coco_rle_to_mask
+from keras_sam.models import SAMImageSegmenter
+
+SIZE = (70, 100)
+PHOTOGRAPH = Path(keras_sam.__file__).parent / "images" / "coffee.jpg"
+# Thresholds that a part of the masks of the shipped preset passes.
+SETTINGS = {"points_per_side": 5, "pred_iou_thresh": 0.25, "stability_score_thresh": 0.6}
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    """The shipped preset: masks of random weights are all alike."""
+    return SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+
+
+@pytest.fixture(scope="module")
+def image():
+    """A photograph, small."""
+    return np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize(SIZE[::-1]))
+
+
+def everything(model, image, **settings):
+    """Meta's everything mode, step by step: all masks of all points in full at once."""
+    options = {
+        "points_per_side": 32,
+        "pred_iou_thresh": 0.88,
+        "stability_score_thresh": 0.95,
+        "stability_score_offset": 1.0,
+        "box_nms_thresh": 0.7,
+        "crop_n_layers": 0,
+        "crop_nms_thresh": 0.7,
+        "crop_overlap_ratio": 512 / 1500,
+        "crop_n_points_downscale_factor": 1,
+        "min_mask_region_area": 0,
+    } | settings
+    height, width = image.shape[:2]
+    found = []
+    for layer in range(options["crop_n_layers"] + 1):
+        side = options["points_per_side"] // options["crop_n_points_downscale_factor"] ** layer
+        for box in crops_of(layer, height, width, options["crop_overlap_ratio"]):
+            kept = in_crop(model, image, box, side, options)
+            found += suppress(kept, [mask["rating"] for mask in kept], options["box_nms_thresh"])
+    if options["crop_n_layers"]:
+        areas = [(c[2] - c[0]) * (c[3] - c[1]) for c in (mask["crop"] for mask in found)]
+        found = suppress(found, [1 / area for area in areas], options["crop_nms_thresh"])
+    if options["min_mask_region_area"]:
+        found = clean(found, options)
+    return found
+
+
+def crops_of(layer, height, width, ratio):
+    count = 2**layer
+    if layer == 0:
+        return [(0, 0, width, height)]
+    overlap = int(ratio * min(height, width) * (2 / count))
+    wide = int(np.ceil((overlap * (count - 1) + width) / count))
+    high = int(np.ceil((overlap * (count - 1) + height) / count))
+    corners = [
+        (i * (wide - overlap), j * (high - overlap)) for i in range(count) for j in range(count)
+    ]
+    return [(x, y, min(x + wide, width), min(y + high, height)) for x, y in corners]
+
+
+def in_crop(model, image, box, side, options):
+    x0, y0, x1, y1 = box
+    predictor = SAMPredictor(model)
+    predictor.set_image(np.ascontiguousarray(image[y0:y1, x0:x1]))
+    kept = []
+    for row in range(side):
+        for column in range(side):
+            point = (column + 0.5) / side * (x1 - x0), (row + 0.5) / side * (y1 - y0)
+            logits, ratings, _ = predictor.predict(
+                np.array([point]), np.array([1]), return_logits=True
+            )
+            for mask_logits, rating in zip(logits, ratings, strict=True):
+                mask = judged(mask_logits, rating, box, image.shape[:2], options)
+                if mask is not None:
+                    kept.append(mask | {"point": (point[0] + x0, point[1] + y0), "crop": box})
+    return kept
+
+
+def judged(logits, rating, box, size, options):
+    """The mask in the frame of the image, or None if it does not pass."""
+    offset = options["stability_score_offset"]
+    inner, outer = (logits > offset).sum(), (logits > -offset).sum()
+    if options["pred_iou_thresh"] > 0 and not rating > options["pred_iou_thresh"]:
+        return None
+    stability = inner / outer if outer else np.nan
+    if options["stability_score_thresh"] > 0 and not stability >= options["stability_score_thresh"]:
+        return None
+    mask = np.zeros(size, bool)
+    mask[box[1] : box[3], box[0] : box[2]] = logits > 0
+    edges = edges_of(mask, box)
+    frame = (0, 0, size[1], size[0])
+    for edge, crop_edge, image_edge in zip(edges, box, frame, strict=True):
+        if abs(edge - crop_edge) <= 20 and not abs(edge - image_edge) <= 20:
+            return None
+    return {"mask": mask, "rating": rating, "stability": stability, "box": edges}
+
+
+def edges_of(mask, crop=(0, 0)):
+    """XYXY with the last pixels included, as Meta has boxes."""
+    y, x = np.nonzero(mask)
+    return (x.min(), y.min(), x.max(), y.max()) if len(x) else (crop[0], crop[1]) * 2
+
+
+def suppress(masks, scores, threshold):
+    order = sorted(range(len(masks)), key=lambda index: (-scores[index], index))
+    kept = []
+    for index in order:
+        if all(iou(masks[index]["box"], mask["box"]) <= threshold for mask in kept):
+            kept.append(masks[index])
+    return kept
+
+
+def iou(a, b):
+    wide = max(0, min(a[2], b[2]) - max(a[0], b[0]))
+    high = max(0, min(a[3], b[3]) - max(a[1], b[1]))
+    area = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - wide * high
+    return wide * high / area if area else 0.0
+
+
+def clean(masks, options):
+    cleaned, untouched = [], []
+    for mask in masks:
+        pixels = without_small(~without_small(~mask["mask"], options, keep=False), options)
+        same = bool((pixels == mask["mask"]).all())
+        box = mask["box"] if same else edges_of(pixels)
+        cleaned.append(mask | {"mask": pixels, "box": box})
+        untouched.append(float(same))
+    return suppress(cleaned, untouched, max(options["box_nms_thresh"], options["crop_nms_thresh"]))
+
+
+def without_small(pixels, options, *, keep=True):
+    """Without the small regions of `pixels`; the largest stays if `keep` and all are small."""
+    labels, count = ndimage.label(pixels, np.ones((3, 3)))
+    sizes = [(labels == label).sum() for label in range(1, count + 1)]
+    large = [
+        label
+        for label in range(1, count + 1)
+        if sizes[label - 1] >= options["min_mask_region_area"]
+    ]
+    if not large and keep and count:
+        large = [1 + int(np.argmax(sizes))]
+    return np.isin(labels, large)
+
+
+def assert_equal_records(records, expected):
+    assert len(records) == len(expected) > 1
+    for record, mask in zip(records, expected, strict=True):
+        segmentation = record["segmentation"]
+        if isinstance(segmentation, dict):
+            segmentation = coco_rle_to_mask(segmentation)
+        union = (segmentation | mask["mask"]).sum()
+        assert (segmentation & mask["mask"]).sum() >= 0.999 * union
+        assert record["area"] == segmentation.sum()
+        x0, y0, x1, y1 = mask["box"]
+        assert record["bbox"] == [x0, y0, x1 - x0, y1 - y0]
+        np.testing.assert_allclose(record["predicted_iou"], mask["rating"], atol=1e-4)
+        np.testing.assert_allclose(record["stability_score"], mask["stability"], atol=2e-3)
+        np.testing.assert_allclose(record["point_coords"], [mask["point"]])
+        left, top, right, bottom = mask["crop"]
+        assert record["crop_box"] == [left, top, right - left, bottom - top]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        SETTINGS | {"pred_iou_thresh": 0.0},
+        SETTINGS | {"box_nms_thresh": 0.95, "stability_score_offset": 1.0},
+        SETTINGS | {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2},
+        SETTINGS | {"min_mask_region_area": 40},
+    ],
+    ids=["grid", "unrated", "overlaps", "crops", "small regions"],
+)
+def test_equal_to_metas_algorithm(segmenter, image, settings):
+    expected = everything(segmenter, image, **settings)
+    records = SAMMaskGenerator(segmenter, **settings).generate(image)
+    assert_equal_records(records, expected)
+
+
+def test_batches_change_nothing(segmenter, image):
+    """Nor is the last, smaller batch dropped."""
+    expected = everything(segmenter, image, **SETTINGS)
+    for points_per_batch in (1, 7, 64):
+        generator = SAMMaskGenerator(segmenter, **SETTINGS, points_per_batch=points_per_batch)
+        assert_equal_records(generator.generate(image), expected)
+
+
+def test_output_modes(segmenter, image):
+    masks, runs, rles = (
+        SAMMaskGenerator(segmenter, **SETTINGS, output_mode=mode).generate(image)
+        for mode in ("binary_mask", "uncompressed_rle", "coco_rle")
+    )
+    for mask, run, rle in zip(masks, runs, rles, strict=True):
+        assert mask["segmentation"].shape == SIZE
+        assert mask["segmentation"].dtype == bool
+        assert sum(run["segmentation"]["counts"]) == SIZE[0] * SIZE[1]
+        np.testing.assert_array_equal(coco_rle_to_mask(run["segmentation"]), mask["segmentation"])
+        np.testing.assert_array_equal(coco_rle_to_mask(rle["segmentation"]), mask["segmentation"])
+        assert mask["area"] == run["area"] == rle["area"]
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, SETTINGS | {"min_mask_region_area": 40}])
+def test_updates_end_where_generate_does(segmenter, image, settings):
+    settings = settings | {"crop_n_layers": 1, "output_mode": "coco_rle", "points_per_batch": 4}
+    generator = SAMMaskGenerator(segmenter, **settings)
+    shown, done = {}, 0
+    for update in generator.iterate(image):
+        for number in update.removed:
+            del shown[number]
+        assert not shown.keys() & update.added.keys()
+        shown |= update.added
+        assert done <= update.done <= update.total == 125
+        done = update.done
+    assert done == 125
+    expected = generator.generate(image)
+    assert sorted(map(repr, shown.values())) == sorted(map(repr, expected))
+
+
+def test_it_can_be_left(segmenter, image):
+    generator = SAMMaskGenerator(segmenter, **SETTINGS, points_per_batch=4)
+    for _ in generator.iterate(image):
+        break
+    assert not generator.predictor.is_image_set
+
+    class CancelledError(Exception):
+        pass
+
+    def cancel(done, total):
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        generator.generate(image, progress=cancel)
+    assert not generator.predictor.is_image_set
+
+
+def test_boxes_as_prompts(segmenter, image):
+    boxes = np.array([[5.0, 5.0, 60.0, 50.0], [40.0, 20.0, 99.0, 69.0]])
+    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
+    records = SAMMaskGenerator(segmenter, **settings).generate(image, boxes=boxes)
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(image)
+    masks, ratings, _ = predictor.predict_many(boxes=boxes)
+    order = np.argsort(-ratings.ravel(), kind="stable")
+    assert len(records) == 6
+    for record, index in zip(records, order, strict=True):
+        expected = masks.reshape(6, *SIZE)[index]
+        assert (record["segmentation"] != expected).sum() <= 1
+    assert sorted(map(tuple, np.concatenate([r["point_coords"] for r in records[:6]]))) == (
+        [(32.5, 27.5)] * 3 + [(69.5, 44.5)] * 3
+    )
+
+
+def test_many_candidates_are_held_as_runs(segmenter, image, monkeypatch):
+    expected = SAMMaskGenerator(segmenter, **SETTINGS).generate(image)
+    monkeypatch.setattr("keras_sam.predict.mask_generator.HELD_BYTES", 1)
+    found = SAMMaskGenerator(segmenter, **SETTINGS).generate(image)
+    assert repr(found) == repr(expected)
+
+
+def test_nothing_is_found(segmenter, image):
+    assert SAMMaskGenerator(segmenter, points_per_side=2, pred_iou_thresh=1e9).generate(image) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"points_per_side": None}, "either points_per_side or point_grids"),
+        ({"point_grids": [np.zeros((1, 2))]}, "either points_per_side or point_grids"),
+        ({"output_mode": "png"}, "output_mode must be one of"),
+        ({"points_per_batch": 0}, "points_per_batch"),
+        ({"points_per_side": 0}, "points_per_side"),
+        (
+            {"points_per_side": 3, "crop_n_layers": 2, "crop_n_points_downscale_factor": 2},
+            "layer 2",
+        ),
+        ({"points_per_side": None, "point_grids": [np.array([[2.0, 0.5]])]}, r"in 0\.\.1"),
+        ({"points_per_side": None, "point_grids": [], "crop_n_layers": 0}, "one grid for each"),
+    ],
+)
+def test_wrong_arguments(segmenter, arguments, match):
+    with pytest.raises(ValueError, match=match):
+        SAMMaskGenerator(segmenter, **arguments)
+
+
+def test_own_points(segmenter, image):
+    """The points that a user gives, in 0..1 of the image."""
+    points = np.array([[0.3, 0.4], [0.7, 0.6]])
+    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
+    generator = SAMMaskGenerator(segmenter, None, point_grids=[points], **settings)
+    found = {tuple(record["point_coords"][0]) for record in generator.generate(image)}
+    assert found == {(30.0, 28.0), (70.0, 42.0)}
+
+
+def test_another_model():
+    with pytest.raises(TypeError, match="SAMImageSegmenter"):
+        SAMMaskGenerator(SAMImageSegmenter)
