@@ -34,6 +34,7 @@ def add_legend(
 
     A row is a mask: its number in its colour, its category where one is named, and its predicted
     IoU as a bar and in digits. Where a mask has no score, all are listed by their size instead.
+    Masks that smaller ones hide altogether are counted, but not listed.
 
     Args:
         picture: `(H, W, 3)` uint8, the masks drawn.
@@ -52,18 +53,18 @@ def add_legend(
     best = sorted(values, key=lambda index: (-values[index], index))[:shown]
     names = [record_category(records[index]) for index in best]
     column = _Column(width, unit, title, _floor(title, [values[index] for index in best]), names)
-    hidden = len(values) - len(best)
-    bottom = max(height, round(unit * (TOP + ROW * (len(best) + (hidden > 0)) + 12)))
+    unlisted = len(records) - len(best)
+    bottom = max(height, round(unit * (TOP + ROW * (len(best) + (unlisted > 0)) + 12)))
     canvas = np.full((bottom, round(column.right + unit * PADDING), 3), 255, np.float32)
     canvas[:height, :width] = picture
 
-    texts = column.head(len(records), hidden)
+    texts = column.head(len(records), unlisted)
+    middles: list[tuple[float, float]] = []
     for place, index in enumerate(best):
         colour, number = colours[index + 1], str(place + 1)
-        middle = _middle(labels == index + 1, (height, width), (BADGE + 2) * unit)
-        texts += [
-            _draw_badge(canvas, at, number, colour, unit) for at in (middle, column.at(place))
-        ]
+        middles.append(_middle(labels == index + 1, (height, width), (BADGE + 2) * unit, middles))
+        for at in (middles[-1], column.at(place)):
+            texts.append(_draw_badge(canvas, at, number, colour, unit))
         texts += column.draw_row(canvas, place, values[index], colour)
     return _write(canvas, texts)
 
@@ -106,8 +107,8 @@ class _Column:
         """Middle of the badge of a row."""
         return self.left + self.unit * BADGE, self.unit * (TOP + ROW * (place + 0.5))
 
-    def head(self, count: int, hidden: int) -> list[Text]:
-        """What stands above the rows, and below them that some are hidden."""
+    def head(self, count: int, unlisted: int) -> list[Text]:
+        """What stands above the rows, and below them how many masks have none."""
         unit, ends = self.unit, ("0 %", "100 %")
         masks = "1 mask" if count == 1 else f"{count:,} masks"
         texts: list[Text] = [((self.left, 26 * unit), masks, 18 * unit, INK, "lm")]
@@ -120,9 +121,9 @@ class _Column:
                 ((self.bar, y), ends[0], 10 * unit, FAINT, "lm"),
                 ((self.bar + BAR * unit, y), ends[1], 10 * unit, FAINT, "rm"),
             ]
-        if hidden:
+        if unlisted:
             y = self.at(len(self.names))[1]
-            texts.append(((self.left, y), f"and {hidden:,} more", 12 * unit, FAINT, "lm"))
+            texts.append(((self.left, y), f"and {unlisted:,} more", 12 * unit, FAINT, "lm"))
         return texts
 
     def draw_row(
@@ -164,18 +165,32 @@ def _floor(title: str, values: list[float]) -> float:
     return min(0.9, max(0.0, math.floor(10 * min(values) - 0.5) / 10))
 
 
-def _middle(region: np.ndarray, size: tuple[int, int], margin: float) -> tuple[float, float]:
-    """The deepest point (x, y) of a region in a picture of some size, off its border."""
+def _middle(
+    region: np.ndarray,
+    size: tuple[int, int],
+    radius: float,
+    others: Sequence[tuple[float, float]],
+) -> tuple[float, float]:
+    """Where in a picture of some size the badge of a region stands.
+
+    That is the region's deepest point (x, y), if possible clear of other badges; it is moved off
+    the picture's border.
+    """
     step = max(1, max(region.shape) // 300)  # a coarse look is enough
     coarse = region[step // 2 :: step, step // 2 :: step]
     if not coarse.any():
         coarse, step = region, 1
     scale = size[0] / region.shape[0]
-    x, y = (
-        min(max(scale * (side * step + step // 2 + 0.5), margin), extent - margin)
-        for side, extent in zip(deepest_point(coarse), size[::-1], strict=True)
-    )
-    return x, y
+    xs, ys = (scale * (np.arange(side) * step + step // 2 + 0.5) for side in coarse.shape[::-1])
+    clear = coarse.copy()
+    for x, y in others:
+        clear &= np.hypot(xs - x, ys[:, None] - y) > 2 * radius
+    column, row = deepest_point(clear if clear.any() else coarse)
+    return _within(xs[column], size[1], radius), _within(ys[row], size[0], radius)
+
+
+def _within(middle: float, length: int, margin: float) -> float:
+    return float(max(min(middle, length - margin), min(margin, length / 2)))
 
 
 def _draw_badge(
