@@ -1,8 +1,7 @@
 """`read_coco`: images with their masks, from COCO annotations."""
 
-import json
-import os
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -13,6 +12,8 @@ from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.masks import coco_rle_to_mask
 from keras_sam.geometry.polygons_to_mask import polygons_to_mask
 from keras_sam.geometry.read_image import MAX_PIXELS
+from keras_sam.geometry.read_json import read_json
+from keras_sam.geometry.record import CATEGORY, MaskRecord, mask_to_record, record_scores
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,15 @@ class CocoAnnotation:
         id: number of the annotation.
         size: `(height, width)` of the image.
         segmentation: RLE or polygons, as in the file.
+        category: name of what the mask shows, `object` where the file names none.
+        facts: the annotation as in the file, with the scores that `write_coco` keeps there.
     """
 
     id: int
     size: tuple[int, int]
     segmentation: Any = field(repr=False)
+    category: str = CATEGORY
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def mask(self) -> np.ndarray:
         """Decodes the mask `(H, W)`; polygons are cut off at the image's border.
@@ -39,6 +44,18 @@ class CocoAnnotation:
             if isinstance(self.segmentation, dict):
                 return _rle_mask(self.segmentation, self.size)
             return polygons_to_mask(_outlines(self.segmentation), self.size)
+        except ValueError as error:
+            raise ValueError(f"annotation {self.id}: {error}") from error
+
+    def record(self) -> MaskRecord:
+        """The mask as a record, with the scores that the file holds.
+
+        Raises:
+            ValueError: if the segmentation or a score is malformed.
+        """
+        mask = self.mask()
+        try:
+            return mask_to_record(mask, category=self.category, **record_scores(self.facts))
         except ValueError as error:
             raise ValueError(f"annotation {self.id}: {error}") from error
 
@@ -58,6 +75,10 @@ class CocoImage:
     file_name: str
     size: tuple[int, int]
     annotations: tuple[CocoAnnotation, ...] = ()
+
+    def records(self) -> list[MaskRecord]:
+        """The masks as records, in the order of the file."""
+        return [annotation.record() for annotation in self.annotations]
 
 
 @dataclass(frozen=True)
@@ -83,44 +104,70 @@ def read_coco(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> CocoDataset:
         TypeError: if `path` is no path.
         ValueError: if it is not a COCO file, or a file name leads out of the folder of images.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"path must be a str or a Path, got {type(path).__name__}")
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there are no annotations at {path}")
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path.name} is not JSON: {error}") from error
+    content = read_json(path)
+    name = Path(path).name
     if not isinstance(content, dict) or not all(
         isinstance(content.get(key), list) for key in ("images", "annotations")
     ):
-        raise ValueError(f"{path.name} is not a COCO file: it lacks 'images' or 'annotations'")
-    sizes: dict[int, tuple[int, int]] = {}
-    for record in content["images"]:
-        _require(record, ("id", "file_name", "height", "width"), f"an image of {path.name}")
-        _check_id(record["id"], f"the id of an image of {path.name}")
-        _check_file_name(record["file_name"])
-        if record["id"] in sizes:
-            raise ValueError(f"{path.name} has two images with id {record['id']}")
-        sizes[record["id"]] = _size(record, max_pixels)
+        raise ValueError(f"{name} is not a COCO file: it lacks 'images' or 'annotations'")
+    sizes = _read_sizes(content["images"], name, max_pixels)
+    names = _read_categories(content.get("categories", []), name)
     found: dict[int, list[CocoAnnotation]] = {number: [] for number in sizes}
-    for record in content["annotations"]:
-        _require(record, ("id", "image_id", "segmentation"), f"an annotation of {path.name}")
-        number = record["image_id"]
-        _check_id(record["id"], f"the id of an annotation of {path.name}")
-        _check_id(number, f"the image_id of annotation {record['id']}")
-        if number not in sizes:
-            raise ValueError(f"annotation {record['id']} is of image {number}, which is missing")
-        found[number].append(CocoAnnotation(record["id"], sizes[number], record["segmentation"]))
+    for note in content["annotations"]:
+        number, annotation = _read_annotation(note, sizes, names, name)
+        found[number].append(annotation)
     return CocoDataset(
         tuple(
             CocoImage(
-                record["id"], record["file_name"], sizes[record["id"]], tuple(found[record["id"]])
+                image["id"], image["file_name"], sizes[image["id"]], tuple(found[image["id"]])
             )
-            for record in content["images"]
+            for image in content["images"]
         )
     )
+
+
+def _read_sizes(images: list[Any], name: str, max_pixels: int) -> dict[int, tuple[int, int]]:
+    """Number of an image -> its `(height, width)`."""
+    sizes: dict[int, tuple[int, int]] = {}
+    for image in images:
+        _require(image, ("id", "file_name", "height", "width"), f"an image of {name}")
+        _check_id(image["id"], f"the id of an image of {name}")
+        _check_file_name(image["file_name"])
+        if image["id"] in sizes:
+            raise ValueError(f"{name} has two images with id {image['id']}")
+        sizes[image["id"]] = _size(image, max_pixels)
+    return sizes
+
+
+def _read_categories(categories: Any, name: str) -> dict[int, str]:
+    """Number of a category -> its name."""
+    if not isinstance(categories, list):
+        raise ValueError(f"the categories of {name} must be a list")
+    names: dict[int, str] = {}
+    for category in categories:
+        _require(category, ("id", "name"), f"a category of {name}")
+        _check_id(category["id"], f"the id of a category of {name}")
+        if not isinstance(category["name"], str):
+            raise ValueError(f"the name of category {category['id']} of {name} must be a text")
+        names[category["id"]] = category["name"]
+    return names
+
+
+def _read_annotation(
+    note: Any, sizes: dict[int, tuple[int, int]], names: dict[int, str], name: str
+) -> tuple[int, CocoAnnotation]:
+    """An annotation, and the number of its image."""
+    _require(note, ("id", "image_id", "segmentation"), f"an annotation of {name}")
+    number = note["image_id"]
+    _check_id(note["id"], f"the id of an annotation of {name}")
+    _check_id(number, f"the image_id of annotation {note['id']}")
+    if number not in sizes:
+        raise ValueError(f"annotation {note['id']} is of image {number}, which is missing")
+    category = CATEGORY
+    if names and "category_id" in note:
+        _check_id(note["category_id"], f"the category_id of annotation {note['id']}")
+        category = names.get(note["category_id"], CATEGORY)
+    return number, CocoAnnotation(note["id"], sizes[number], note["segmentation"], category, note)
 
 
 def _rle_mask(rle: dict[str, Any], size: tuple[int, int]) -> np.ndarray:

@@ -54,7 +54,7 @@ def draw_overlay(
         TypeError: if the image is not an array.
         ValueError: if sizes, lengths or types do not fit.
     """
-    _check_image(image)
+    check_image(image)
     masks = _check_masks(masks, image.shape[:2])
     points = _rows("points", [] if points is None else points, (2,))
     labels = _rows("labels", np.ones(len(points)) if labels is None else labels, (), len(points))
@@ -63,9 +63,9 @@ def draw_overlay(
     unit = max(1.0, max(image.shape[:2]) / 500)  # lines grow with the picture
     areas = np.count_nonzero(masks, axis=(1, 2))
     for index in np.argsort(-areas, kind="stable").tolist():  # what lies within a thing stays seen
-        _draw_mask(canvas, masks[index], _colour(index), unit)
+        _draw_mask(canvas, masks[index], mask_colour(index), unit)
     for index, box in enumerate(boxes.tolist()):
-        _draw_box(canvas, box, _colour(index), unit)
+        _draw_box(canvas, box, mask_colour(index), unit)
     for point, label in zip(points.tolist(), labels, strict=True):
         colour = FOREGROUND_COLOUR if label == 1 else BACKGROUND_COLOUR
         _draw_click(canvas, point, colour, unit)
@@ -75,7 +75,8 @@ def draw_overlay(
     return _write_scores(picture, masks, _rows("scores", scores, (), len(masks)).tolist(), unit)
 
 
-def _check_image(image: Any) -> None:
+def check_image(image: Any) -> None:
+    """Refuses what is not uint8 of shape `(H, W, 3)`."""
     if not isinstance(image, np.ndarray):
         raise TypeError(f"image must be an array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -119,7 +120,8 @@ def _rows(
     return rows.astype(np.float64)
 
 
-def _colour(index: int) -> tuple[int, int, int]:
+def mask_colour(index: int) -> tuple[int, int, int]:
+    """The RGB colour of the mask with some index."""
     if index < len(COLOURS):
         return COLOURS[index]
     hue = index * 0.618034 % 1  # the golden ratio keeps neighbours apart
@@ -139,14 +141,14 @@ def _draw_mask(
         slice(max(0, y0 - margin), y1 + margin),
         slice(max(0, x0 - margin), x1 + margin),
     )
-    depth = _signed_distance(mask[window], margin)  # pixels, positive inside
+    depth = signed_distance(mask[window], margin)  # pixels, positive inside
     part = canvas[window]
-    _blend(part, colour, FILL * np.clip(depth + 0.5, 0, 1))
-    _blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - np.abs(depth), 0, 1))
-    _blend(part, colour, np.clip(0.9 * unit + 0.5 - np.abs(depth), 0, 1))
+    blend(part, colour, FILL * np.clip(depth + 0.5, 0, 1))
+    blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - np.abs(depth), 0, 1))
+    blend(part, colour, np.clip(0.9 * unit + 0.5 - np.abs(depth), 0, 1))
 
 
-def _signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
+def signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
     """Smoothed distance `(H, W)` to the outline; what lies beyond the image continues it."""
     padded = np.pad(mask, limit, mode="edge")
     inside = np.sqrt(squared_distance(padded, limit=limit)) if not padded.all() else limit + 1.0
@@ -164,9 +166,9 @@ def _draw_click(
     window, x, y = _window(canvas, (*point, *point), radius + 3 * unit)
     distance = np.hypot(x - point[0], y - point[1])
     part = canvas[window]
-    _blend(part, (0, 0, 0), 0.35 * np.clip(radius + 2.6 * unit - distance, 0, 1))  # a soft rim
-    _blend(part, WHITE, np.clip(radius + 1.6 * unit + 0.5 - distance, 0, 1))
-    _blend(part, colour, np.clip(radius + 0.5 - distance, 0, 1))
+    blend(part, (0, 0, 0), 0.35 * np.clip(radius + 2.6 * unit - distance, 0, 1))  # a soft rim
+    blend(part, WHITE, np.clip(radius + 1.6 * unit + 0.5 - distance, 0, 1))
+    blend(part, colour, np.clip(radius + 0.5 - distance, 0, 1))
 
 
 def _draw_box(
@@ -182,8 +184,8 @@ def _draw_box(
         + np.minimum(np.maximum(over_x, over_y), 0)
     )
     part = canvas[window]
-    _blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - distance, 0, 1))
-    _blend(part, colour, np.clip(0.9 * unit + 0.5 - distance, 0, 1))
+    blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - distance, 0, 1))
+    blend(part, colour, np.clip(0.9 * unit + 0.5 - distance, 0, 1))
 
 
 def _window(
@@ -202,7 +204,8 @@ def _window(
     return (slice(top, bottom), slice(left, right)), x, y
 
 
-def _blend(part: np.ndarray, colour: tuple[int, int, int], opacity: np.ndarray) -> None:
+def blend(part: np.ndarray, colour: Any, opacity: np.ndarray) -> None:
+    """Lays a colour `(3,)` over a part `(H, W, 3)` of a canvas, by its opacity `(H, W)`."""
     part += opacity[..., None].astype(np.float32) * (np.array(colour, np.float32) - part)
 
 
@@ -224,6 +227,6 @@ def _write_scores(
         x0 = np.clip(x - wide / 2, 0, max(0, picture.shape[1] - wide))
         y0 = np.clip(y - high / 2, 0, max(0, picture.shape[0] - high))
         plate = (x0, y0, x0 + wide, y0 + high)
-        draw.rounded_rectangle(plate, radius=4 * unit, fill=_colour(index), outline=WHITE)
+        draw.rounded_rectangle(plate, radius=4 * unit, fill=mask_colour(index), outline=WHITE)
         draw.text((x0 + 4 * unit - left, y0 + 3 * unit - top), text, fill=WHITE, font=font)
     return np.array(canvas)

@@ -159,3 +159,69 @@ def test_two_images_of_one_id_and_no_file_are_refused(write, tmp_path):
     for path in (None, 5):
         with pytest.raises(TypeError, match="path must be"):
             read_coco(path)
+
+
+def test_records_have_the_scores_and_the_category_of_the_file(tmp_path):
+    notes = [
+        annotation([TRIANGLE], category_id=2, predicted_iou=0.5, score=0.1),
+        annotation([TRIANGLE], id=2, category_id=9),
+        annotation([TRIANGLE], id=3),
+    ]
+    path = tmp_path / "notes.json"
+    content = {
+        "images": [IMAGE],
+        "annotations": notes,
+        "categories": [{"id": 2, "name": "dog", "supercategory": "animal"}],
+    }
+    path.write_text(json.dumps(content))
+    first, second, third = read_coco(path).images[0].records()
+    assert (first["category"], first["predicted_iou"]) == ("dog", 0.5)
+    assert "score" not in first
+    assert second == third
+    assert sorted(second) == ["area", "bbox", "segmentation"]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {"predicted_iou": "high"},
+        {"predicted_iou": float("nan")},
+        {"stability_score": [1]},
+        {"point_coords": [[1], [1, 2]]},
+        {"crop_box": 10**400},
+    ],
+    ids=lambda scores: next(iter(scores)),
+)
+def test_malformed_scores_are_refused(write, scores):
+    (image,) = read_coco(write([IMAGE], [annotation([TRIANGLE], **scores)])).images
+    assert image.annotations[0].mask().any()
+    with pytest.raises(ValueError, match="annotation 1: "):
+        image.records()
+
+
+@pytest.mark.parametrize(
+    ("categories", "message"),
+    [
+        ({}, "must be a list"),
+        ([None], "lacks id, name"),
+        ([{"id": "1", "name": "a"}], "whole number"),
+        ([{"id": 1, "name": 5}], "must be a text"),
+    ],
+)
+def test_malformed_categories_are_refused(tmp_path, categories, message):
+    path = tmp_path / "notes.json"
+    path.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    with pytest.raises(ValueError, match=message):
+        read_coco(path)
+
+
+def test_a_malformed_category_of_an_annotation_is_refused(tmp_path):
+    path = tmp_path / "notes.json"
+    content = {
+        "images": [IMAGE],
+        "annotations": [annotation([TRIANGLE], category_id=[1])],
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="category_id of annotation 1"):
+        read_coco(path)
