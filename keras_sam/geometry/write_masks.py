@@ -30,7 +30,7 @@ def write_masks(
     Args:
         records: masks with their scores, as the mask generator gives them.
         image_size: `(height, width)`, which all masks must have.
-        path: the file, or for `pngs` and `yolo` the folder.
+        path: the file, or for `png` and `yolo` the folder.
         form: one of `MASK_FORMS`.
         file_name: the image's path, which `coco`, `labelme` and `yolo` name.
         georeference: from pixels to the map, which `geojson` needs and no other has a place for.
@@ -100,7 +100,7 @@ MASK_FORMS: dict[str, Callable[..., Path | None]] = {
     "label-map": _write_label_map,
     "labelme": _write_labelme,
     "npz": _write_npz,
-    "pngs": _write_pngs,
+    "png": _write_pngs,
     "yolo": _write_yolo,
 }
 OUTLINED = ("coco-polygons", "geojson", "labelme", "yolo")

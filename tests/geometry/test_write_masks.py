@@ -24,7 +24,7 @@ MAP = Georeference((1, 0, 0, 0, -1, 0))
 def test_every_form_is_written_where_it_says(tmp_path, form, records):
     path = tmp_path / "out.png"
     assert write_masks(records, (6, 9), path, form=form, georeference=MAP) == path
-    assert path.is_dir() == (form in ("pngs", "yolo"))
+    assert path.is_dir() == (form in ("png", "yolo"))
     assert [child.name for child in tmp_path.iterdir()] == ["out.png"]
 
 
@@ -67,7 +67,7 @@ def test_a_tolerance_does_something_or_is_refused(tmp_path, form):
     y, x = np.mgrid[:60, :60]
     records = [mask_to_record(np.hypot(x - 30, y - 30) < 25)]
     path = tmp_path / "out"
-    if form in ("coco", "label-map", "npz", "pngs"):
+    if form in ("coco", "label-map", "npz", "png"):
         with pytest.raises(ValueError, match=f"{form} holds no outlines"):
             write_masks(records, (60, 60), path, form=form, tolerance=1)
     else:

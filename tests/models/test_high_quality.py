@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 
 from keras_sam import SAMPredictor
-from keras_sam.checkpoints import CheckpointError, convert_checkpoint
+from keras_sam.checkpoints import CheckpointError, convert_checkpoint, expected_shapes
+from keras_sam.checkpoints.keras_config import plain_arguments
+from keras_sam.checkpoints.meta_names import meta_name
+from keras_sam.checkpoints.tiny_vit_names import unused_tensors
+from keras_sam.checkpoints.torch_layout import torch_shape
 from keras_sam.layers import SAMMaskDecoder
 from keras_sam.models import SAMBackbone, SAMImageSegmenter
 from tests.checkpoints.meta_names import to_meta_name
+from tests.checkpoints.mobile_sam import DECODER, IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
@@ -214,6 +219,37 @@ def test_every_format_and_back(ours, theirs, directory, images, tmp_path):
     back = load_file(tmp_path / "again.safetensors")
     assert set(back) == set(tensors)
     assert all(torch.equal(x, tensors[name]) for name, x in back.items())
+
+
+def test_light_hq_sam(tmp_path):
+    """TinyViT with the decoder of SAM-HQ, whose early feature is the one that timm recorded."""
+    from safetensors.numpy import load_file, save_file
+
+    tensors, recorded = mobile_sam_tensors(), timm_outputs()
+    decoder = DECODER | {"early_feature_dim": 20}
+    config = plain_arguments("SAMMaskDecoder", decoder, source="Light HQ-SAM")
+    random = np.random.default_rng(1)
+    for name, shape in expected_shapes("SAMMaskDecoder", config).items():
+        if name.startswith("high_quality/"):
+            values = random.normal(0.0, 0.3, torch_shape(name, shape)).astype("float32")
+            tensors[meta_name(f"mask_decoder/{name}")] = values
+    file = tmp_path / "light_hq.safetensors"
+    save_file(tensors, file)
+    model = SAMImageSegmenter.from_preset(file, image_shape=IMAGE_SHAPE)
+    embedding = keras.ops.convert_to_numpy(model.encode_image(recorded["input"]))
+    expected = np.concatenate([recorded["output"], recorded["early"]], axis=-1)
+    np.testing.assert_allclose(embedding, expected, atol=1e-4 * np.abs(expected).max())
+    outputs = model.predict(
+        {"images": recorded["input"], "boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32")},
+        verbose=0,
+    )
+    assert outputs["masks"].shape == (1, 1, 4, 16, 24)
+    assert np.isfinite(outputs["masks"]).all()
+    convert_checkpoint(file, tmp_path / "keras", to="keras")
+    convert_checkpoint(tmp_path / "keras", tmp_path / "again.safetensors", to="meta")
+    back = load_file(tmp_path / "again.safetensors")
+    assert set(back) == set(tensors) - unused_tensors(tensors)
+    assert all(np.array_equal(array, tensors[name]) for name, array in back.items())
 
 
 def test_a_decoder_and_an_encoder_that_differ(ours):

@@ -1,0 +1,223 @@
+"""`keras-sam masks`: everything on a photograph, or on many."""
+
+import glob
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keras_sam.cli.backend import choose_backend
+from keras_sam.cli.console import (
+    DEFAULT_PRESET,
+    BackendOption,
+    JsonOption,
+    PresetOption,
+    one_sentence_errors,
+    print_json,
+    progress_bar,
+)
+
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+# Below the folder of the output: where the masks of an image go, and the file written last.
+PLACES = {
+    "coco": ("{}_masks.json", ""),
+    "coco-polygons": ("{}_masks.json", ""),
+    "geojson": ("{}_masks.geojson", ""),
+    "label-map": ("{}_masks.png", ""),
+    "labelme": ("{}_masks.json", ""),
+    "npz": ("{}_masks.npz", ""),
+    "png": ("{}_masks", "metadata.csv"),
+    "yolo": ("", "labels/{}.txt"),  # one folder for all images, as it is trained on
+}
+
+
+@one_sentence_errors
+def masks_command(
+    images: Annotated[
+        str, typer.Argument(help="A photograph, a folder, or a pattern like '*.jpg'.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", help="The folder for masks and pictures.")
+    ] = Path("masks"),
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="coco, coco-polygons, labelme, yolo, geojson, label-map, png or npz.",
+        ),
+    ] = "coco",
+    preset: PresetOption = DEFAULT_PRESET,
+    points_per_side: Annotated[
+        int | None, typer.Option("--points-per-side", min=1, show_default=False)
+    ] = None,
+    pred_iou_thresh: Annotated[
+        float | None,
+        typer.Option(
+            "--pred-iou-thresh", help="Only masks that the model rates higher.", show_default=False
+        ),
+    ] = None,
+    stability_score_thresh: Annotated[
+        float | None,
+        typer.Option("--stability-score-thresh", help="Only masks as stable.", show_default=False),
+    ] = None,
+    crop_n_layers: Annotated[
+        int | None,
+        typer.Option(
+            "--crop-n-layers", min=0, help="Search crops of the image too.", show_default=False
+        ),
+    ] = None,
+    min_mask_region_area: Annotated[
+        int | None,
+        typer.Option(
+            "--min-mask-region-area",
+            min=0,
+            help="Remove smaller holes and islands, in pixels.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", min=0.0, help="Pixels by which outlines may be off; 0: exact."),
+    ] = 0.0,
+    picture: Annotated[
+        bool, typer.Option("--picture/--no-picture", help="Draw the masks of each photograph.")
+    ] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Do images again whose masks are there.")
+    ] = False,
+    backend: BackendOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Finds everything on photographs: all masks, each once.
+
+    Each photograph's masks are written when they are found: stopped and started again, it goes
+    on. One that cannot be read is told of at the end.
+    """
+    if form not in PLACES:
+        raise typer.BadParameter(f"--format must be one of {', '.join(PLACES)}, got {form!r}")
+    files = _find_images(images)
+    left = [file for file in files if overwrite or not _is_done(output, file, form)]
+    settings = {
+        "points_per_side": points_per_side,
+        "pred_iou_thresh": pred_iou_thresh,
+        "stability_score_thresh": stability_score_thresh,
+        "crop_n_layers": crop_n_layers,
+        "min_mask_region_area": min_mask_region_area,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    rows = []
+    if left:
+        choose_backend(backend)
+        generate = _generator(preset, given)
+        with progress_bar("images") as progress:
+            for done, file in enumerate(left):
+                progress(done, len(left))
+                row = _do_image(file, output, generate, form, tolerance, picture=picture)
+                rows.append(row)
+    result = {
+        "output": output,
+        "format": form,
+        "preset": preset,
+        "images": rows,
+        "done_before": len(files) - len(left),
+    }
+    _report(result, as_json=as_json)
+    if rows and all("error" in row for row in rows):
+        raise typer.Exit(1)
+
+
+def _find_images(images: str) -> list[Path]:
+    """The photographs of a path, a folder or a pattern, sorted."""
+    path = Path(images)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES]
+    elif path.exists():
+        found = [path]
+    else:
+        found = [Path(name) for name in glob.glob(images, recursive=True)]
+        found = [file for file in found if file.is_file()]
+    if not found:
+        raise ValueError(f"found no photograph at {images}")
+    stems: dict[str, Path] = {}
+    for file in sorted(found):
+        if file.stem in stems:
+            raise ValueError(
+                f"{stems[file.stem]} and {file} would write the same files; give them other names, "
+                "or do their folders one by one"
+            )
+        stems[file.stem] = file
+    return list(stems.values())
+
+
+def _is_done(output: Path, file: Path, form: str) -> bool:
+    place, last = (part.format(file.stem) for part in PLACES[form])
+    return (output / place / last).exists()
+
+
+def _generator(preset: str, settings: dict[str, Any]) -> Callable[[Any], list[dict[str, Any]]]:
+    from keras_sam.models import SAMImageSegmenter
+    from keras_sam.predict import SAMMaskGenerator
+
+    model = SAMImageSegmenter.from_preset(preset)
+    return SAMMaskGenerator(model, output_mode="coco_rle", **settings).generate
+
+
+def _do_image(
+    file: Path,
+    output: Path,
+    generate: Callable[[Any], list[dict[str, Any]]],
+    form: str,
+    tolerance: float,
+    *,
+    picture: bool,
+) -> dict[str, Any]:
+    """Writes an image's masks, and says what became of it."""
+    from keras_sam.geometry import read_georeference, read_image, write_masks
+
+    started = time.perf_counter()
+    try:
+        pixels = read_image(file)
+        records = generate(pixels)
+        georeference = read_georeference(file) if form == "geojson" else None
+        output.mkdir(parents=True, exist_ok=True)
+        if picture:
+            _draw(pixels, records, output / f"{file.stem}_overlay.png")
+        written = write_masks(
+            records,
+            (pixels.shape[0], pixels.shape[1]),
+            output / PLACES[form][0].format(file.stem),
+            form=form,
+            file_name=file.name,
+            georeference=georeference,
+            tolerance=tolerance,
+        )
+    except (ValueError, OSError) as error:
+        return {"image": file, "error": " ".join(str(error).split())}
+    seconds = round(time.perf_counter() - started, 3)
+    return {"image": file, "masks": len(records), "written": written, "seconds": seconds}
+
+
+def _draw(pixels: Any, records: list[dict[str, Any]], file: Path) -> None:
+    from PIL import Image
+
+    from keras_sam.geometry import draw_records, write_atomically
+
+    encoded = io.BytesIO()
+    Image.fromarray(draw_records(pixels, records)).save(encoded, "PNG")
+    write_atomically(file, encoded.getvalue())
+
+
+def _report(result: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    for row in result["images"]:
+        if "error" in row:
+            typer.echo(f"  {row['image']}: {row['error']}", err=True)
+        else:
+            typer.echo(f"  {row['written']}: {row['masks']} masks, {row['seconds']:.1f} s")
+    if result["done_before"]:
+        typer.echo(f"  {result['done_before']} done before; --overwrite does them again")
