@@ -16,9 +16,8 @@ class ConvNorm(keras.layers.Layer):
     """A convolution without bias and a batch norm; folded, a convolution with bias.
 
     In inference the norm is a product and a sum for each channel, which the kernel and a bias
-    take over in every call. That saves passes over the grid. It is also right: with Keras'
-    batch norm in its program, OpenVINO (2026.4) fills half of the mask decoder's output with
-    memory that was never written.
+    take over in every call. That saves passes over the grid; and with Keras' batch norm in its
+    program, OpenVINO (2026.4) gives wrong numbers in half of the mask decoder's output.
 
     Args:
         filters: number of output channels; `None` for a depthwise convolution, which keeps them.

@@ -97,28 +97,34 @@ class TinyViTBackbone(Backbone):
 
     def _stage(self, stage: int) -> list[keras.layers.Layer]:
         """The blocks of a stage, and what leads to the next one."""
-        settings = {"use_batch_norm": self.use_batch_norm, "dtype": self.dtype_policy}
-        layers: list[keras.layers.Layer] = []
-        for index in range(self.depths[stage]):
-            name, width = f"stages_{stage}_blocks_{index}", self.hidden_sizes[stage]
-            if stage == 0:
-                layers.append(MBConv(width, expansion=self.mbconv_expansion, name=name, **settings))
-                continue
-            layers.append(
-                TinyViTBlock(
-                    self.num_heads[stage - 1],
-                    width * self.mlp_ratio,
-                    hidden_size=width,
-                    window_size=self.window_sizes[stage - 1],
-                    name=name,
-                    **settings,
-                )
+        layers = [self._block(stage, index) for index in range(self.depths[stage])]
+        if stage < len(MERGING_STRIDES):
+            merging = PatchMerging(
+                self.hidden_sizes[stage + 1],
+                strides=MERGING_STRIDES[stage],
+                use_batch_norm=self.use_batch_norm,
+                dtype=self.dtype_policy,
+                name=f"stages_{stage}_merging",
             )
-        if stage < 3:
-            width, strides = self.hidden_sizes[stage + 1], MERGING_STRIDES[stage]
-            name = f"stages_{stage}_merging"
-            layers.append(PatchMerging(width, strides=strides, name=name, **settings))
+            layers.append(merging)
         return layers
+
+    def _block(self, stage: int, index: int) -> keras.layers.Layer:
+        width = self.hidden_sizes[stage]
+        settings = {
+            "use_batch_norm": self.use_batch_norm,
+            "dtype": self.dtype_policy,
+            "name": f"stages_{stage}_blocks_{index}",
+        }
+        if stage == 0:
+            return MBConv(width, expansion=self.mbconv_expansion, **settings)
+        return TinyViTBlock(
+            self.num_heads[stage - 1],
+            width * self.mlp_ratio,
+            hidden_size=width,
+            window_size=self.window_sizes[stage - 1],
+            **settings,
+        )
 
     def build(self, input_shape: Any = None) -> None:
         if self.patch_embedding.built:

@@ -23,6 +23,7 @@ from keras_sam.checkpoints import (
 from keras_sam.checkpoints.keras_config import plain_arguments
 from keras_sam.checkpoints.keras_names import keras_paths
 from keras_sam.checkpoints.tiny_vit_names import unused_tensors
+from keras_sam.checkpoints.write_meta import write_meta
 from tests.checkpoints.mobile_sam import mobile_sam_config, mobile_sam_tensors
 
 COUNTERS = 2 + 4 * 3 + 4  # one for each batch norm: stem, mergings and first stage, blocks
@@ -160,6 +161,8 @@ def test_another_image_shape(safetensors, tmp_path):
     assert expected_shapes("SAMBackbone", adapted.config) == {
         name: array.shape for name, array in checkpoint.arrays.items()
     }
+    with pytest.raises(CheckpointError, match=r"image_shape \[64, 96, 3\] \(Meta's code: \[1024"):
+        write_meta(tmp_path / "mobile_sam.pth", adapted, dtype="float32")
     with pytest.raises(CheckpointError, match="multiples of the patch size 16"):
         adapt_to_image_shape(checkpoint, (64, 100, 3))
 
