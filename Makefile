@@ -8,13 +8,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
-BACKENDS ?= jax torch tensorflow openvino
+BACKENDS ?= torch jax tensorflow openvino
 
-# Needs no backend, so it runs once, with the first of them.
-ONCE := tests/geometry tests/checkpoints tests/test_architecture.py
-# Two processes of one thread each: more threads than cores slow each other down.
+# What no backend changes runs once, with the first of them.
+ONCE := tests/geometry tests/checkpoints tests/cli tests/test_architecture.py
+# Two processes of one thread each: more threads than cores slow each other down. Tests of one file
+# share a process, and what they compile.
 # Tests compile many small programs and run each once: XLA compiles them faster unoptimised.
-PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2
+PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2 --dist loadfile
 
 # The spoon by a click, and the cup by a box.
 DEMO_IMAGE := keras_sam/images/coffee.jpg

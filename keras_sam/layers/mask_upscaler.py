@@ -10,7 +10,8 @@ class PixelProjection(keras.layers.Layer):
     """A transposed convolution of kernel 2 and stride 2, as one matrix product.
 
     Kernel and stride are equal, so no two outputs overlap: each token yields its own 2 x 2
-    pixels. They stay side by side in the output, which spares a transposition.
+    pixels. They stay side by side in the output, which spares a transposition. Three axes alone:
+    of sums over more than six, OpenVINO (2026.4) fills half with memory never written.
 
     Args:
         filters: channels of the output.
@@ -27,11 +28,11 @@ class PixelProjection(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, tokens: Any) -> Any:
-        """`(..., C)` to `(..., 2, 2, filters)`: rows, then columns, of a token's pixels."""
-        channels = tokens.shape[-1]
+        """`(B, T, C)` to `(B, T * 4, filters)`: rows, then columns, of each token's pixels."""
+        length, channels = tokens.shape[1:]
         kernel = ops.reshape(self.kernel, (4 * self.filters, channels))
-        pixels = ops.matmul(tokens, ops.transpose(kernel))
-        return ops.reshape(pixels, (-1, *tokens.shape[1:-1], 2, 2, self.filters)) + self.bias
+        pixels = ops.matmul(tokens, ops.transpose(kernel)) + ops.tile(self.bias, (4,))
+        return ops.reshape(pixels, (-1, 4 * length, self.filters))
 
 
 class MaskUpscaler(keras.layers.Layer):
@@ -71,13 +72,14 @@ class MaskUpscaler(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.conv_transpose1.build((None, None, input_shape[-1]))
-        self.layer_norm.build((None, None, 2, 2, self.hidden_dim))
-        self.conv_transpose2.build((None, None, 2, 2, self.hidden_dim))
+        self.layer_norm.build((None, None, self.hidden_dim))
+        self.conv_transpose2.build((None, None, self.hidden_dim))
 
     def call(self, tokens: Any) -> Any:
-        """`(B, T, D)` to `(B, T, 2, 2, 2, 2, output_dim)`.
+        """`(B, T, D)` to `(B, T * 16, output_dim)`.
 
-        The four axes are the row and column of the first doubling, then of the second.
+        The sixteen pixels of a token are ordered by their row and column of the first doubling,
+        then of the second.
         """
         pixels = self.activate(self.layer_norm(self.conv_transpose1(tokens)))
         pixels = self.conv_transpose2(pixels)
@@ -106,7 +108,7 @@ def pixels_to_grid(pixels: Any, grid_size: tuple[int, int]) -> Any:
     """Puts upscaled pixels in their places, their channels last.
 
     Args:
-        pixels: tensor `(B, T, 2, 2, 2, 2, C)` of `MaskUpscaler`.
+        pixels: tensor `(B, T * 16, C)` of `MaskUpscaler`.
         grid_size: as `pixels_to_masks`.
 
     Returns:

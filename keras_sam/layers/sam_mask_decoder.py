@@ -325,8 +325,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             Logits `(B * P, M, L, L)`.
         """
         # Upscale the image tokens, and weigh their channels for each mask.
-        upscaled = self.upscaler(keys)
-        pixels = ops.reshape(upscaled, (-1, 16 * keys.shape[1], self.embedding_dim // 8))
+        pixels = self.upscaler(keys)  # (B * P, T * 16, D / 8)
         indices = range(self.num_mask_tokens)[WANTED[multimask_output]]
         weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
         masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
@@ -335,7 +334,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             return masks
         own = self.high_quality(
             tokens[:, 1 + self.num_mask_tokens],
-            pixels_to_grid(upscaled, grid_size),
+            pixels_to_grid(pixels, grid_size),
             image_pixels,
             prompts=prompts,
         )

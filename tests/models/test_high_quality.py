@@ -1,6 +1,5 @@
 """SAM-HQ: each format gives the numbers of transformers' `SamHQModel`, and goes back."""
 
-import keras
 import numpy as np
 import pytest
 
@@ -104,8 +103,8 @@ def expected_outputs(theirs, images, *, multimask_output, **prompts):
 
 
 def assert_equal_outputs(ours, theirs, images, *, ours_prompts, theirs_prompts):
-    found = ours.decode(ours.encode_image(images), **ours_prompts)
-    masks, scores = (keras.ops.convert_to_numpy(found[name]) for name in ("masks", "iou_pred"))
+    found = ours.predict({"images": images} | ours_prompts, verbose=0)
+    masks, scores = found["masks"], found["iou_pred"]
     # Theirs are sorted by score, ours in the order of the model's tokens.
     order = np.argsort(-scores[:, :, 1:], axis=-1)
     several = np.take_along_axis(masks[:, :, 1:], order[..., None, None], axis=2)
@@ -158,21 +157,16 @@ def test_a_mask_beside_a_box(ours, theirs, images):
     )
 
 
-def test_masks_of_the_hq_token_alone(ours, theirs, images):
+def test_masks_of_the_hq_token_alone(directory, theirs, images):
     boxes = np.array([[[4.0, 6.0, 40.0, 50.0]]], "float32")
-    config = ours.backbone.mask_decoder.get_config() | {"hq_token_only": True}
-    decoder = SAMMaskDecoder.from_config(config)
-    decoder.build()
-    for weight, source in zip(decoder.weights, ours.backbone.mask_decoder.weights, strict=True):
-        weight.assign(source)
-    parts = ours.backbone.image_encoder, ours.backbone.prompt_encoder
-    segmenter = SAMImageSegmenter(SAMBackbone(*parts, decoder))
-    found = segmenter.decode(segmenter.encode_image(images[:1]), boxes=boxes.reshape(1, 1, 2, 2))
+    segmenter = SAMImageSegmenter.from_preset(directory)
+    segmenter.backbone.mask_decoder.hq_token_only = True
+    inputs = {"images": images[:1], "boxes": boxes.reshape(1, 1, 2, 2)}
+    found = segmenter.predict(inputs, verbose=0)
     masks, _ = expected_outputs(
         theirs, images[:1], multimask_output=False, input_boxes=boxes, hq_token_only=True
     )
-    found = keras.ops.convert_to_numpy(found["masks"])
-    np.testing.assert_allclose(found, np.repeat(masks, 4, axis=2), atol=1e-4)
+    np.testing.assert_allclose(found["masks"], np.repeat(masks, 4, axis=2), atol=1e-4)
 
 
 def test_the_predictor_keeps_the_early_feature(ours, theirs):
@@ -205,10 +199,10 @@ def test_every_format_and_back(ours, theirs, directory, images, tmp_path):
     convert_checkpoint(tmp_path / "sam_hq.safetensors", tmp_path / "keras", to="keras")
     prompts = {"points": np.array([[[[10.0, 20.0]]]], "float32"), "labels": np.ones((1, 1, 1))}
     outputs = [
-        model.decode(model.encode_image(images[:1]), **prompts)["masks"]
+        model.predict({"images": images[:1]} | prompts, verbose=0)["masks"]
         for model in (ours, SAMImageSegmenter.from_preset(tmp_path / "keras"))
     ]
-    np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, outputs))
+    np.testing.assert_array_equal(*outputs)
     convert_checkpoint(tmp_path / "keras", tmp_path / "hub", to="transformers")
     again, report = SamHQModel.from_pretrained(tmp_path / "hub", output_loading_info=True)
     assert not any(report.values()), report
@@ -236,7 +230,7 @@ def test_light_hq_sam(tmp_path):
     file = tmp_path / "light_hq.safetensors"
     save_file(tensors, file)
     model = SAMImageSegmenter.from_preset(file, image_shape=IMAGE_SHAPE)
-    embedding = keras.ops.convert_to_numpy(model.encode_image(recorded["input"]))
+    embedding = model.backbone.image_encoder.predict(recorded["input"], verbose=0)
     expected = np.concatenate([recorded["output"], recorded["early"]], axis=-1)
     np.testing.assert_allclose(embedding, expected, atol=1e-4 * np.abs(expected).max())
     outputs = model.predict(
