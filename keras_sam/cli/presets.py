@@ -19,3 +19,5 @@ def presets_command(as_json: JsonOption = False) -> None:
     for name, info in presets.items():
         typer.echo(f"{name}  ({info.parameters:,} parameters, {info.licence})")
         typer.echo(f"    {info.description}")
+        place = info.handle if "://" in info.handle else "in this package"
+        typer.echo(f"    {info.source}; {place}")

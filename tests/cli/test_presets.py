@@ -6,7 +6,11 @@ from keras_sam.checkpoints import builtin_presets
 def test_every_built_in_preset_is_listed(run):
     result = run("presets")
     assert result.exit_code == 0
-    assert all(name in result.stdout for name in builtin_presets())
+    for name, info in builtin_presets().items():
+        assert f"{name}  ({info.parameters:,} parameters, {info.licence})" in result.stdout
+        assert info.source in result.stdout
+    assert "hf://wanglab/medsam-vit-base" in result.stdout
+    assert "in this package" in result.stdout
 
 
 def test_as_json(run):
