@@ -1,0 +1,22 @@
+"""Everything mode on this backend; `test_mask_generator` tests the rest of it on one."""
+
+import numpy as np
+from PIL import Image
+
+from keras_sam import SAMMaskGenerator, SAMPredictor
+from keras_sam.models import SAMImageSegmenter
+from tests.predict.test_mask_generator import (
+    PHOTOGRAPH,
+    SETTINGS,
+    SIZE,
+    assert_equal_records,
+    everything,
+)
+
+
+def test_equal_to_metas_algorithm():
+    settings = SETTINGS | {"points_per_side": 3}
+    image = np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize(SIZE[::-1]))
+    predictor = SAMPredictor(SAMImageSegmenter.from_preset("sam_tiny_synthetic"))
+    expected = everything(predictor, image, **settings)
+    assert_equal_records(SAMMaskGenerator(predictor, **settings).generate(image), expected)
