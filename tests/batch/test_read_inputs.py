@@ -110,7 +110,7 @@ def test_a_list_that_cannot_be_used_is_told(tmp_path, name, content, message):
 
 def test_a_missing_id_is_told(folder):
     (folder / "list.csv").write_text("path,key\na.png,\n")
-    with pytest.raises(ValueError, match="row 1 of list.csv has no key"):
+    with pytest.raises(ValueError, match=r"row 1 of list\.csv has no key"):
         read_inputs(folder / "list.csv", id_column="key")
     with pytest.raises(ValueError, match="lacks the column other"):
         read_inputs(folder / "list.csv", id_column="other")

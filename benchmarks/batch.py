@@ -1,0 +1,112 @@
+"""Throughput of batches on this machine, and the sizes that a plan for more of them needs.
+
+The pictures are those of the package, over and over. The rate is that between the first and the
+last image, so that loading the model is not in it: of a long run it is nothing.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keras_sam.batch import BatchSettings, run_batch
+from keras_sam.batch.local_runner import LocalOptions
+from keras_sam.batch.part_writer import part_files
+
+PICTURES = Path(__file__).parent.parent / "keras_sam" / "images"
+STEPS = ("decode", "encode", "generate")
+
+
+def copy_pictures(folder: Path, count: int) -> Path:
+    """A folder of so many pictures."""
+    folder.mkdir()
+    pictures = sorted(PICTURES.glob("*.jpg"))
+    for index in range(count):
+        source = pictures[index % len(pictures)]
+        shutil.copy(source, folder / f"{index:06d}{source.suffix}")
+    return folder
+
+
+def measure(pictures: Path, output: Path, settings: BatchSettings, options: LocalOptions) -> dict:
+    """One run, in figures."""
+    summary = run_batch(pictures, output, settings, options=options)
+    rows = pq.read_table(output)
+    images = rows.filter(pc.equal(rows["kind"], "image"))
+    moments = sorted(moment.timestamp() for moment in images["finished_at"].to_pylist())
+    sizes = sum(path.stat().st_size for path in part_files(output))
+    return {
+        "workers": options.workers,
+        "model_threads": options.model_threads,
+        "threads": options.threads,
+        "images_per_second": (len(moments) - 1) / (moments[-1] - moments[0]),
+        **{step: pc.mean(images[f"{step}_seconds"]).as_py() for step in STEPS},
+        "masks_per_image": summary.masks / summary.done,
+        "bytes_per_image": sizes / summary.done,
+        "errors": summary.errors,
+    }
+
+
+def main(
+    preset: str = typer.Option("sam_tiny_synthetic", help="As of `keras-sam batch`."),
+    images: int = typer.Option(40, min=4, help="Pictures of each run."),
+    points_per_side: int = typer.Option(32, min=1, help="Of the grid."),
+    pred_iou_thresh: float = typer.Option(0.88, help="Keep what rates over it."),
+    stability_score_thresh: float = typer.Option(0.95, help="Keep what is as stable."),
+    workers: str = typer.Option("1,2", help="Numbers of processes, with commas between."),
+    model_threads: str = typer.Option("1", help="Numbers of threads that share a model."),
+    threads: int = typer.Option(1, min=1, help="Of each worker's computing."),
+    repeats: int = typer.Option(1, min=1, help="Of all runs, in turn; the best rate counts."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """Images a second of one worker and of several, and bytes of the table."""
+    settings = BatchSettings(
+        preset=preset,
+        points_per_side=points_per_side,
+        pred_iou_thresh=pred_iou_thresh,
+        stability_score_thresh=stability_score_thresh,
+    )
+    kinds = [
+        LocalOptions(workers=int(count), model_threads=int(shared), threads=threads)
+        for count in workers.split(",")
+        for shared in model_threads.split(",")
+    ]
+    best: dict[LocalOptions, dict] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        pictures = copy_pictures(Path(directory) / "pictures", images)
+        for repeat in range(repeats):
+            for index, options in enumerate(kinds):
+                output = Path(directory) / f"table{repeat}-{index}"
+                figures = measure(pictures, output, settings, options)
+                if figures["images_per_second"] > best.get(options, {}).get("images_per_second", 0):
+                    best[options] = figures
+    rows = [best[options] for options in kinds]
+    for row in rows:
+        row["times_first"] = row["images_per_second"] / rows[0]["images_per_second"]
+    if as_json:
+        print(json.dumps({"settings": dataclasses.asdict(settings), "rows": rows}))
+        return
+    show(rows, f"{images} pictures, {preset}, {points_per_side}² points, {os.cpu_count()} cores")
+
+
+def show(rows: list[dict], title: str) -> None:
+    table = Table(title=title)
+    for column in ("workers x threads that share a model", "images/s", "x", *STEPS, "masks", "kB"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            f"{row['workers']} x {row['model_threads']}",
+            f"{row['images_per_second']:.2f}",
+            f"{row['times_first']:.2f}",
+            *(f"{row[step]:.3f} s" for step in STEPS),
+            f"{row['masks_per_image']:.1f}",
+            f"{row['bytes_per_image'] / 1000:.1f}",
+        )
+    Console().print(table)
