@@ -17,9 +17,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_sam.batch import BatchSettings, run_batch
+from keras_sam.batch import BatchProgress, BatchSettings, local_runner, run_batch
 from keras_sam.batch.local_runner import LocalOptions
 from keras_sam.batch.part_writer import part_files
+from keras_sam.batch.worker_process import WorkerProcess
 
 PICTURES = Path(__file__).parent.parent / "keras_sam" / "images"
 STEPS = ("decode", "encode", "generate")
@@ -35,9 +36,44 @@ def copy_pictures(folder: Path, count: int) -> Path:
     return folder
 
 
+class WorkerTimes:
+    """Processor seconds of all workers, between the first image that is done and the last."""
+
+    def __init__(self) -> None:
+        self.seconds: list[tuple[int, float]] = []
+        self._processes: list[int] = []
+        times = self
+
+        class Recorded(WorkerProcess):
+            def start(self) -> None:
+                super().start()
+                times._processes.append(self._process.pid)
+
+        self.worker_class = Recorded
+
+    def show(self, state: BatchProgress) -> None:
+        if state.done and (not self.seconds or self.seconds[-1][0] != state.done):
+            self.seconds.append((state.done, sum(map(processor_seconds, self._processes))))
+
+    def per_image(self) -> float:
+        (first, before), (last, after) = self.seconds[0], self.seconds[-1]
+        return (after - before) / max(1, last - first)
+
+
+def processor_seconds(process: int) -> float:
+    """What a process has taken so far; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(pictures: Path, output: Path, settings: BatchSettings, options: LocalOptions) -> dict:
     """One run, in figures."""
-    summary = run_batch(pictures, output, settings, options=options)
+    times = WorkerTimes()
+    local_runner.WorkerProcess = times.worker_class
+    summary = run_batch(pictures, output, settings, options=options, progress=times.show)
     rows = pq.read_table(output)
     images = rows.filter(pc.equal(rows["kind"], "image"))
     moments = sorted(moment.timestamp() for moment in images["finished_at"].to_pylist())
@@ -47,6 +83,7 @@ def measure(pictures: Path, output: Path, settings: BatchSettings, options: Loca
         "model_threads": options.model_threads,
         "threads": options.threads,
         "images_per_second": (len(moments) - 1) / (moments[-1] - moments[0]),
+        "processor_seconds": times.per_image(),
         **{step: pc.mean(images[f"{step}_seconds"]).as_py() for step in STEPS},
         "masks_per_image": summary.masks / summary.done,
         "bytes_per_image": sizes / summary.done,
@@ -98,14 +135,15 @@ def main(
 
 def show(rows: list[dict], title: str) -> None:
     table = Table(title=title)
-    for column in ("workers x threads that share a model", "images/s", "x", *STEPS, "masks", "kB"):
+    columns = ("workers x model threads", "images/s", "x", "CPU", *STEPS, "masks", "kB")
+    for column in columns:
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
             f"{row['workers']} x {row['model_threads']}",
             f"{row['images_per_second']:.2f}",
             f"{row['times_first']:.2f}",
-            *(f"{row[step]:.3f} s" for step in STEPS),
+            *(f"{row[step]:.3f} s" for step in ("processor_seconds", *STEPS)),
             f"{row['masks_per_image']:.1f}",
             f"{row['bytes_per_image'] / 1000:.1f}",
         )

@@ -4,7 +4,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class LocalOptions:
 
 def run_local(
     images: Sequence[BatchImage], settings: BatchSettings, options: LocalOptions, *, logs: Path
-) -> Iterator[list[ImageResult]]:
+) -> Generator[list[ImageResult]]:
     """Yields results as they come, several times a second, perhaps none.
 
     An image whose worker dies is tried once more, by itself; if the worker dies again, that is

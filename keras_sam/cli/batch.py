@@ -30,7 +30,7 @@ from keras_sam.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from keras_sam.batch import BatchProgress, BatchSummary
+    from keras_sam.batch import BatchProgress, BatchSummary, LocalOptions, RayOptions
 
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
 
@@ -95,6 +95,15 @@ def batch_command(
         int | None,
         _unset("--model-threads", text="That share a model. Default: 1.", min=1),
     ] = None,
+    runner: Annotated[str, typer.Option("--runner", help="local, or ray for a cluster.")] = "local",
+    address: Annotated[
+        str | None,
+        _unset("--address", text="Of a Ray cluster. Default: Ray is started on this machine."),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        _unset("--gpus", text="Of each worker, for Ray to find. Default: 0.", min=0.0),
+    ] = None,
     retry_errors: Annotated[
         bool, typer.Option("--retry-errors", help="Do images again that are errors in the table.")
     ] = False,
@@ -108,7 +117,6 @@ def batch_command(
     """
     backend = choose_backend(backend)
     from keras_sam.batch import BatchSettings, run_batch
-    from keras_sam.batch.local_runner import LocalOptions
 
     settings = BatchSettings(
         preset=preset,
@@ -122,14 +130,11 @@ def batch_command(
             min_mask_region_area=min_mask_region_area,
         ),
     )
-    options = LocalOptions(
-        backend=backend,
-        **_given(
-            workers=workers,
-            threads=threads,
-            decode_threads=decode_threads,
-            model_threads=model_threads,
-        ),
+    options = _options(
+        runner,
+        {"workers": workers, "threads": threads, "backend": backend},
+        local={"decode_threads": decode_threads, "model_threads": model_threads},
+        ray={"address": address, "gpus": gpus},
     )
     with _stop_on_signals() as stop, _bar() as progress:
         summary = run_batch(
@@ -143,6 +148,23 @@ def batch_command(
             stop=stop,
         )
     _report(summary, as_json=as_json)
+
+
+def _options(
+    runner: str, shared: dict[str, Any], *, local: dict[str, Any], ray: dict[str, Any]
+) -> "LocalOptions | RayOptions":
+    """The options of the runner that is asked for; those of the other are mistakes."""
+    from keras_sam.batch import LocalOptions, RayOptions
+
+    if runner not in ("local", "ray"):
+        raise typer.BadParameter(f"--runner is local or ray, got '{runner}'")
+    own, other = (local, ray) if runner == "local" else (ray, local)
+    for name, value in other.items():
+        if value is not None:
+            option = "--" + name.replace("_", "-")
+            raise typer.BadParameter(f"{option} has no effect with --runner {runner}")
+    options = LocalOptions if runner == "local" else RayOptions
+    return options(**_given(**shared, **own))
 
 
 def _given(**values: Any) -> dict[str, Any]:
