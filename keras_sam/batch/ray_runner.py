@@ -151,7 +151,11 @@ def _connected(ray: Any, options: RayOptions) -> Iterator[None]:
     if options.address is None:
         # Actors keep their processors, so that one more is needed for the other stages.
         processors = max(os.cpu_count() or 1, options.workers * options.threads + 1)
-        arguments: dict[str, Any] = {"num_cpus": processors, "include_dashboard": False}
+        arguments: dict[str, Any] = {
+            "address": "local",  # else one that runs here already would be taken
+            "num_cpus": processors,
+            "include_dashboard": False,
+        }
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its errors reach us as such
     else:
         arguments = {"address": options.address}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def with_poison(tmp_path_factory, photographs):
     return root
 
 
+@pytest.fixture(scope="module")
+def address():
+    """Of a cluster that was there before."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3})
+    yield cluster.address
+    cluster.shutdown()
+
+
 def actor_processes():
     """Processes of this one's Ray that hold a model."""
     for folder in Path("/proc").glob("[0-9]*"):
@@ -52,7 +63,9 @@ def actor_processes():
             yield parents[0]
 
 
-def test_a_killed_actor_and_a_bad_image_lose_nothing(with_poison, settings, read_table, tmp_path):
+def test_a_killed_actor_and_a_bad_image_lose_nothing(
+    address, with_poison, settings, read_table, tmp_path
+):
     killed = []
 
     def progress(state):
@@ -61,7 +74,7 @@ def test_a_killed_actor_and_a_bad_image_lose_nothing(with_poison, settings, read
                 os.kill(process, signal.SIGKILL)
                 killed.append(process)
 
-    options = RayOptions(images_per_call=1, images_per_part=1)
+    options = RayOptions(address=address, images_per_call=1, images_per_part=1)
     summary = run_batch(with_poison, tmp_path / "ray", settings, options=options, progress=progress)
     assert killed
     assert (summary.done, summary.errors, summary.is_complete) == (13, 1, True)
@@ -70,7 +83,7 @@ def test_a_killed_actor_and_a_bad_image_lose_nothing(with_poison, settings, read
 
 
 def test_a_killed_driver_is_followed_by_another(
-    photographs, settings, read_table, uninterrupted, tmp_path
+    address, photographs, settings, read_table, uninterrupted, tmp_path
 ):
     arguments = [str(photographs), str(tmp_path), settings.preset]
     process = subprocess.Popen([sys.executable, "-c", RUN, *arguments], start_new_session=True)
@@ -80,15 +93,14 @@ def test_a_killed_driver_is_followed_by_another(
     process.kill()
     assert process.wait() == -signal.SIGKILL
     done = len(part_files(tmp_path))
-    summary = run_batch(photographs, tmp_path, settings, options=RayOptions(images_per_part=3))
+    options = RayOptions(address=address, images_per_part=3)
+    summary = run_batch(photographs, tmp_path, settings, options=options)
     assert (summary.done_before, summary.done) == (done, 12 - done)
     assert read_table(tmp_path) == uninterrupted
     assert not (tmp_path / "_staging").exists()
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_run(photographs, settings, tmp_path):
-    from dataclasses import replace
-
+def test_a_model_that_cannot_be_loaded_ends_the_run(address, photographs, settings, tmp_path):
     wrong = replace(settings, preset=str(tmp_path / "nothing"))
     with pytest.raises(RuntimeError, match="no directory, no file and no built-in preset"):
-        run_batch(photographs, tmp_path / "out", wrong, options=RayOptions())
+        run_batch(photographs, tmp_path / "out", wrong, options=RayOptions(address=address))
