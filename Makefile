@@ -10,8 +10,10 @@ PINS := requirements/constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 BACKENDS ?= jax torch tensorflow openvino
 
-# Needs no backend, so it runs once, with the first of them.
-ONCE := tests/geometry tests/checkpoints tests/test_architecture.py
+# Needs no backend, so it runs once, with the first of them. Of batches, what has a model in it is
+# the same table and the worker, on every backend.
+ONCE := tests/geometry tests/checkpoints tests/test_architecture.py \
+	$(filter-out %/test_run_batch.py %/test_worker.py,$(wildcard tests/batch/test_*.py))
 # Two processes of one thread each: more threads than cores slow each other down.
 # Tests compile many small programs and run each once: XLA compiles them faster unoptimised.
 PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2

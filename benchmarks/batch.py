@@ -1,19 +1,22 @@
 """Throughput of batches on this machine, and the sizes that a plan for more of them needs.
 
-The pictures are those of the package, over and over. The rate is that between the first and the
-last image, so that loading the model is not in it: of a long run it is nothing.
+The pictures are parts of those of the package, each another one: a table of the same picture over
+and over would be smaller than it ought to be. The rate is that between the first and the last image,
+so that loading the model is not in it: of a long run it is nothing. `cores` are the processors that
+the workers had meanwhile; where it is less than they could use, something else had the rest.
 """
 
 import dataclasses
 import json
 import os
-import shutil
+import random
 import tempfile
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -26,13 +29,18 @@ PICTURES = Path(__file__).parent.parent / "keras_sam" / "images"
 STEPS = ("decode", "encode", "generate")
 
 
-def copy_pictures(folder: Path, count: int) -> Path:
-    """A folder of so many pictures."""
+def write_pictures(folder: Path, count: int) -> Path:
+    """A folder of so many pictures, each nine tenths of one of the package along each side."""
     folder.mkdir()
-    pictures = sorted(PICTURES.glob("*.jpg"))
+    pictures = [Image.open(path) for path in sorted(PICTURES.glob("*.jpg"))]
+    chance = random.Random(0)
     for index in range(count):
-        source = pictures[index % len(pictures)]
-        shutil.copy(source, folder / f"{index:06d}{source.suffix}")
+        picture = pictures[index % len(pictures)]
+        width, height = (side * 9 // 10 for side in picture.size)
+        left = chance.randrange(picture.width - width)
+        top = chance.randrange(picture.height - height)
+        part = picture.crop((left, top, left + width, top + height))
+        part.save(folder / f"{index:06d}.jpg", quality=92)
     return folder
 
 
@@ -77,13 +85,15 @@ def measure(pictures: Path, output: Path, settings: BatchSettings, options: Loca
     rows = pq.read_table(output)
     images = rows.filter(pc.equal(rows["kind"], "image"))
     moments = sorted(moment.timestamp() for moment in images["finished_at"].to_pylist())
+    rate = (len(moments) - 1) / (moments[-1] - moments[0])
     sizes = sum(path.stat().st_size for path in part_files(output))
     return {
         "workers": options.workers,
         "model_threads": options.model_threads,
         "threads": options.threads,
-        "images_per_second": (len(moments) - 1) / (moments[-1] - moments[0]),
+        "images_per_second": rate,
         "processor_seconds": times.per_image(),
+        "cores": rate * times.per_image(),
         **{step: pc.mean(images[f"{step}_seconds"]).as_py() for step in STEPS},
         "masks_per_image": summary.masks / summary.done,
         "bytes_per_image": sizes / summary.done,
@@ -117,7 +127,7 @@ def main(
     ]
     best: dict[LocalOptions, dict] = {}
     with tempfile.TemporaryDirectory() as directory:
-        pictures = copy_pictures(Path(directory) / "pictures", images)
+        pictures = write_pictures(Path(directory) / "pictures", images)
         for repeat in range(repeats):
             for index, options in enumerate(kinds):
                 output = Path(directory) / f"table{repeat}-{index}"
@@ -135,7 +145,7 @@ def main(
 
 def show(rows: list[dict], title: str) -> None:
     table = Table(title=title)
-    columns = ("workers x model threads", "images/s", "x", "CPU", *STEPS, "masks", "kB")
+    columns = ("workers x model threads", "images/s", "x", "cores", "CPU", *STEPS, "masks", "kB")
     for column in columns:
         table.add_column(column, justify="right")
     for row in rows:
@@ -143,6 +153,7 @@ def show(rows: list[dict], title: str) -> None:
             f"{row['workers']} x {row['model_threads']}",
             f"{row['images_per_second']:.2f}",
             f"{row['times_first']:.2f}",
+            f"{row['cores']:.2f}",
             *(f"{row[step]:.3f} s" for step in ("processor_seconds", *STEPS)),
             f"{row['masks_per_image']:.1f}",
             f"{row['bytes_per_image'] / 1000:.1f}",
