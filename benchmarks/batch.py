@@ -1,9 +1,10 @@
 """Throughput of batches on this machine, and the sizes that a plan for more of them needs.
 
 The pictures are parts of those of the package, each another one: a table of the same picture over
-and over would be smaller than it ought to be. The rate is that between the first and the last image,
-so that loading the model is not in it: of a long run it is nothing. `cores` are the processors that
-the workers had meanwhile; where it is less than they could use, something else had the rest.
+and over would be smaller than it ought to be. The rate is that between the first and the last
+image, so that loading the model is not in it: of a long run it is nothing. `cores` are the
+processors that the workers had meanwhile; where these are fewer than they could use, something else
+had the rest.
 """
 
 import dataclasses
