@@ -1,6 +1,7 @@
 """`run_ray`: a batch on a Ray cluster, which may be this machine alone."""
 
 import logging
+import math
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from keras_sam.batch.ray_stages import (
 from keras_sam.batch.staged_part import StagedPart
 from keras_sam.batch.worker_process import thread_environment
 
+MOST_BLOCKS = 4096  # of the list of images; Ray keeps account of each
 OF_A_SMALL_STAGE = 0.5  # processors, of those that a task asks Ray for
 
 
@@ -115,7 +117,8 @@ def _stages(
     context.print_on_execution_start = False
     rows = to_rows(list(images))
     step = options.images_per_call
-    blocks = [rows.slice(start, step) for start in range(0, rows.num_rows, step)]
+    size = max(step, math.ceil(rows.num_rows / MOST_BLOCKS))
+    blocks = [rows.slice(start, size) for start in range(0, rows.num_rows, size)]
     decoded = ray.data.from_arrow(blocks).map_batches(
         decode_images,
         batch_format="pyarrow",
