@@ -8,10 +8,9 @@ from keras_sam.batch.part_writer import PartLimits
 from keras_sam.batch.ray_runner import RayOptions
 from keras_sam.batch.read_inputs import read_inputs
 from keras_sam.batch.run_batch import BatchProgress, BatchSummary, run_batch
-from keras_sam.batch.table import COLUMNS, row_to_record
+from keras_sam.batch.table import row_to_record
 
 __all__ = [
-    "COLUMNS",
     "BatchImage",
     "BatchProgress",
     "BatchSettings",

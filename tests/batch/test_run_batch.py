@@ -8,10 +8,11 @@ import threading
 import numpy as np
 import pytest
 
-from keras_sam.batch import COLUMNS, BatchSettings, row_to_record, run_batch
+from keras_sam.batch import BatchSettings, row_to_record, run_batch
 from keras_sam.batch.directory_lock import directory_lock
 from keras_sam.batch.local_runner import LocalOptions
 from keras_sam.batch.part_writer import PartLimits, part_files
+from keras_sam.batch.table import COLUMNS
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import SAMMaskGenerator
 

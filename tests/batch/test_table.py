@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from keras_sam.batch import COLUMNS, ImageResult, row_to_record
+from keras_sam.batch import ImageResult, row_to_record
 from keras_sam.batch.finished_images import finished_images, forget_errors
-from keras_sam.batch.table import write_part
+from keras_sam.batch.table import COLUMNS, write_part
 
 MASK = {
     "segmentation": {"size": [4, 6], "counts": "012"},
