@@ -11,7 +11,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
-ONCE := tests/geometry tests/checkpoints tests/cli tests/test_architecture.py \
+ONCE := tests/geometry tests/checkpoints tests/cli tests/batch tests/test_architecture.py \
 	tests/predict/test_mask_generator.py
 # Two processes of one thread each: more threads than cores slow each other down. Tests of one file
 # share a process, and what they compile.

@@ -8,13 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_sam import geometry, layers, models, predict, train
+    from keras_sam import batch, geometry, layers, models, predict, train
     from keras_sam.predict import ImageEmbedding, SAMMaskGenerator, SAMPredictor
 
 __all__ = [
     "ImageEmbedding",
     "SAMMaskGenerator",
     "SAMPredictor",
+    "batch",
     "geometry",
     "layers",
     "models",

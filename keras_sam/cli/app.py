@@ -4,6 +4,7 @@ import os
 
 import typer
 
+from keras_sam.cli.batch import batch_command
 from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
 from keras_sam.cli.info import info_command
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("segment")(segment_command)
 app.command("masks")(masks_command)
+app.command("batch")(batch_command)
 app.command("presets")(presets_command)
 app.command("info")(info_command)
 app.command("train")(train_command)

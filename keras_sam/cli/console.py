@@ -42,6 +42,8 @@ def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
+        except typer.Exit:  # a RuntimeError, too
+            raise
         except (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError) as error:
             message = " ".join(str(error).split()) or type(error).__name__
             typer.echo(f"keras-sam: {message}", err=True)

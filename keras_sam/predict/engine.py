@@ -143,7 +143,7 @@ class Engine(ABC):
                 keras.ops.take(tokens, indices, axis=0),
                 keras.ops.take(keys, indices, axis=0),
                 *details,
-                prompts=len(indices),
+                prompts=indices.shape[0],
                 grid_size=self.model.backbone.embedding_size,
                 multimask_output=True,
             )

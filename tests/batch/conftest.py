@@ -1,0 +1,118 @@
+"""A tiny preset, a folder of small photographs, and tables without what differs between runs."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sam.batch import BatchSettings
+from tests.batch.fake_workers import fake_module, use_inline_workers
+
+NOT_THE_SAME_TWICE = [
+    "decode_seconds",
+    "encode_seconds",
+    "generate_seconds",
+    "finished_at",
+]
+
+
+@pytest.fixture(scope="session")
+def preset(tmp_path_factory):
+    """A directory with a tiny model of random weights."""
+    import keras
+
+    from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+    from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+
+    keras.utils.set_random_seed(0)
+    backbone = SAMBackbone(
+        ViTDetBackbone(
+            hidden_size=8,
+            num_layers=1,
+            intermediate_dim=16,
+            num_heads=2,
+            global_attention_layer_indices=[0],
+            image_shape=(64, 64, 3),
+            patch_size=16,
+            num_output_channels=8,
+            window_size=2,
+        ),
+        SAMPromptEncoder(
+            hidden_size=8,
+            image_embedding_size=(4, 4),
+            input_image_size=(64, 64),
+            mask_in_channels=4,
+        ),
+        SAMMaskDecoder(
+            hidden_size=8,
+            num_layers=1,
+            intermediate_dim=16,
+            num_heads=2,
+            embedding_dim=8,
+            iou_head_hidden_dim=8,
+        ),
+    )
+    model = SAMImageSegmenter(backbone)
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.3, weight.shape).astype("float32"))
+    directory = tmp_path_factory.mktemp("presets") / "tiny"
+    model.save_to_preset(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def settings(preset):
+    """Of a model that rates at random: everything passes."""
+    return BatchSettings(
+        preset=str(preset), points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0
+    )
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of 12 pictures, half of them in a folder below."""
+    root = tmp_path_factory.mktemp("photographs")
+    random = np.random.default_rng(0)
+    (root / "b").mkdir()
+    for index in range(12):
+        pixels = random.integers(0, 256, (30 + index, 50, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / ("b" if index % 2 else ".") / f"{index:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def read_table():
+    """Reads a table, sorted, without timings."""
+    import pyarrow.parquet as pq
+
+    def read(directory):
+        rows = pq.read_table(directory).drop_columns(NOT_THE_SAME_TWICE)
+        keys = [("kind", "ascending"), ("image_id", "ascending"), ("mask_index", "ascending")]
+        return rows.sort_by(keys).to_pylist()
+
+    return read
+
+
+@pytest.fixture
+def inline_workers(monkeypatch):
+    """Workers are threads of this process, with a model."""
+    use_inline_workers(monkeypatch.setattr)
+
+
+@pytest.fixture
+def fake_workers(inline_workers, monkeypatch):
+    """Workers are threads without a model."""
+    monkeypatch.setitem(sys.modules, "keras_sam.batch.load_maskers", fake_module())
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(photographs, settings, read_table, tmp_path_factory):
+    """The rows of a run that nothing disturbed."""
+    from keras_sam.batch import run_batch
+
+    output = tmp_path_factory.mktemp("uninterrupted")
+    summary = run_batch(photographs, output, settings)
+    assert (summary.done, summary.errors, summary.is_complete) == (12, 0, True)
+    return read_table(output)
