@@ -96,8 +96,12 @@ def masks_command(
     Each photograph's masks are written when they are found: stopped and started again, it goes
     on. One that cannot be read is told of at the end.
     """
+    from keras_sam.geometry.write_masks import OUTLINED
+
     if form not in PLACES:
         raise typer.BadParameter(f"--format must be one of {', '.join(PLACES)}, got {form!r}")
+    if tolerance and form not in OUTLINED:
+        raise typer.BadParameter(f"--tolerance is of outlines, which {form} has none of")
     files = _find_images(images)
     left = [file for file in files if overwrite or not _is_done(output, file, form)]
     settings = {
@@ -180,8 +184,10 @@ def _do_image(
     started = time.perf_counter()
     try:
         pixels = read_image(file)
-        records = generate(pixels)
         georeference = read_georeference(file) if form == "geojson" else None
+        if form == "geojson" and georeference is None:
+            raise ValueError("geojson needs a georeference: the file names no place on the map")
+        records = generate(pixels)
         output.mkdir(parents=True, exist_ok=True)
         if picture:
             _draw(pixels, records, output / f"{file.stem}_overlay.png")

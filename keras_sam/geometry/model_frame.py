@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
+from keras_sam.geometry.resizer import Resizer
 
 MOST_CERTAIN = np.float32(1 - 2**-24)  # the probability next to 1, a logit of 16.6
-BAND_ROWS = 64  # whose logits stay in a processor's cache
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,10 @@ class ModelFrame:
         Raises:
             ValueError: for fewer than two axes, or an empty one.
         """
-        stretched, bands = self._stretch(low_res_logits)
+        stretched, vertical = self._stretch(low_res_logits)
         logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
-        for band in bands:
-            rows = band.weights @ stretched[..., band.sources, :]
-            logits[..., band.rows, :] = _to_logits(rows) if self._is_of_probabilities else rows
+        for place, rows in vertical.bands(stretched, slice(0, self.original_size[0])):
+            logits[..., place, :] = _to_logits(rows) if self._is_of_probabilities else rows
         return logits
 
     def to_original_masks(
@@ -124,28 +122,25 @@ class ModelFrame:
         Raises:
             ValueError: as `to_original_logits`.
         """
-        stretched, bands = self._stretch(low_res_logits)
+        stretched, vertical = self._stretch(low_res_logits)
         if self._is_of_probabilities:
             threshold = float(_to_probabilities(np.asarray(threshold, np.float64)))
         masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
         for index in np.ndindex(*stretched.shape[:-2]):
-            for band in bands:
-                rows = band.weights @ stretched[index][band.sources]
-                np.greater(rows, threshold, out=masks[index][band.rows])
+            for place, rows in vertical.bands(stretched[index], slice(0, self.original_size[0])):
+                np.greater(rows, threshold, out=masks[index][place])
         return masks
 
-    def resizers(self, low_res_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def resizers(self, low_res_size: tuple[int, int]) -> tuple[Resizer, Resizer]:
         """What stretches the rows and the columns of a low-res grid to the original.
 
         Stretching, cropping and resizing are linear along each axis, so that together they are
-        one matrix for each.
-
-        Returns:
-            `(H, low-res height)` and `(W, low-res width)`, float32; each row sums to 1.
+        one matrix for each, `(H, low-res height)` and `(W, low-res width)`.
         """
         cache = self.__dict__.setdefault("_resizers", {})
         if low_res_size not in cache:
-            cache[low_res_size] = tuple(self._resizer(low_res_size[axis], axis) for axis in (0, 1))
+            weights = (self._weights(low_res_size[axis], axis) for axis in (0, 1))
+            cache[low_res_size] = tuple(map(Resizer, weights))
         return cache[low_res_size]
 
     def interpolated(self, low_res_logits: np.ndarray) -> np.ndarray:
@@ -162,28 +157,24 @@ class ModelFrame:
     def _is_of_probabilities(self) -> bool:
         return self.preprocessing.upscaled == "probabilities"
 
-    def _stretch(self, low_res_logits: np.ndarray) -> tuple[np.ndarray, list["_Band"]]:
-        """What is interpolated, `(..., L, W)`, at full width, and the way to full height."""
+    def _stretch(self, low_res_logits: np.ndarray) -> tuple[np.ndarray, Resizer]:
+        """What is interpolated, at full width, and the way to full height.
+
+        Of the rows of the logits only those that the image takes, not its padding.
+        """
         logits = np.asarray(low_res_logits, np.float32)
         if logits.ndim < 2 or 0 in logits.shape[-2:]:
             raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
-        rows, columns = self.resizers(logits.shape[-2:])
-        return self.interpolated(logits) @ columns.T, _bands(rows)
+        vertical, horizontal = self.resizers(logits.shape[-2:])
+        inside = logits[..., vertical.reach(slice(0, self.original_size[0])), :]
+        return self.interpolated(inside) @ horizontal.weights.T, vertical
 
-    def _resizer(self, low_res: int, axis: int) -> np.ndarray:
+    def _weights(self, low_res: int, axis: int) -> np.ndarray:
         """The matrix `(original, low_res)`, float32, of one axis: stretch, crop, resize."""
         values = np.eye(low_res)
         if self.preprocessing.resize == "longest_side":
             values = _interpolate(values, self.image_size[axis])[: self.input_size[axis]]
         return _interpolate(values, self.original_size[axis]).astype(np.float32)
-
-
-class _Band(NamedTuple):
-    """Some rows of a resizer, without the columns where all of them are zero."""
-
-    rows: slice
-    sources: slice
-    weights: np.ndarray
 
 
 def _to_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -208,14 +199,3 @@ def _interpolate(values: np.ndarray, new_size: int) -> np.ndarray:
     high = np.minimum(low + 1, size - 1)
     share = (places - low)[:, None]
     return values[low] * (1 - share) + values[high] * share
-
-
-def _bands(resizer: np.ndarray) -> list[_Band]:
-    """Cuts a resizer into bands: neighbouring pixels come from the same few sources."""
-    bands = []
-    for start in range(0, len(resizer), BAND_ROWS):
-        rows = slice(start, start + BAND_ROWS)
-        used = np.flatnonzero(resizer[rows].any(axis=0))
-        sources = slice(int(used[0]), int(used[-1]) + 1)
-        bands.append(_Band(rows, sources, np.ascontiguousarray(resizer[rows, sources])))
-    return bands

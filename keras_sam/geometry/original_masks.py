@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_sam.geometry.model_frame import BAND_ROWS, ModelFrame
+from keras_sam.geometry.model_frame import ModelFrame
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class OriginalMasks:
         offset: float = 1.0,
     ) -> None:
         self.frame = frame
-        self._axes = [_Axis(weights) for weights in frame.resizers(low_res_size)]
+        self._axes = frame.resizers(low_res_size)
         # Probabilities are interpolated where the frame says so: then thresholds are, too.
         cuts = np.array([threshold - offset, threshold, threshold + offset], np.float32)
         self._low, self._cut, self._high = (float(cut) for cut in frame.interpolated(cuts))
@@ -72,10 +72,10 @@ class OriginalMasks:
         counts = np.zeros(2, np.int64)
         in_row = np.zeros(window[0].stop - window[0].start, bool)
         in_column = np.zeros(window[1].stop - window[1].start, bool)
-        for start, pixels in self._bands(values, *window):
+        for place, pixels in self._bands(values, *window):
             counts += np.count_nonzero(pixels > self._high), np.count_nonzero(pixels > self._low)
             inside = pixels > self._cut
-            in_row[start : start + len(pixels)] = inside.any(axis=1)
+            in_row[place] = inside.any(axis=1)
             in_column |= inside.any(axis=0)
         stability = float(counts[0] / counts[1]) if counts[1] else float("nan")
         return self._part(values, window, in_row, in_column, stability)
@@ -88,23 +88,18 @@ class OriginalMasks:
             return mask
         values = np.zeros([axis.weights.shape[1] for axis in self._axes], np.float32)
         values[part.rows, part.columns] = part.values
-        for start, pixels in self._bands(values, slice(y0, y1), slice(x0, x1)):
-            np.greater(pixels, self._cut, out=mask[start : start + len(pixels)])
+        for place, pixels in self._bands(values, slice(y0, y1), slice(x0, x1)):
+            np.greater(pixels, self._cut, out=mask[place])
         return mask
 
     def _bands(
         self, values: np.ndarray, rows: slice, columns: slice
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Some rows of the pixels of a window at a time, and where in it they begin."""
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some rows of the pixels of a window at a time, and where in it they lie."""
         vertical, horizontal = self._axes
         reach = horizontal.reach(columns)
-        top = vertical.reach(rows).start
         stretched = values[vertical.reach(rows), reach] @ horizontal.weights[columns, reach].T
-        for start in range(rows.start, rows.stop, BAND_ROWS):
-            band = slice(start, min(start + BAND_ROWS, rows.stop))
-            sources = vertical.reach(band)
-            shifted = stretched[sources.start - top : sources.stop - top]
-            yield start - rows.start, vertical.weights[band, sources] @ shifted
+        return vertical.bands(stretched, rows)
 
     def _part(
         self,
@@ -127,27 +122,3 @@ class OriginalMasks:
 def _empty(stability: float) -> MaskPart:
     nothing = np.zeros((0, 0), np.float32)
     return MaskPart((0, 0, 0, 0), stability, nothing, slice(0, 0), slice(0, 0))
-
-
-class _Axis:
-    """The resizer of one axis, and which low-res samples each pixel takes.
-
-    Args:
-        weights: `(pixels, samples)`; the samples of a pixel are neighbours, and do not fall.
-    """
-
-    def __init__(self, weights: np.ndarray) -> None:
-        self.weights = weights
-        is_used = weights != 0
-        self._first = is_used.argmax(axis=1)
-        self._last = weights.shape[1] - 1 - is_used[:, ::-1].argmax(axis=1)
-
-    def reach(self, pixels: slice) -> slice:
-        """The samples that some pixels take."""
-        return slice(int(self._first[pixels.start]), int(self._last[pixels.stop - 1]) + 1)
-
-    def reached_by(self, first: int, last: int) -> slice:
-        """The pixels that take any of the samples from `first` to `last`."""
-        start = np.searchsorted(self._last, first, side="left")
-        stop = np.searchsorted(self._first, last, side="right")
-        return slice(int(start), int(stop))

@@ -85,6 +85,8 @@ def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny
     [
         (("nowhere/*.png",), "found no photograph at nowhere/*.png"),
         (("disc.png", "--format", "tiff"), "--format must be one of coco"),
+        (("disc.png", "--format", "npz", "--tolerance", "1"), "--tolerance is of outlines"),
+        (("disc.png", "--format", "geojson"), "geojson needs a georeference"),
     ],
 )
 def test_mistakes(run, arguments, message, photograph, monkeypatch):
