@@ -20,40 +20,9 @@ NOT_THE_SAME_TWICE = [
 @pytest.fixture(scope="session")
 def preset(tmp_path_factory):
     """A directory with a tiny model of random weights."""
-    import keras
+    from tests.tiny_model import tiny_model
 
-    from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
-    from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
-
-    keras.utils.set_random_seed(0)
-    backbone = SAMBackbone(
-        ViTDetBackbone(
-            hidden_size=8,
-            num_layers=1,
-            intermediate_dim=16,
-            num_heads=2,
-            global_attention_layer_indices=[0],
-            image_shape=(64, 64, 3),
-            patch_size=16,
-            num_output_channels=8,
-            window_size=2,
-        ),
-        SAMPromptEncoder(
-            hidden_size=8,
-            image_embedding_size=(4, 4),
-            input_image_size=(64, 64),
-            mask_in_channels=4,
-        ),
-        SAMMaskDecoder(
-            hidden_size=8,
-            num_layers=1,
-            intermediate_dim=16,
-            num_heads=2,
-            embedding_dim=8,
-            iou_head_hidden_dim=8,
-        ),
-    )
-    model = SAMImageSegmenter(backbone)
+    model = tiny_model(num_layers=1)
     random = np.random.default_rng(0)
     for weight in model.weights:
         weight.assign(random.normal(0, 0.3, weight.shape).astype("float32"))

@@ -7,38 +7,10 @@ from typer.testing import CliRunner
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory):
     """A directory with a tiny model of random weights."""
-    from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
-    from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+    from tests.tiny_model import tiny_model
 
-    backbone = SAMBackbone(
-        ViTDetBackbone(
-            hidden_size=8,
-            num_layers=2,
-            intermediate_dim=16,
-            num_heads=2,
-            global_attention_layer_indices=[1],
-            image_shape=(64, 64, 3),
-            patch_size=16,
-            num_output_channels=8,
-            window_size=2,
-        ),
-        SAMPromptEncoder(
-            hidden_size=8,
-            image_embedding_size=(4, 4),
-            input_image_size=(64, 64),
-            mask_in_channels=4,
-        ),
-        SAMMaskDecoder(
-            hidden_size=8,
-            num_layers=1,
-            intermediate_dim=16,
-            num_heads=2,
-            embedding_dim=8,
-            iou_head_hidden_dim=8,
-        ),
-    )
     directory = tmp_path_factory.mktemp("presets") / "tiny"
-    SAMImageSegmenter(backbone).save_to_preset(directory)
+    tiny_model().save_to_preset(directory)
     return directory
 
 

@@ -9,6 +9,7 @@ from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
 from keras_sam.geometry import ModelFrame
 from keras_sam.models import SAMImageSegmenter
 from tests.checkpoints.meta_names import to_meta_name
+from tests.models.transformers_sam import DECODER, PROMPTS, VISION, randomized
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
@@ -20,40 +21,11 @@ def theirs():
     from transformers import SamConfig, SamModel
 
     torch.manual_seed(0)
-    model = SamModel(
-        SamConfig(
-            vision_config={
-                "hidden_size": 16,
-                "output_channels": 32,
-                "num_hidden_layers": 2,
-                "num_attention_heads": 2,
-                "image_size": 64,
-                "window_size": 3,
-                "global_attn_indexes": [1],
-                "num_pos_feats": 16,
-                "mlp_dim": 24,
-            },
-            prompt_encoder_config={
-                "hidden_size": 32,
-                "image_size": 64,
-                "image_embedding_size": 4,
-            },
-            mask_decoder_config={
-                "hidden_size": 32,
-                "mlp_dim": 40,
-                "num_attention_heads": 8,
-                "iou_head_hidden_dim": 16,
-                "layer_norm_eps": 1e-5,
-            },
-        )
-    ).eval()
+    config = SamConfig(
+        vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
+    )
+    model = randomized(SamModel(config))
     model.mask_decoder.upscale_layer_norm.eps = 1e-6
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-        table = torch.randn(2, 16)
-        model.shared_image_embedding.positional_embedding.copy_(table)
-        model.prompt_encoder.shared_embedding.positional_embedding.copy_(table)
     return model
 
 

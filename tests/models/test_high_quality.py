@@ -12,7 +12,9 @@ from keras_sam.checkpoints.torch_layout import torch_shape
 from keras_sam.layers import SAMMaskDecoder
 from keras_sam.models import SAMBackbone, SAMImageSegmenter
 from tests.checkpoints.meta_names import to_meta_name
-from tests.checkpoints.mobile_sam import DECODER, IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
+from tests.checkpoints.mobile_sam import DECODER as MOBILE_DECODER
+from tests.checkpoints.mobile_sam import IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
+from tests.models.transformers_sam import DECODER, PROMPTS, VISION, randomized
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
@@ -24,36 +26,12 @@ def theirs():
     from transformers import SamHQConfig, SamHQModel
 
     torch.manual_seed(0)
-    model = SamHQModel(
-        SamHQConfig(
-            vision_config={
-                "hidden_size": 16,
-                "output_channels": 32,
-                "num_hidden_layers": 3,
-                "num_attention_heads": 2,
-                "image_size": 64,
-                "window_size": 3,
-                "global_attn_indexes": [1, 2],
-                "num_pos_feats": 16,
-                "mlp_dim": 24,
-            },
-            prompt_encoder_config={"hidden_size": 32, "image_size": 64, "image_embedding_size": 4},
-            mask_decoder_config={
-                "hidden_size": 32,
-                "mlp_dim": 40,
-                "num_attention_heads": 8,
-                "iou_head_hidden_dim": 16,
-                "layer_norm_eps": 1e-5,
-                "vit_dim": 16,
-            },
-        )
-    ).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn_like(parameter))
-        table = torch.randn(2, 16)
-        model.shared_image_embedding.positional_embedding.copy_(table)
-        model.prompt_encoder.shared_embedding.positional_embedding.copy_(table)
+    config = SamHQConfig(
+        vision_config=VISION | {"num_hidden_layers": 3, "global_attn_indexes": [1, 2]},
+        prompt_encoder_config=PROMPTS,
+        mask_decoder_config=DECODER | {"vit_dim": 16},
+    )
+    model = randomized(SamHQModel(config))
     model.mask_decoder.transformer.register_forward_hook(hand_on_image_tokens, with_kwargs=True)
     return model
 
@@ -220,7 +198,7 @@ def test_light_hq_sam(tmp_path):
     from safetensors.numpy import load_file, save_file
 
     tensors, recorded = mobile_sam_tensors(), timm_outputs()
-    decoder = DECODER | {"early_feature_dim": 20}
+    decoder = MOBILE_DECODER | {"early_feature_dim": 20}
     config = plain_arguments("SAMMaskDecoder", decoder, source="Light HQ-SAM")
     random = np.random.default_rng(1)
     for name, shape in expected_shapes("SAMMaskDecoder", config).items():
