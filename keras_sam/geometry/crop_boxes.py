@@ -21,6 +21,11 @@ class Crop(NamedTuple):
         x0, y0, x1, y1 = self.box
         return y1 - y0, x1 - x0
 
+    def moved(self, x: int, y: int) -> "Crop":
+        """The same crop so many pixels to the right and down."""
+        x0, y0, x1, y1 = self.box
+        return self._replace(box=(x0 + x, y0 + y, x1 + x, y1 + y))
+
 
 def crop_boxes(
     original_size: tuple[int, int], *, crop_n_layers: int, overlap_ratio: float

@@ -71,8 +71,8 @@ class MaskCandidates:
 
     def find(
         self, points: np.ndarray, prompts: np.ndarray, labels: np.ndarray
-    ) -> Iterator[list[Candidate]]:
-        """Yields the candidates of each batch of prompts.
+    ) -> Iterator[tuple[list[Candidate], np.ndarray]]:
+        """Yields the candidates of each batch of prompts, and each prompt's best rating `(P,)`.
 
         Args:
             points: `(P, 2)` (x, y) of the image, to be told of the masks.
@@ -90,18 +90,18 @@ class MaskCandidates:
         prompts: np.ndarray,
         labels: np.ndarray,
         pool: ThreadPoolExecutor,
-    ) -> list[Candidate]:
+    ) -> tuple[list[Candidate], np.ndarray]:
         count = len(points)
         missing = self.batch_size - count  # repeated, so that one program does for all batches
         prompts = np.concatenate([prompts, prompts[:1].repeat(missing, axis=0)])
         labels = np.concatenate([labels, labels[:1].repeat(missing, axis=0)])
         engine, features = self.predictor.engine, self.predictor.image_features
         ratings, attended = engine.rate(features, prompts[None], labels[None])
-        passed = ratings[:count] > self.pred_iou_thresh if self.pred_iou_thresh > 0 else None
-        is_wanted = np.ones((count, ratings.shape[1]), bool) if passed is None else passed
+        ratings = ratings[:count]
+        is_wanted = (ratings > self.pred_iou_thresh) | (self.pred_iou_thresh <= 0)
         chosen = np.flatnonzero(is_wanted.any(axis=1))
         if not len(chosen):
-            return []
+            return [], ratings.max(axis=1)
         logits = engine.draw(features, attended, _padded(chosen, self.batch_size))
         rows, masks = np.nonzero(is_wanted[chosen])
         places = list(zip(rows.tolist(), masks.tolist(), strict=True))
@@ -112,7 +112,7 @@ class MaskCandidates:
                 x, y = points[chosen[row]]
                 rating = float(ratings[chosen[row], mask])
                 found.append(Candidate(part, rating, (float(x), float(y))))
-        return found
+        return found, ratings.max(axis=1)
 
     def _is_stable(self, part: MaskPart) -> bool:
         limit = self.stability_score_thresh

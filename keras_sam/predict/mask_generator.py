@@ -1,25 +1,22 @@
 """`SAMMaskGenerator`: everything in an image."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import check_box, mask_to_box, mask_to_coco_rle, read_image
-from keras_sam.geometry.box_nms import box_nms
-from keras_sam.geometry.crop_boxes import Crop, crop_boxes
-from keras_sam.geometry.point_grid import layer_point_grids
-from keras_sam.geometry.small_regions import remove_small_regions
-from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, TOP_LEFT
+from keras_sam.geometry import check_box, read_image, records_to_label_map
+from keras_sam.geometry.point_grid import check_point_grids, layer_sides, point_grid
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.duplicates import best_in_crop, best_of_crops, without_small_regions
 from keras_sam.predict.found_mask import OUTPUT_MODES, FoundMask
-from keras_sam.predict.mask_candidates import MaskCandidates
+from keras_sam.predict.mask_search import MaskSearch, SearchSettings
 from keras_sam.predict.predictor import SAMPredictor
 
-CROP_EDGE = 20  # pixels: a mask that ends so near to a crop's edge is cut by it
-HELD_BYTES = 2**26  # of logits that wait for the suppression of duplicates
-FOREGROUND = 1
+AUTO = "auto"
+COARSE_POINTS_PER_SIDE = 16  # of "auto", which goes on to half of Meta's distance
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,7 @@ class MaskUpdate:
         added: records by number.
         removed: numbers of records that a better one replaced.
         done: prompts so far.
-        total: prompts in all.
+        total: prompts in all; with `points_per_side="auto"`, as far as is known.
     """
 
     added: dict[int, dict[str, Any]]
@@ -47,7 +44,9 @@ class SAMMaskGenerator:
 
     Args:
         model: the segmenter, or a predictor of it, whose compiled programs are used then.
-        points_per_side: points along each side; `None` where `point_grids` are given.
+        points_per_side: points along each side; `None` where `point_grids` are given. The fast
+            `"auto"` begins with 16 and doubles them only near points that found something new
+            or nearly did; docs/masks.md says what it loses.
         points_per_batch: how many points are decoded together at most.
         pred_iou_thresh: only masks that the model rates higher, 0..1.
         stability_score_thresh: only masks at least as stable, 0..1.
@@ -68,7 +67,7 @@ class SAMMaskGenerator:
     def __init__(
         self,
         model: SAMImageSegmenter | SAMPredictor,
-        points_per_side: int | None = 32,
+        points_per_side: int | str | None = 32,
         points_per_batch: int = 64,
         pred_iou_thresh: float = 0.88,
         stability_score_thresh: float = 0.95,
@@ -84,6 +83,8 @@ class SAMMaskGenerator:
     ) -> None:
         if (points_per_side is None) == (point_grids is None):
             raise ValueError("give either points_per_side or point_grids")
+        if isinstance(points_per_side, str) and points_per_side != AUTO:
+            raise ValueError(f'points_per_side must be a number or "auto", got {points_per_side!r}')
         if output_mode not in OUTPUT_MODES:
             raise ValueError(f"output_mode must be one of {OUTPUT_MODES}, got {output_mode!r}")
         if points_per_batch < 1 or crop_n_layers < 0 or crop_n_points_downscale_factor < 1:
@@ -92,33 +93,47 @@ class SAMMaskGenerator:
                 f"crop_n_layers 0 or more, got {points_per_batch}, "
                 f"{crop_n_points_downscale_factor} and {crop_n_layers}"
             )
-        if points_per_side is not None:
-            point_grids = layer_point_grids(
-                points_per_side,
+        finer_sides = None
+        if point_grids is None:
+            is_auto = points_per_side == AUTO
+            sides = layer_sides(
+                COARSE_POINTS_PER_SIDE if is_auto else int(points_per_side or 0),
                 crop_n_layers=crop_n_layers,
                 downscale_factor=crop_n_points_downscale_factor,
             )
-        self.point_grids = _check_point_grids(point_grids, crop_n_layers)
+            point_grids = [point_grid(side) for side in sides]
+            finer_sides = sides if is_auto else None
+        self.settings = SearchSettings(
+            point_grids=check_point_grids(point_grids, crop_n_layers=crop_n_layers),
+            finer_sides=finer_sides,
+            points_per_batch=points_per_batch,
+            pred_iou_thresh=pred_iou_thresh,
+            stability_score_thresh=stability_score_thresh,
+            stability_score_offset=stability_score_offset,
+            box_nms_thresh=box_nms_thresh,
+            crop_n_layers=crop_n_layers,
+            crop_overlap_ratio=crop_overlap_ratio,
+        )
         self.predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
-        self.points_per_batch = points_per_batch
-        self.pred_iou_thresh = pred_iou_thresh
-        self.stability_score_thresh = stability_score_thresh
-        self.stability_score_offset = stability_score_offset
-        self.box_nms_thresh = box_nms_thresh
-        self.crop_n_layers = crop_n_layers
         self.crop_nms_thresh = crop_nms_thresh
-        self.crop_overlap_ratio = crop_overlap_ratio
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode
 
     def generate(
-        self, image: Any, *, boxes: Any = None, progress: Callable[[int, int], Any] | None = None
+        self,
+        image: Any,
+        *,
+        boxes: Any = None,
+        region: Any = None,
+        progress: Callable[[int, int], Any] | None = None,
     ) -> list[dict[str, Any]]:
         """All masks of an image.
 
         Args:
-            image: what `read_image` takes, such as an array `(H, W, 3)` uint8 or a path.
+            image: what `read_image` takes, such as an array `(H, W, 3)` or a path.
             boxes: `(K, 4)` XYXY in pixels, prompts in place of the grid.
+            region: XYXY in pixels; only that part of the image is searched, and seen by the
+                model, as though it were the image. Records are of the whole image all the same.
             progress: called with the prompts so far, and in all; an exception from it ends the
                 search.
 
@@ -126,14 +141,41 @@ class SAMMaskGenerator:
             Records as Meta's: `segmentation`, `area` in pixels, `bbox` XYWH whose width counts
             from the first to the last pixel, `predicted_iou`, `point_coords` `[[x, y]]` (of a box
             its centre), `stability_score`, `crop_box` XYWH.
-        """
-        kept: list[FoundMask] = []
-        for kept, _, done, total in self._search(image, boxes):  # noqa: B007 (the last is kept)
-            if progress is not None:
-                progress(done, total)
-        return [found.to_record(self.output_mode) for found in self._cleaned(self._across(kept))]
 
-    def iterate(self, image: Any, *, boxes: Any = None) -> Iterator[MaskUpdate]:
+        Raises:
+            ValueError: for boxes or a region that are not in the image, and what `read_image`
+                refuses.
+        """
+        found = self._find(read_image(image), boxes, region, progress)
+        return [mask.to_record(self.output_mode) for mask in found]
+
+    def label_map(
+        self,
+        image: Any,
+        *,
+        boxes: Any = None,
+        region: Any = None,
+        on_top: str = "small",
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> np.ndarray:
+        """All masks of an image as one map of labels.
+
+        Args:
+            image: as `generate`.
+            boxes: as `generate`.
+            region: as `generate`.
+            on_top: which of overlapping masks is seen, as in `records_to_label_map`.
+            progress: as `generate`.
+
+        Returns:
+            `(H, W)` int32: 0 where no mask is, and n where the n-th record of `generate` is.
+        """
+        pixels = read_image(image)
+        found = self._find(pixels, boxes, region, progress)
+        records = [{"segmentation": mask.to_rle()} for mask in found]
+        return records_to_label_map(records, (pixels.shape[0], pixels.shape[1]), on_top=on_top)
+
+    def iterate(self, image: Any, *, boxes: Any = None, region: Any = None) -> Iterator[MaskUpdate]:
         """Finds what `generate` finds, and tells of it batch by batch; may be left at any time.
 
         The records added and not removed are at each time the masks of the prompts so far, and at
@@ -142,14 +184,17 @@ class SAMMaskGenerator:
         Args:
             image: as `generate`.
             boxes: as `generate`.
+            region: as `generate`.
         """
         shown: dict[FoundMask, int] = {}
         count = done = total = 0
-        for before, found, done, total in self._search(image, boxes):
-            kept = self._across(before + self._within(found))
-            update, count = self._update(kept, shown, count)
+        search = self._search(read_image(image), boxes, region)
+        for step in search.steps():
+            in_crop = best_in_crop(step.found, self.settings.box_nms_thresh)
+            done, total = step.done, step.total
+            update, count = self._update(self._across(step.before + in_crop), shown, count)
             yield MaskUpdate(*update, done, total)
-        update, count = self._update(self._cleaned(list(shown)), shown, count)
+        update, count = self._update(self._cleaned(list(shown), search), shown, count)
         if any(update):
             yield MaskUpdate(*update, done, total)
 
@@ -168,148 +213,37 @@ class SAMMaskGenerator:
             shown[found] = shown.pop(found)
         return (added, removed), count
 
-    def _search(
-        self, image: Any, boxes: Any
-    ) -> Iterator[tuple[list[FoundMask], list[FoundMask], int, int]]:
-        """Yields what was found, after each batch of prompts.
+    def _find(
+        self,
+        pixels: np.ndarray,
+        boxes: Any,
+        region: Any,
+        progress: Callable[[int, int], Any] | None,
+    ) -> list[FoundMask]:
+        found: list[FoundMask] = []
+        search = self._search(pixels, boxes, region)
+        for step in search.steps():
+            found = step.before
+            if progress is not None:
+                progress(step.done, step.total)
+        return self._cleaned(self._across(found), search)
 
-        That is the masks of the crops that are done, without duplicates; all of the crop at hand;
-        and how many prompts are done, and there are. At the end no crop is at hand.
-        """
-        pixels = read_image(image)
+    def _search(self, pixels: np.ndarray, boxes: Any, region: Any) -> MaskSearch:
         size = (pixels.shape[0], pixels.shape[1])
-        crops = crop_boxes(
-            size, crop_n_layers=self.crop_n_layers, overlap_ratio=self.crop_overlap_ratio
-        )
+        x0, y0, x1, y1 = (0, 0, size[1], size[0]) if region is None else check_box(region, size)
+        part = (math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1))
         if boxes is not None:
             boxes = np.stack([check_box(box, size) for box in boxes])
-            crops = crops[:1]
-        total = len(boxes) if boxes is not None else sum(self._count(crop) for crop in crops)
-        done = 0
-        before: list[FoundMask] = []
-        for crop in crops:
-            x0, y0, x1, y1 = crop.box
-            self.predictor.set_image(np.ascontiguousarray(pixels[y0:y1, x0:x1]))
-            try:
-                found: list[FoundMask] = []
-                for batch, prompts in self._search_crop(crop, size, boxes):
-                    # A mask that seems a duplicate may not be one in the end, when the better
-                    # one turns out to be a duplicate itself: all are kept until then.
-                    found = _compact(found + batch)
-                    done += prompts
-                    yield before, found, done, total
-            finally:
-                self.predictor.reset_image()
-            before = before + self._within(found)
-        yield before, [], done, total
-
-    def _search_crop(
-        self, crop: Crop, original_size: tuple[int, int], boxes: np.ndarray | None
-    ) -> Iterator[tuple[list[FoundMask], int]]:
-        candidates = MaskCandidates(
-            self.predictor,
-            points_per_batch=self.points_per_batch,
-            pred_iou_thresh=self.pred_iou_thresh,
-            stability_score_thresh=self.stability_score_thresh,
-            stability_score_offset=self.stability_score_offset,
-        )
-        points, prompts, labels = self._prompts(crop, boxes)
-        left = len(points)
-        for batch in candidates.find(points, prompts, labels):
-            count = min(left, candidates.batch_size)
-            left -= count
-            found = [
-                FoundMask(candidate, crop, original_size, masks=candidates.masks)
-                for candidate in batch
-            ]
-            yield [mask for mask in found if not _is_cut(mask)], count
-
-    def _prompts(
-        self, crop: Crop, boxes: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Points `(P, 2)` of the crop, prompts `(P, 2, 2)` of the model frame, labels `(P, 2)`."""
-        frame = self.predictor.frame
-        if boxes is not None:
-            corners = frame.to_model_boxes(boxes).reshape(-1, 2, 2)
-            labels = np.tile(np.array([TOP_LEFT, BOTTOM_RIGHT], np.int32), (len(boxes), 1))
-            return (boxes[:, :2] + boxes[:, 2:]) / 2, corners, labels
-        height, width = crop.size
-        points = self.point_grids[crop.layer] * np.array([width, height])
-        prompts = np.zeros((len(points), 2, 2), np.float32)
-        prompts[:, 0] = frame.to_model_points(points)
-        labels = np.tile(np.array([FOREGROUND, NOT_A_POINT], np.int32), (len(points), 1))
-        return points, prompts, labels
-
-    def _count(self, crop: Crop) -> int:
-        return len(self.point_grids[crop.layer])
-
-    def _within(self, found: list[FoundMask]) -> list[FoundMask]:
-        """Without duplicates in a crop, by falling rating."""
-        ratings = np.array([mask.candidate.predicted_iou for mask in found])
-        return _suppressed(found, ratings, self.box_nms_thresh)
+            if ((boxes[:, :2] < part[:2]) | (boxes[:, 2:] > part[2:])).any():
+                raise ValueError(f"boxes must lie in the region {part}, got {boxes.tolist()}")
+        return MaskSearch(self.predictor, self.settings, pixels, region=part, boxes=boxes)
 
     def _across(self, found: list[FoundMask]) -> list[FoundMask]:
-        """Without duplicates between crops, the masks of smaller crops first."""
-        if not self.crop_n_layers:
+        return best_of_crops(found, self.crop_nms_thresh) if self.settings.crop_n_layers else found
+
+    def _cleaned(self, found: list[FoundMask], search: MaskSearch) -> list[FoundMask]:
+        min_area = self.min_mask_region_area
+        if not min_area:
             return found
-        areas = np.array([mask.crop.size[0] * mask.crop.size[1] for mask in found], np.float64)
-        return _suppressed(found, 1 / areas, self.crop_nms_thresh)
-
-    def _cleaned(self, found: list[FoundMask]) -> list[FoundMask]:
-        """Without small holes and islands, and the duplicates that this makes."""
-        if not self.min_mask_region_area:
-            return found
-        cleaned = [_without_small_regions(mask, self.min_mask_region_area) for mask in found]
-        # Those that were left alone go first.
-        scores = [float(new is old) for new, old in zip(cleaned, found, strict=True)]
-        threshold = max(self.box_nms_thresh, self.crop_nms_thresh)
-        return _suppressed(cleaned, np.array(scores), threshold)
-
-
-def _suppressed(found: list[FoundMask], scores: np.ndarray, threshold: float) -> list[FoundMask]:
-    boxes = np.array([mask.box for mask in found], np.float32).reshape(-1, 4)
-    return [found[index] for index in box_nms(boxes, scores, threshold)]
-
-
-def _is_cut(found: FoundMask) -> bool:
-    """Whether a mask ends at an edge of its crop that is not one of the image."""
-    height, width = found.original_size
-    box = np.array(found.box)
-    near_crop = np.abs(box - found.crop.box) <= CROP_EDGE
-    near_image = np.abs(box - (0, 0, width, height)) <= CROP_EDGE
-    return bool((near_crop & ~near_image).any())
-
-
-def _compact(found: list[FoundMask]) -> list[FoundMask]:
-    """Masks as runs, where their logits would take too much memory together."""
-    if sum(mask.held_bytes for mask in found) <= HELD_BYTES:
-        return found
-    return [replace(mask, rle=mask.to_rle(), masks=None) for mask in found]
-
-
-def _without_small_regions(found: FoundMask, min_area: int) -> FoundMask:
-    mask, is_changed = remove_small_regions(found.mask(), min_area)
-    if not is_changed:
-        return found
-    x0, y0, x1, y1 = (int(side) for side in mask_to_box(mask))
-    left, top = found.crop.box[:2]
-    box = (x0 - left, y0 - top, x1 - left, y1 - top) if x1 else (0, 0, 0, 0)
-    part = replace(found.candidate.part, box=box)
-    candidate = replace(found.candidate, part=part)
-    return replace(found, candidate=candidate, masks=None, rle=mask_to_coco_rle(mask))
-
-
-def _check_point_grids(grids: Any, crop_n_layers: int) -> list[np.ndarray]:
-    checked = [np.asarray(grid, np.float64) for grid in grids]
-    if len(checked) <= crop_n_layers:
-        raise ValueError(
-            f"point_grids must hold one grid for each of {crop_n_layers + 1} layers, got "
-            f"{len(checked)}"
-        )
-    for grid in checked:
-        is_inside = grid.ndim == 2 and grid.shape[1:] == (2,) and len(grid)
-        if not is_inside or not ((grid >= 0) & (grid <= 1)).all():
-            raise ValueError(
-                f"a point grid holds points (P, 2) (x, y) in 0..1, got shape {grid.shape}"
-            )
-    return checked
+        threshold = max(self.settings.box_nms_thresh, self.crop_nms_thresh)
+        return without_small_regions(found, min_area, threshold, region=search.region)

@@ -55,7 +55,7 @@ def everything(predictor, image, **settings):
         side = options["points_per_side"] // options["crop_n_points_downscale_factor"] ** layer
         for box in crops_of(layer, height, width, options["crop_overlap_ratio"]):
             kept = in_crop(predictor, image, box, side, options)
-            found += suppress(kept, [mask["rating"] for mask in kept], options["box_nms_thresh"])
+            found += best(kept, options)
     if options["crop_n_layers"]:
         areas = [(c[2] - c[0]) * (c[3] - c[1]) for c in (mask["crop"] for mask in found)]
         found = suppress(found, [1 / area for area in areas], options["crop_nms_thresh"])
@@ -84,14 +84,19 @@ def in_crop(predictor, image, box, side, options):
     for row in range(side):
         for column in range(side):
             point = (column + 0.5) / side * (x1 - x0), (row + 0.5) / side * (y1 - y0)
-            logits, ratings, _ = predictor.predict(
-                np.array([point]), np.array([1]), return_logits=True
-            )
-            for mask_logits, rating in zip(logits, ratings, strict=True):
-                mask = judged(mask_logits, rating, box, image.shape[:2], options)
-                if mask is not None:
-                    kept.append(mask | {"point": (point[0] + x0, point[1] + y0), "crop": box})
+            kept += at_point(predictor, point, box, image.shape[:2], options)[0]
     return kept
+
+
+def at_point(predictor, point, box, size, options):
+    """The masks that pass, and the best rating."""
+    logits, ratings, _ = predictor.predict(np.array([point]), np.array([1]), return_logits=True)
+    place = {"point": (point[0] + box[0], point[1] + box[1]), "crop": box}
+    masks = [
+        judged(mask_logits, rating, box, size, options)
+        for mask_logits, rating in zip(logits, ratings, strict=True)
+    ]
+    return [mask | place for mask in masks if mask is not None], max(ratings)
 
 
 def judged(logits, rating, box, size, options):
@@ -117,6 +122,11 @@ def edges_of(mask, crop=(0, 0)):
     """XYXY with the last pixels included, as Meta has boxes."""
     y, x = np.nonzero(mask)
     return (x.min(), y.min(), x.max(), y.max()) if len(x) else (crop[0], crop[1]) * 2
+
+
+def best(masks, options):
+    """Of duplicates the one with the highest rating."""
+    return suppress(masks, [mask["rating"] for mask in masks], options["box_nms_thresh"])
 
 
 def suppress(masks, scores, threshold):
@@ -273,9 +283,90 @@ def test_boxes_as_prompts(predictor, image):
 
 def test_many_candidates_are_held_as_runs(predictor, image, monkeypatch):
     expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    monkeypatch.setattr("keras_sam.predict.mask_generator.HELD_BYTES", 1)
+    monkeypatch.setattr("keras_sam.predict.mask_search.HELD_BYTES", 1)
     found = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
     assert repr(found) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    "thresholds",
+    [
+        {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.2, "box_nms_thresh": 0.05},
+        {"pred_iou_thresh": 0.35, "stability_score_thresh": 0.7, "box_nms_thresh": 0.7},
+    ],
+    ids=["few are new", "few nearly pass"],
+)
+def test_auto_goes_on_where_masks_are_found(predictor, image, monkeypatch, thresholds):
+    monkeypatch.setattr("keras_sam.predict.mask_generator.COARSE_POINTS_PER_SIDE", 4)
+    settings = SETTINGS | {"points_per_side": "auto"} | thresholds
+    options = settings | {"stability_score_offset": 1.0}
+    predictor.set_image(image)
+    box = (0, 0, SIZE[1], SIZE[0])
+    step = np.array([SIZE[1] / 8, SIZE[0] / 8])
+    coarse = {
+        (row, column): at_point(predictor, step * (2 * column + 1, 2 * row + 1), box, SIZE, options)
+        for row in range(4)
+        for column in range(4)
+    }
+    found = [mask for masks, _ in coarse.values() for mask in masks]
+    new = {mask["point"] for mask in best(found, options)}
+    prompts = 16
+    for (row, column), (masks, rating) in coarse.items():
+        is_near = not masks and rating > 0.95 * thresholds["pred_iou_thresh"]
+        if is_near or any(mask["point"] in new for mask in masks):
+            for y, x in ((0.5, 0.5), (0.5, 1.5), (1.5, 0.5), (1.5, 1.5)):
+                point = step * (2 * column + x, 2 * row + y)
+                found += at_point(predictor, point, box, SIZE, options)[0]
+                prompts += 1
+    expected = best(found, options)
+    seen = []
+    generator = SAMMaskGenerator(predictor, **settings)
+    records = generator.generate(image, progress=lambda *count: seen.append(count))
+    assert 16 < prompts < 16 + 64
+    assert seen[-1] == (prompts, prompts)
+    assert_equal_records(records, expected)
+
+
+@pytest.mark.parametrize("crop_n_layers", [0, 1])
+def test_a_region_is_searched_as_an_image_of_its_own(predictor, image, crop_n_layers):
+    settings = SETTINGS | {"crop_n_layers": crop_n_layers, "min_mask_region_area": 20}
+    generator = SAMMaskGenerator(predictor, **settings)
+    x0, y0, x1, y1 = 25, 10, 81, 62
+    expected = generator.generate(np.ascontiguousarray(image[y0:y1, x0:x1]))
+    found = generator.generate(image, region=(x0 + 0.5, y0, x1, y1 - 0.5))
+    assert len(found) == len(expected) > 1
+    for record, other in zip(found, expected, strict=True):
+        mask = np.zeros(SIZE, bool)
+        mask[y0:y1, x0:x1] = other["segmentation"]
+        np.testing.assert_array_equal(record["segmentation"], mask)
+        moved = np.array([x0, y0, 0, 0])
+        np.testing.assert_array_equal(record["bbox"], moved + other["bbox"])
+        np.testing.assert_array_equal(record["crop_box"], moved + other["crop_box"])
+        np.testing.assert_allclose(record["point_coords"], [other["point_coords"][0] + moved[:2]])
+        for name in ("area", "predicted_iou", "stability_score"):
+            assert record[name] == other[name]
+
+
+def test_boxes_in_a_region(predictor, image):
+    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "points_per_batch": 8}
+    generator = SAMMaskGenerator(predictor, **settings)
+    expected = generator.generate(image[10:], boxes=[[5, 5, 60, 50]])
+    found = generator.generate(image, boxes=[[5, 15, 60, 60]], region=(0, 10, 100, 70))
+    assert len(found) == len(expected) > 0
+    for record, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(record["segmentation"][10:], other["segmentation"])
+    with pytest.raises(ValueError, match="boxes must lie in the region"):
+        generator.generate(image, boxes=[[5, 5, 60, 50]], region=(0, 10, 100, 70))
+
+
+def test_a_label_map(predictor, image):
+    generator = SAMMaskGenerator(predictor, **SETTINGS)
+    records = generator.generate(image)
+    for on_top, order in (("first", -1), ("last", 1)):
+        expected = np.zeros(SIZE, np.int32)
+        for number, record in list(enumerate(records, start=1))[::order]:
+            expected[record["segmentation"]] = number
+        np.testing.assert_array_equal(generator.label_map(image, on_top=on_top), expected)
 
 
 def test_nothing_is_found(predictor, image):
@@ -288,6 +379,7 @@ def test_nothing_is_found(predictor, image):
         ({"points_per_side": None}, "either points_per_side or point_grids"),
         ({"point_grids": [np.zeros((1, 2))]}, "either points_per_side or point_grids"),
         ({"output_mode": "png"}, "output_mode must be one of"),
+        ({"points_per_side": "fine"}, 'a number or "auto"'),
         ({"points_per_batch": 0}, "points_per_batch"),
         ({"points_per_side": 0}, "points_per_side"),
         (
