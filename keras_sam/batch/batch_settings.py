@@ -39,7 +39,7 @@ class BatchSettings:
     dtype: str | None = None
     multimask_output: bool | None = None
     max_pixels: int = MAX_PIXELS
-    points_per_side: int = 32
+    points_per_side: int | str = 32
     points_per_batch: int = 64
     pred_iou_thresh: float = 0.88
     stability_score_thresh: float = 0.95

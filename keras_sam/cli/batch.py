@@ -28,6 +28,7 @@ from keras_sam.cli.console import (
     one_sentence_errors,
     print_json,
 )
+from keras_sam.cli.prompts import parse_points_per_side
 
 if TYPE_CHECKING:
     from keras_sam.batch import BatchProgress, BatchSummary, LocalOptions, RayOptions
@@ -52,7 +53,13 @@ def batch_command(
     output: Annotated[Path, typer.Option("--output", help="The folder of the table.")],
     preset: PresetOption = DEFAULT_PRESET,
     points_per_side: Annotated[
-        int | None, _unset("--points-per-side", text="Of the grid. Default: 32.", min=1)
+        Any,
+        _unset(
+            "--points-per-side",
+            text="Of the grid, or auto. Default: 32.",
+            parser=parse_points_per_side,
+            metavar="INTEGER|auto",
+        ),
     ] = None,
     pred_iou_thresh: Annotated[
         float | None, _unset("--pred-iou-thresh", text="Keep what rates over it. Default: 0.88.")

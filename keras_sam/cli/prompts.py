@@ -1,4 +1,4 @@
-"""`Point`, `Box` and `Prompt`, as they are typed on the command line."""
+"""Prompts, as they are typed on the command line."""
 
 import math
 from dataclasses import dataclass
@@ -41,6 +41,15 @@ class Box(NamedTuple):
         if len(numbers) != 4:
             raise typer.BadParameter(f"expected X0,Y0,X1,Y1, got '{text}'")
         return cls(*numbers)
+
+
+def parse_points_per_side(text: str) -> int | str:
+    """Reads the points along each side of a grid, or `auto`."""
+    if text == "auto":
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"expected a number of points, or auto, got '{text}'")
+    return int(text)
 
 
 @dataclass(frozen=True)

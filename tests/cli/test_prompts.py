@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import typer
 
-from keras_sam.cli.prompts import Box, Point, Prompt
+from keras_sam.cli.prompts import Box, Point, Prompt, parse_points_per_side
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,13 @@ def test_arrays_of_points_and_a_box():
 def test_what_is_not_given_is_left_out():
     assert set(Prompt([], Box(0, 1, 5, 6)).arrays()) == {"box"}
     assert set(Prompt([Point(1, 2, 1)]).arrays()) == {"point_coords", "point_labels"}
+
+
+def test_points_per_side():
+    assert [parse_points_per_side(text) for text in ("16", "auto")] == [16, "auto"]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "2.5", "fine"])
+def test_wrong_points_per_side(text):
+    with pytest.raises(typer.BadParameter, match="a number of points, or auto"):
+        parse_points_per_side(text)
