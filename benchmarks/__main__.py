@@ -2,9 +2,10 @@
 
 import typer
 
-from benchmarks import batch, loading
+from benchmarks import auto_points, batch, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
 app.command("loading")(loading.main)
 

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
-# Past this many tokens the bias of one head is made at a time (torch, inference): the biases of
-# all heads of a 64 x 64 grid take 805 MB in float32, those of one head fit a CPU's cache.
-TOKENS_FOR_BIAS_PER_HEAD = 2048
+# So much of the bias is made at a time (torch, inference), in memory that is used again: on a CPU
+# it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
+BIAS_BYTES = {"cpu": 2**23}
+BIAS_BYTES_OF_OTHERS = 2**29
 
 
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
@@ -46,8 +47,8 @@ def relative_position_attention(
     + query[q]·rel_pos_w[qw - kw + W - 1]`; the bias takes the query before it is scaled
     (arXiv 2112.01526, and the released code of SAM).
 
-    Kernels: torch's fused attention with the bias as its mask, in inference one head at a time
-    when the grid is large; elsewhere two broadcast additions that fuse into the softmax.
+    Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
+    at a time; elsewhere two broadcast additions that fuse into the softmax.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -173,15 +174,32 @@ def _torch_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bia
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    tokens = query.shape[2]
-    if tokens <= TOKENS_FOR_BIAS_PER_HEAD or torch.is_grad_enabled():
+    if torch.is_grad_enabled():
         bias = (bias_h[..., :, None] + bias_w[..., None, :]).flatten(-2)
         return scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    batch, all_heads, tokens = query.shape[:3]
+    heads, rows = _bias_part(query)
+    grid_size = bias_h.shape[-1], bias_w.shape[-1]
+    bias = query.new_empty((batch, heads, rows, *grid_size))
     outputs = torch.empty_like(query)
-    for head in range(query.shape[1]):
-        one = slice(head, head + 1)
-        bias = (bias_h[:, one, :, :, None] + bias_w[:, one, :, None, :]).flatten(-2)
-        outputs[:, one] = scaled_dot_product_attention(
-            query[:, one], key[:, one], value[:, one], attn_mask=bias
-        )
+    for first in range(0, all_heads, heads):
+        head = slice(first, first + heads)
+        for start in range(0, tokens, rows):
+            part = (slice(None), head, slice(start, start + rows))
+            count = query[part].shape[1:3]
+            mask = bias[:, : count[0], : count[1]]
+            torch.add(bias_h[part][..., :, None], bias_w[part][..., None, :], out=mask)
+            outputs[part] = scaled_dot_product_attention(
+                query[part], key[:, head], value[:, head], attn_mask=mask.flatten(-2)
+            )
     return outputs
+
+
+def _bias_part(query: Any) -> tuple[int, int]:
+    """For how many heads and rows of queries `(B, K, T, d)` the bias is made at a time."""
+    batch, heads, tokens, _ = query.shape
+    most = BIAS_BYTES.get(query.device.type, BIAS_BYTES_OF_OTHERS)
+    of_row = batch * tokens * query.element_size()
+    if of_row * tokens > most:
+        return 1, max(1, most // of_row)
+    return min(heads, most // (of_row * tokens)), tokens

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_sam.layers.linear import linear
+
 
 class MLP(keras.layers.Layer):
     """Dense layers with an activation after each but the last.
@@ -48,5 +50,5 @@ class MLP(keras.layers.Layer):
         """`(..., C)` to `(..., output_dim)`."""
         x = inputs
         for dense in self.dense_layers[:-1]:
-            x = self.activate(dense(x))
-        return self.dense_layers[-1](x)
+            x = self.activate(linear(dense, x))
+        return linear(self.dense_layers[-1], x)

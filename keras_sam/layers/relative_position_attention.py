@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import attention, relative_position_attention
+from keras_sam.layers.linear import linear
 from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
 
 
@@ -80,13 +81,13 @@ class RelativePositionAttention(keras.layers.Layer):
                 qkv = qkv + self.qkv.bias
             qkv = grid_to_windows(qkv, self.window_size)
         else:
-            qkv = self.qkv(grid)
+            qkv = linear(self.qkv, grid)
         # Attend.
         attended = self._attend(qkv)
         # Drop padded queries, then project.
         if self.window_size:
             attended = windows_to_grid(attended, self.grid_size)
-        return self.projection(attended)
+        return linear(self.projection, attended)
 
     def _attend(self, qkv: Any) -> Any:
         """`(N, h, w, 3 * K * d)` to `(N, h, w, K * d)`."""

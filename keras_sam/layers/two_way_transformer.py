@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import attention, merge_heads, split_heads
+from keras_sam.layers.linear import linear
 from keras_sam.layers.mlp import MLP
 
 
@@ -67,11 +68,12 @@ class DownsampledAttention(keras.layers.Layer):
 
     def heads(self, projection: keras.layers.Layer, tokens: Any) -> Any:
         """Tokens `(B, T, D)` projected and split: `(B, K, T, d)`."""
-        return split_heads(projection(tokens), self.num_heads)
+        return split_heads(linear(projection, tokens), self.num_heads)
 
     def attend(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
         """Attention of projected heads `(B, K, ., d)`, projected to `(B, T, D)`."""
-        return self.output_projection(merge_heads(attention(query, key, value, mask=mask)))
+        attended = merge_heads(attention(query, key, value, mask=mask))
+        return linear(self.output_projection, attended)
 
     def _dense(self, name: str, units: int) -> keras.layers.Layer:
         return keras.layers.Dense(units, dtype=self.dtype_policy, name=name)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import distance_attention
+from keras_sam.layers.linear import linear
 from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
 
 
@@ -49,8 +50,8 @@ class WindowAttention(keras.layers.Layer):
         """`(B, H, W, hidden_size)` to the same shape."""
         size = grid.shape[1], grid.shape[2]
         windows = grid_to_windows(pad_grid(grid, self.window_size), self.window_size)
-        attended = self._attend(self.qkv(self.layer_norm(windows)))
-        return self.projection(windows_to_grid(attended, size))
+        attended = self._attend(linear(self.qkv, self.layer_norm(windows)))
+        return linear(self.projection, windows_to_grid(attended, size))
 
     def _attend(self, qkv: Any) -> Any:
         """`(N, S, S, K * 3 * d)` to `(N, S, S, K * d)`."""

@@ -46,10 +46,11 @@ def test_attention_equals_the_formula():
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("head_at_a_time", [False, True])
+# Rows of some 80 bytes, heads of some 800: all at once, two heads, one, four rows, one.
+@pytest.mark.parametrize("bias_bytes", [2**20, 1700, 1000, 350, 1])
 @pytest.mark.parametrize("grid_size", [(3, 3), (2, 5)])
-def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, head_at_a_time):
-    monkeypatch.setattr(module, "TOKENS_FOR_BIAS_PER_HEAD", 1 if head_at_a_time else 1000)
+def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, bias_bytes):
+    monkeypatch.setitem(module.BIAS_BYTES, "cpu", bias_bytes)
     height, width = grid_size
     arrays = [random(2, 3, height * width, 4, seed=seed) for seed in range(3)]
     tables = random(2 * height - 1, 4, seed=3), random(2 * width - 1, 4, seed=4)
