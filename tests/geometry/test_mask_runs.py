@@ -1,5 +1,7 @@
 """Masks as runs against the same operations on pixels, and against pycocotools."""
 
+import itertools
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
@@ -47,7 +49,7 @@ def test_empty_runs_of_an_rle_are_no_runs():
 
 def test_parts_unions_and_overlap():
     masks = list(random_masks(12, (9, 14)))
-    for mask, other in zip(masks, masks[1:], strict=False):
+    for mask, other in itertools.pairwise(masks):
         runs, others = mask_to_runs(mask), mask_to_runs(other)
         part = runs_to_mask(runs.within((3, 2, 12, 7)), (0, 0, 14, 9))
         expected = np.zeros_like(mask)
