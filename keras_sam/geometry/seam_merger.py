@@ -1,0 +1,203 @@
+"""`SeamMerger`: the pieces that tiles show of objects, made whole again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_sam.geometry.mask_runs import MaskRuns, runs_iou, unite_runs
+from keras_sam.geometry.plan_tiles import Box
+
+CUT_SHARE = 64  # of a tile's longer side: a mask that ends so near to an inner edge is cut by it
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """What a tile shows of an object.
+
+    Attributes:
+        runs: the mask, in the frame of the image.
+        tile: number of the tile.
+        rating: the model's own estimate of its quality.
+        origin: whatever is to be found again.
+    """
+
+    runs: MaskRuns
+    tile: int
+    rating: float
+    origin: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class MergedMask:
+    """An object.
+
+    Attributes:
+        runs: its mask, in the frame of the image.
+        best: the piece whose scores are told: the highest rated, or the one that shows all of it.
+    """
+
+    runs: MaskRuns
+    best: Piece
+
+
+class SeamMerger:
+    """Unites the pieces of an object that lie in several tiles, tile by tile.
+
+    Two tiles see the pixels of their overlap both. Pieces whose masks agree there are one object,
+    and so are all that hang together by such pairs, over any number of tiles and around corners.
+    Of several candidates the pair that agrees most comes first, and an object has at most one
+    piece of a tile: masks that a tile keeps apart, such as a whole and its part, stay apart.
+
+    The mask of an object is the piece of a tile that shows all of it, the highest rated one, if
+    the others agree with it, and else the union of the pieces. A piece that its tile cuts is left
+    out if another tile that shows all of it has found nothing like it.
+
+    An object is finished when no tile that may add to it is left, so that only objects near the
+    tiles at work are held, as runs.
+
+    Args:
+        tiles: boxes XYXY, in the order in which they are added.
+        size: `(height, width)` of the image.
+        agreement: IoU of two masks in the overlap of their tiles, from which on they are one
+            object; over 0, at most 1.
+
+    Raises:
+        ValueError: if the agreement is something else.
+    """
+
+    def __init__(self, tiles: Sequence[Box], size: tuple[int, int], *, agreement: float) -> None:
+        if not 0 < agreement <= 1:
+            raise ValueError(f"agreement must be over 0 and at most 1, got {agreement}")
+        self.tiles = np.array(tiles, np.int64).reshape(-1, 4)
+        self.size = size
+        self.agreement = agreement
+        self._groups: dict[Piece, _Group] = {}
+        self._open: dict[int, list[Piece]] = {}  # by tile
+
+    def add(self, tile: int, pieces: Sequence[Piece]) -> list[MergedMask]:
+        """Adds the pieces of the next tile.
+
+        Returns:
+            The objects that are finished, by the tile of their best piece and its falling rating.
+        """
+        neighbours = np.flatnonzero(_shares_pixels(self.tiles[tile], self.tiles))
+        later = neighbours[neighbours > tile]
+        for piece in pieces:
+            waits = later[_shares_pixels(np.array(piece.runs.box), self.tiles[later])]
+            self._groups[piece] = _Group([piece], {tile}, int(waits.max(initial=tile)))
+        for _, piece, other in self._pairs(tile, pieces, neighbours[neighbours < tile]):
+            self._unite(piece, other)
+        self._open[tile] = list(pieces)
+        return self._finished(tile)
+
+    def _pairs(
+        self, tile: int, pieces: Sequence[Piece], others: np.ndarray
+    ) -> list[tuple[float, Piece, Piece]]:
+        """Pieces of other tiles that agree with some of this one, the best pair first."""
+        pairs = []
+        for other in others.tolist():
+            box = _intersection(self.tiles[tile], self.tiles[other])
+            ours = _Parts(pieces, box)
+            theirs = _Parts(self._open.get(other, ()), box)
+            for index, their_index in ours.candidates(theirs, self.agreement):
+                iou = runs_iou(ours.runs[index], theirs.runs[their_index])
+                if iou >= self.agreement:
+                    pairs.append((iou, ours.pieces[index], theirs.pieces[their_index]))
+        return sorted(pairs, key=lambda pair: -pair[0])  # stable, so that the order is fixed
+
+    def _unite(self, piece: Piece, other: Piece) -> None:
+        group, joined = self._groups[piece], self._groups[other]
+        if group is joined or group.tiles & joined.tiles:
+            return
+        if len(group.pieces) < len(joined.pieces):
+            group, joined = joined, group
+        group.pieces += joined.pieces
+        group.tiles |= joined.tiles
+        group.last = max(group.last, joined.last)
+        self._groups.update(dict.fromkeys(joined.pieces, group))
+
+    def _finished(self, tile: int) -> list[MergedMask]:
+        groups = {id(group): group for group in self._groups.values() if group.last <= tile}
+        for group in groups.values():
+            for piece in group.pieces:
+                del self._groups[piece]
+        self._open = {
+            number: left
+            for number, pieces in self._open.items()
+            if (left := [piece for piece in pieces if piece in self._groups])
+        }
+        merged = [mask for group in groups.values() if (mask := self._merged(group.pieces))]
+        return sorted(merged, key=lambda mask: (mask.best.tile, -mask.best.rating))
+
+    def _merged(self, pieces: list[Piece]) -> MergedMask | None:
+        pieces = sorted(pieces, key=lambda piece: (-piece.rating, piece.tile))
+        whole = next((piece for piece in pieces if not self._is_cut(piece.runs, piece.tile)), None)
+        if len(pieces) == 1:
+            (piece,) = pieces
+            return MergedMask(piece.runs, piece) if whole or not self._is_seen(piece) else None
+        runs = unite_runs([piece.runs for piece in pieces])
+        if whole is not None and runs_iou(whole.runs, runs) >= self.agreement:
+            return MergedMask(whole.runs, whole)
+        return MergedMask(runs, pieces[0])
+
+    def _is_seen(self, piece: Piece) -> bool:
+        """Whether another tile shows all of what a tile cuts."""
+        box = np.array(piece.runs.box)
+        near = np.flatnonzero(_shares_pixels(self.tiles[piece.tile], self.tiles))
+        return any(
+            (box[:2] >= self.tiles[other, :2]).all()
+            and (box[2:] <= self.tiles[other, 2:]).all()
+            and not self._is_cut(piece.runs, other)
+            for other in near.tolist()
+        )
+
+    def _is_cut(self, runs: MaskRuns, tile: int) -> bool:
+        """Whether a mask ends at an edge of a tile that is not one of the image."""
+        box, (x0, y0, x1, y1) = np.array(runs.box), self.tiles[tile]
+        margin = max(1, int(max(x1 - x0, y1 - y0)) // CUT_SHARE)
+        is_near = np.abs(box - self.tiles[tile]) < margin
+        is_inner = self.tiles[tile] != (0, 0, self.size[1], self.size[0])
+        return bool((is_near & is_inner).any())
+
+
+@dataclass(eq=False)
+class _Group:
+    """The pieces of an object so far, their tiles, and the last tile that may add to it."""
+
+    pieces: list[Piece]
+    tiles: set[int]
+    last: int
+
+
+class _Parts:
+    """What some pieces show of an overlap; those that do not reach it are left out."""
+
+    def __init__(self, pieces: Sequence[Piece], box: Box) -> None:
+        parts = [(piece, piece.runs.within(box)) for piece in pieces]
+        self.pieces = [piece for piece, runs in parts if len(runs.columns)]
+        self.runs = [runs for _, runs in parts if len(runs.columns)]
+        self.boxes = np.array([runs.box for runs in self.runs], np.int64).reshape(-1, 4)
+        self.areas = np.array([runs.area for runs in self.runs], np.int64)
+
+    def candidates(self, others: "_Parts", agreement: float) -> list[list[int]]:
+        """Pairs of indices whose areas and boxes do not forbid that they agree so much."""
+        corners = np.maximum(self.boxes[:, None, :2], others.boxes[:, :2])
+        sides = np.minimum(self.boxes[:, None, 2:], others.boxes[:, 2:]) - corners
+        areas = self.areas[:, None], others.areas
+        shared = np.minimum(np.prod(np.maximum(sides, 0), axis=2), np.minimum(*areas))
+        pairs: list[list[int]] = np.argwhere(shared >= agreement * np.maximum(*areas)).tolist()
+        return pairs
+
+
+def _intersection(box: np.ndarray, other: np.ndarray) -> Box:
+    x0, y0 = np.maximum(box[:2], other[:2]).tolist()
+    x1, y1 = np.minimum(box[2:], other[2:]).tolist()
+    return x0, y0, x1, y1
+
+
+def _shares_pixels(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Which of boxes `(N, 4)` overlap a box `(4,)`."""
+    is_shared: np.ndarray = ((boxes[:, :2] < box[2:]) & (box[:2] < boxes[:, 2:])).all(axis=1)
+    return is_shared
