@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import TiffImagePlugin
 
 # Tags of TIFF, and keys in the directory of GeoTIFF (OGC 19-008r4).
 PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEY_DIRECTORY = 33550, 33922, 34264, 34735
@@ -78,8 +78,9 @@ def read_georeference(path: str | Path) -> Georeference | None:
 
 def _read_tags(path: Path) -> dict[int, Any]:
     try:
-        with Image.open(path, formats=("TIFF",)) as picture:
-            return dict(picture.tag_v2)  # type: ignore[attr-defined]
+        # Image.open would refuse what is larger than Pillow's limit; here no pixel is decoded.
+        with path.open("rb") as file, TiffImagePlugin.TiffImageFile(file) as picture:
+            return dict(picture.tag_v2)
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ValueError(f"{path.name} cannot be read: {error}") from error
 

@@ -18,6 +18,10 @@ class ImageError(ValueError):
     """A picture that cannot be read."""
 
 
+class TooManyPixelsError(ImageError):
+    """A picture that is larger than allowed."""
+
+
 def read_image(
     source: str | Path | bytes | IO[bytes] | Image.Image | np.ndarray,
     *,
@@ -100,7 +104,7 @@ def _read_file(file: IO[bytes], max_pixels: int, name: str) -> np.ndarray:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} is larger than Pillow takes: {error}") from error
+        raise TooManyPixelsError(f"{name} is larger than Pillow takes: {error}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ImageError(f"{name} is damaged: {error}") from error
 
@@ -172,6 +176,6 @@ def _check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
     if height < 1 or width < 1:
         raise ImageError(f"{name} is empty: {width} x {height} pixels")
     if height * width > max_pixels:
-        raise ImageError(
+        raise TooManyPixelsError(
             f"{name} has {width} x {height} pixels, more than the {max_pixels} allowed"
         )

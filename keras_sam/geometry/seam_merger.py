@@ -199,5 +199,5 @@ def _intersection(box: np.ndarray, other: np.ndarray) -> Box:
 
 def _shares_pixels(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Which of boxes `(N, 4)` overlap a box `(4,)`."""
-    is_shared: np.ndarray = ((boxes[:, :2] < box[2:]) & (box[:2] < boxes[:, 2:])).all(axis=1)
-    return is_shared
+    is_shared = (boxes[:, :2] < box[2:]) & (box[:2] < boxes[:, 2:])
+    return np.all(is_shared, axis=1)
