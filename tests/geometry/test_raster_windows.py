@@ -240,18 +240,17 @@ def test_only_files_of_this_machine_and_of_some_drivers(tmp_path, monkeypatch):
 
 
 def test_a_file_makes_no_connection(tmp_path):
-    """Overviews may lie anywhere, says GDAL."""
+    """A file may say that its overviews lie on the network, and GDAL goes there."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         address = f"/vsicurl/http://127.0.0.1:{server.getsockname()[1]}/a.ovr"
-        path = raster(tmp_path / "a.tif", numbers(1, np.uint16, 1000))
+        path = raster(tmp_path / "a.tif", np.zeros((1, 20, 2000), np.uint16))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path, "r+") as file:
                 file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=address)
         with RasterWindows(path) as image:
-            assert image.stretch is not None
-            assert image.read(WHOLE).shape == (*SIZE, 3)
+            assert image.stretch == (0, 1)  # of a sample, for which overviews are looked up
         with pytest.raises(BlockingIOError):
             server.accept()
 
