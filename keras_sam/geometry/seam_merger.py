@@ -73,6 +73,9 @@ class SeamMerger:
         self.tiles = np.array(tiles, np.int64).reshape(-1, 4)
         self.size = size
         self.agreement = agreement
+        self._by_top = np.argsort(self.tiles[:, 1], kind="stable")
+        self._tops = self.tiles[self._by_top, 1]
+        self._highest = int((self.tiles[:, 3] - self.tiles[:, 1]).max(initial=0))
         self._groups: dict[Piece, _Group] = {}
         self._open: dict[int, list[Piece]] = {}  # by tile
 
@@ -82,7 +85,7 @@ class SeamMerger:
         Returns:
             The objects that are finished, by the tile of their best piece and its falling rating.
         """
-        neighbours = np.flatnonzero(_shares_pixels(self.tiles[tile], self.tiles))
+        neighbours = self._neighbours(tile)
         later = neighbours[neighbours > tile]
         for piece in pieces:
             waits = later[_shares_pixels(np.array(piece.runs.box), self.tiles[later])]
@@ -91,6 +94,12 @@ class SeamMerger:
             self._unite(piece, other)
         self._open[tile] = list(pieces)
         return self._finished(tile)
+
+    def _neighbours(self, tile: int) -> np.ndarray:
+        """The tiles that overlap a tile, and itself, in order; only its rows are searched."""
+        _, y0, _, y1 = self.tiles[tile]
+        near = np.sort(self._by_top[slice(*np.searchsorted(self._tops, (y0 - self._highest, y1)))])
+        return near[_shares_pixels(self.tiles[tile], self.tiles[near])]
 
     def _pairs(
         self, tile: int, pieces: Sequence[Piece], others: np.ndarray
@@ -145,12 +154,11 @@ class SeamMerger:
     def _is_seen(self, piece: Piece) -> bool:
         """Whether another tile shows all of what a tile cuts."""
         box = np.array(piece.runs.box)
-        near = np.flatnonzero(_shares_pixels(self.tiles[piece.tile], self.tiles))
         return any(
             (box[:2] >= self.tiles[other, :2]).all()
             and (box[2:] <= self.tiles[other, 2:]).all()
             and not self._is_cut(piece.runs, other)
-            for other in near.tolist()
+            for other in self._neighbours(piece.tile).tolist()
         )
 
     def _is_cut(self, runs: MaskRuns, tile: int) -> bool:
