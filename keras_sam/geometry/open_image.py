@@ -3,6 +3,7 @@
 import importlib.util
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from keras_sam.geometry.image_windows import ArrayWindows, ImageWindows
-from keras_sam.geometry.raster_windows import JPEG_2000, TIFF, RasterWindows
+from keras_sam.geometry.raster_windows import JPEG_2000, TIFF, RasterWindows, TurnedImageError
 from keras_sam.geometry.read_image import MAX_PIXELS, TooManyPixelsError, read_image
 
 
@@ -24,10 +25,10 @@ def open_image(
     """Opens a picture or a raster, to be read a window at a time.
 
     TIFF and JPEG 2000 files are opened by `RasterWindows`, through rasterio: of a file of any size
-    only what a window needs is decoded. All else is a picture, which `read_image` decodes once;
-    so is a TIFF where rasterio is missing. A picture of more than `max_pixels` is read in windows
-    too where rasterio is there. Arrays `(H, W, 3)` of uint8 are never copied, so that
-    `numpy.memmap` maps a large one.
+    only what a window needs is decoded. All else is a picture, which `read_image` decodes once; so
+    is a TIFF where rasterio is missing, or that a camera turned. A picture of more than
+    `max_pixels` is read in windows too where rasterio is there. Arrays `(H, W, 3)` of uint8 are
+    never copied, so that `numpy.memmap` maps a large one.
 
     Args:
         source: what `read_image` takes.
@@ -61,8 +62,11 @@ def _open_path(
     has_rasterio = importlib.util.find_spec("rasterio") is not None
     start = _start(path)
     needs_rasterio = start.startswith(JPEG_2000) or bands is not None or stretch is not None
-    if needs_rasterio or (has_rasterio and start.startswith(TIFF)):
+    if needs_rasterio:
         return RasterWindows(path, bands=bands, stretch=stretch)
+    if has_rasterio and start.startswith(TIFF):
+        with suppress(TurnedImageError):
+            return RasterWindows(path)
     try:
         return ArrayWindows(read_image(path, max_pixels=max_pixels), path=path)
     except TooManyPixelsError:

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_sam.geometry.georeference import Georeference
 from keras_sam.geometry.image_windows import Box, ImageWindows, check_window
-from keras_sam.geometry.read_image import ImageError
+from keras_sam.geometry.read_image import ImageError, read_orientation
 
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # and BigTIFF
 JPEG_2000 = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xffO\xffQ")
@@ -31,6 +31,10 @@ MAX_BLOCK_BYTES = 2**30  # GDAL decodes a block whole
 SAMPLED = 1024  # pixels of the longer side of the sample whose range is stretched
 PERCENTILES = (2.0, 98.0)  # as QGIS stretches by default
 WHITE = np.uint8(255)
+
+
+class TurnedImageError(ImageError):
+    """A picture that its camera turned, which GDAL does not heed."""
 
 
 @final
@@ -57,7 +61,8 @@ class RasterWindows(ImageWindows):
 
     Raises:
         FileNotFoundError: if the file is missing.
-        ImageError: if it is not such a raster, or its blocks are too large.
+        ImageError: if it is not such a raster, or its blocks are too large. `TurnedImageError` if
+            a camera turned it: `read_image` heeds that.
         ImportError: if rasterio is missing.
         ValueError: if a band or the stretch is senseless.
     """
@@ -206,6 +211,8 @@ def _open(path: Path) -> Any:
         driver = next((DRIVERS[magic] for magic in DRIVERS if start.startswith(magic)), None)
         if driver is None:
             raise ImageError(f"{path.name} is not a TIFF, JPEG 2000, JPEG, PNG, WebP or BMP file")
+        if driver != "JP2OpenJPEG" and (turned := read_orientation(absolute)) != 1:
+            raise TurnedImageError(f"{path.name} is turned by its camera (orientation {turned})")
         dataset = rasterio.open(absolute, driver=driver, sharing=False)
     if dataset.count < 1:
         dataset.close()

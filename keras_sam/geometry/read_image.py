@@ -10,8 +10,11 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_sam.geometry.read_tiff_tags import read_tiff_tags
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
+ORIENTATION = 0x0112  # tag of EXIF and of TIFF
 
 
 class ImageError(ValueError):
@@ -63,6 +66,30 @@ def read_image(
         "an image is a path, an open binary file, bytes, a PIL image or an array, "
         f"got {type(source).__name__}"
     )
+
+
+def read_orientation(path: Path) -> int:
+    """How a camera held a picture: 1 for upright, up to 8, as EXIF counts; no pixel is decoded.
+
+    Raises:
+        ImageError: if it is not such a picture, or is damaged.
+        OSError: if it cannot be opened.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # oddities of metadata
+        reader = _plugin(file.read(16), path.name)
+        file.seek(0)
+        try:
+            if reader is Image.OPEN["TIFF"][0]:  # of whose pixels Pillow does not know all kinds
+                found = read_tiff_tags(path).get(ORIENTATION, 1)
+            else:
+                exif = Image.Exif()
+                with reader(file, None) as picture:
+                    exif.load(picture.info.get("exif", b""))
+                found = exif.get(ORIENTATION, 1)
+        except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
+            raise ImageError(f"{path.name} is damaged: {error}") from error
+    return found if found in range(1, 9) else 1
 
 
 def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:

@@ -84,6 +84,19 @@ def test_a_picture_beyond_the_limit_is_read_in_windows(tmp_path):
         np.testing.assert_array_equal(image.read((13, 5, 60, 41)), PIXELS[5:41, 13:60])
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "JPEG", "TIFF"])
+def test_a_picture_that_its_camera_turned(tmp_path, file_format):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, file_format, exif=exif)
+    whole = read_image(path)
+    with open_image(path) as image:
+        assert image.size == (90, 70)
+        np.testing.assert_array_equal(image.read((5, 13, 41, 60)), whole[13:60, 5:41])
+    with pytest.raises(ImageError, match=r"turned by its camera \(orientation 6\)"):
+        open_image(path, max_pixels=100)
+
+
 @pytest.mark.usefixtures("without_rasterio")
 def test_without_rasterio(tmp_path):
     path = saved(tmp_path, "TIFF", compression="tiff_lzw")

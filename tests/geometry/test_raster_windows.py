@@ -193,6 +193,22 @@ def test_both_readers_find_one_georeference(tmp_path, options, crs):
     assert read_georeference(path) == Georeference(tuple(TRANSFORM)[:6], crs)
 
 
+@pytest.mark.parametrize(("count", "dtype"), [(4, np.uint16), (5, np.float32), (1, np.int16)])
+def test_both_readers_find_the_georeference_of_what_pillow_shows_not(tmp_path, count, dtype):
+    values = numbers(count, dtype)
+    path = raster(tmp_path / "a.tif", values, transform=TRANSFORM, crs="EPSG:32633")
+    with RasterWindows(path) as image:
+        assert image.georeference == read_georeference(path)
+        assert image.georeference.crs == "EPSG:32633"
+
+
+def test_both_readers_find_a_world_file(tmp_path):
+    path = raster(tmp_path / "a.tif", numbers(1))
+    path.with_suffix(".tfw").write_text("0.5\n0\n0\n-0.5\n500000.5\n4600000.5\n")
+    with RasterWindows(path) as image:
+        assert image.georeference == read_georeference(path) == Georeference(tuple(TRANSFORM)[:6])
+
+
 def test_a_rotated_georeference_and_pixels_as_points(tmp_path):
     turned = Affine(0.5, 0.25, 10.0, 0.125, -0.5, 20.0)
     path = raster(tmp_path / "a.tif", numbers(1), transform=turned, crs="EPSG:32633")
