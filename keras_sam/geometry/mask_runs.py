@@ -136,8 +136,14 @@ def unite_runs(masks: Sequence[MaskRuns]) -> MaskRuns:
 
 def runs_iou(runs: MaskRuns, other: MaskRuns) -> float:
     """Intersection over union of two masks; 1 for two empty ones."""
-    union = unite_runs([runs, other]).area
-    return (runs.area + other.area - union) / union if union else 1.0
+    shared = shared_area(runs, other)
+    union = runs.area + other.area - shared
+    return shared / union if union else 1.0
+
+
+def shared_area(runs: MaskRuns, other: MaskRuns) -> int:
+    """Number of pixels that two masks share."""
+    return runs.area + other.area - unite_runs([runs, other]).area
 
 
 def check_countable(size: tuple[int, int]) -> None:

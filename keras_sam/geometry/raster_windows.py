@@ -25,8 +25,12 @@ DRIVERS = {
     b"RIFF": "WEBP",
     b"BM": "BMP",
 }
-# GDAL follows links to other files, which a file's own metadata may name: none of the network's.
-GDAL_OPTIONS = {"CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}", "GDAL_HTTP_TIMEOUT": "1"}
+GDAL_OPTIONS = {
+    # A file's own metadata may send GDAL to other files for overviews: none of the network's.
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": "{none}",
+    "GDAL_HTTP_TIMEOUT": "1",
+    "GDAL_CACHEMAX": 2**28,  # bytes of blocks that are kept; else a twentieth of the memory
+}
 MAX_BLOCK_BYTES = 2**30  # GDAL decodes a block whole
 SAMPLED = 1024  # pixels of the longer side of the sample whose range is stretched
 PERCENTILES = (2.0, 98.0)  # as QGIS stretches by default

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry.mask_runs import MaskRuns, runs_iou, unite_runs
+from keras_sam.geometry.mask_runs import MaskRuns, runs_iou, shared_area, unite_runs
 from keras_sam.geometry.plan_tiles import Box
 
 CUT_SHARE = 64  # of a tile's longer side: a mask that ends so near to an inner edge is cut by it
+
+SHARED_BY_PARTS = 0.1  # of their pixels: more makes them a whole and its part
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +49,10 @@ class SeamMerger:
 
     Two tiles see the pixels of their overlap both. Pieces whose masks agree there are one object,
     and so are all that hang together by such pairs, over any number of tiles and around corners.
-    Of several candidates the pair that agrees most comes first, and an object has at most one
-    piece of a tile: masks that a tile keeps apart, such as a whole and its part, stay apart.
+    Of several candidates the pair that agrees most comes first, and so an object has one piece of
+    a tile: masks that a tile keeps apart, such as a whole and its part, stay apart. Only what a
+    tile cuts into parts, such as the legs of a bridge, becomes one where another tile shows it as
+    one: if the parts are apart, and agree with that mask together.
 
     The mask of an object is the piece of a tile that shows all of it, the highest rated one, if
     the others agree with it, and else the union of the pieces. A piece that its tile cuts is left
@@ -90,8 +94,13 @@ class SeamMerger:
         for piece in pieces:
             waits = later[_shares_pixels(np.array(piece.runs.box), self.tiles[later])]
             self._groups[piece] = _Group([piece], {tile}, int(waits.max(initial=tile)))
-        for _, piece, other in self._pairs(tile, pieces, neighbours[neighbours < tile]):
+        overlaps = self._overlaps(tile, pieces, neighbours[neighbours < tile])
+        pairs = [pair for ours, theirs in overlaps for pair in self._pairs(ours, theirs)]
+        for _, piece, other in sorted(pairs, key=lambda pair: -pair[0]):  # stable
             self._unite(piece, other)
+        for ours, theirs in overlaps:
+            self._unite_parts(ours, theirs)
+            self._unite_parts(theirs, ours)
         self._open[tile] = list(pieces)
         return self._finished(tile)
 
@@ -101,24 +110,53 @@ class SeamMerger:
         near = np.sort(self._by_top[slice(*np.searchsorted(self._tops, (y0 - self._highest, y1)))])
         return near[_shares_pixels(self.tiles[tile], self.tiles[near])]
 
-    def _pairs(
+    def _overlaps(
         self, tile: int, pieces: Sequence[Piece], others: np.ndarray
-    ) -> list[tuple[float, Piece, Piece]]:
-        """Pieces of other tiles that agree with some of this one, the best pair first."""
-        pairs = []
+    ) -> list[tuple["_Parts", "_Parts"]]:
+        """What this tile and each other one show of the pixels that they share."""
+        overlaps = []
         for other in others.tolist():
-            box = _intersection(self.tiles[tile], self.tiles[other])
-            ours = _Parts(pieces, box)
-            theirs = _Parts(self._open.get(other, ()), box)
-            for index, their_index in ours.candidates(theirs, self.agreement):
-                iou = runs_iou(ours.runs[index], theirs.runs[their_index])
-                if iou >= self.agreement:
-                    pairs.append((iou, ours.pieces[index], theirs.pieces[their_index]))
-        return sorted(pairs, key=lambda pair: -pair[0])  # stable, so that the order is fixed
+            if theirs := self._open.get(other):
+                box = _intersection(self.tiles[tile], self.tiles[other])
+                overlaps.append((_Parts(pieces, box), _Parts(theirs, box)))
+        return overlaps
 
-    def _unite(self, piece: Piece, other: Piece) -> None:
+    def _pairs(self, ours: "_Parts", theirs: "_Parts") -> list[tuple[float, Piece, Piece]]:
+        """Pieces of two tiles that agree, and how much."""
+        pairs = []
+        for index, other in np.argwhere(ours.may_agree(theirs, self.agreement)).tolist():
+            iou = runs_iou(ours.runs[index], theirs.runs[other])
+            if iou >= self.agreement:
+                pairs.append((iou, ours.pieces[index], theirs.pieces[other]))
+        return pairs
+
+    def _unite_parts(self, wholes: "_Parts", parts: "_Parts") -> None:
+        """Unites pieces of one tile that the other tile shows as one."""
+        may_cover = parts.may_be_covered(wholes, self.agreement)
+        for index in np.flatnonzero(may_cover.sum(axis=0) > 1).tolist():
+            whole, runs = wholes.pieces[index], wholes.runs[index]
+            found = [
+                part
+                for part in np.flatnonzero(may_cover[:, index]).tolist()
+                if self._may_be_part(parts.pieces[part], whole)
+                and shared_area(parts.runs[part], runs) >= self.agreement * parts.areas[part]
+            ]
+            if len(found) > 1:
+                united = unite_runs([parts.runs[part] for part in found])
+                are_apart = united.area >= (1 - SHARED_BY_PARTS) * parts.areas[found].sum()
+                if are_apart and runs_iou(united, runs) >= self.agreement:
+                    for part in found:
+                        self._unite(parts.pieces[part], whole, is_part=True)
+
+    def _may_be_part(self, part: Piece, whole: Piece) -> bool:
+        group, joined = self._groups[part], self._groups[whole]
+        is_free = group is joined or not (group.tiles & joined.tiles) - {part.tile}
+        return is_free and self._is_cut(part.runs, part.tile)
+
+    def _unite(self, piece: Piece, other: Piece, *, is_part: bool = False) -> None:
         group, joined = self._groups[piece], self._groups[other]
-        if group is joined or group.tiles & joined.tiles:
+        shared = group.tiles & joined.tiles
+        if group is joined or (shared - {piece.tile} if is_part else shared):
             return
         if len(group.pieces) < len(joined.pieces):
             group, joined = joined, group
@@ -189,14 +227,20 @@ class _Parts:
         self.boxes = np.array([runs.box for runs in self.runs], np.int64).reshape(-1, 4)
         self.areas = np.array([runs.area for runs in self.runs], np.int64)
 
-    def candidates(self, others: "_Parts", agreement: float) -> list[list[int]]:
-        """Pairs of indices whose areas and boxes do not forbid that they agree so much."""
+    def may_agree(self, others: "_Parts", agreement: float) -> np.ndarray:
+        """`(N, M)`: whether areas and boxes allow that the IoU is so high."""
+        most = np.maximum(self.areas[:, None], others.areas)
+        return self._shared_at_most(others) >= agreement * most
+
+    def may_be_covered(self, others: "_Parts", agreement: float) -> np.ndarray:
+        """`(N, M)`: whether boxes allow that so much of each lies in the other."""
+        return self._shared_at_most(others) >= agreement * self.areas[:, None]
+
+    def _shared_at_most(self, others: "_Parts") -> np.ndarray:
         corners = np.maximum(self.boxes[:, None, :2], others.boxes[:, :2])
         sides = np.minimum(self.boxes[:, None, 2:], others.boxes[:, 2:]) - corners
         areas = self.areas[:, None], others.areas
-        shared = np.minimum(np.prod(np.maximum(sides, 0), axis=2), np.minimum(*areas))
-        pairs: list[list[int]] = np.argwhere(shared >= agreement * np.maximum(*areas)).tolist()
-        return pairs
+        return np.minimum(np.prod(np.maximum(sides, 0), axis=2), np.minimum(*areas))
 
 
 def _intersection(box: np.ndarray, other: np.ndarray) -> Box:

@@ -144,6 +144,41 @@ def test_a_whole_and_its_part_stay_two_objects():
     assert sorted(mask.runs.area for mask in found) == [160, 240]
 
 
+def bridge(*, with_parts=False):
+    """An arch of two legs in the first tile; the second shows it from its top to the seam."""
+    arch, left, right = np.zeros((3, 24, 16), bool)
+    arch[18:22, 2:14] = arch[4:20, 2:5] = arch[4:20, 11:14] = True
+    left[4:16, 2:5] = right[4:16, 11:14] = True
+    arch[:8] = False
+    merger = SeamMerger([(0, 0, 16, 16), (0, 8, 16, 24)], (24, 16), agreement=0.7)
+    merger.add(0, [Piece(mask_to_runs(leg), 0, 0.9) for leg in (left, right)])
+    shown = [arch]
+    if with_parts:
+        shown += [arch & (np.arange(16) < 6), arch & (np.arange(16) > 9)]
+    found = merger.add(1, [Piece(mask_to_runs(mask), 1, 0.8) for mask in shown])
+    return sorted(mask.runs.area for mask in found), arch | left | right
+
+
+def test_legs_that_another_tile_shows_as_one_are_one():
+    areas, expected = bridge()
+    assert areas == [expected.sum()]
+
+
+def test_legs_that_another_tile_shows_apart_too_stay_apart():
+    areas, _ = bridge(with_parts=True)
+    assert len(areas) == 3
+
+
+def test_what_a_tile_shows_whole_is_no_part():
+    """Two cars that fill a parking lot, which the other tile alone has found."""
+    cars, lot = np.zeros((2, 24, 16), bool), np.zeros((24, 16), bool)
+    cars[0, 9:15, 2:8] = cars[1, 9:15, 8:14] = lot[9:20, 2:14] = True
+    merger = SeamMerger([(0, 0, 16, 16), (0, 8, 16, 24)], (24, 16), agreement=0.7)
+    merger.add(0, [Piece(mask_to_runs(car), 0, 0.9) for car in cars])
+    found = merger.add(1, [Piece(mask_to_runs(lot), 1, 0.8)])
+    assert sorted(mask.runs.area for mask in found) == [36, 36, 132]
+
+
 def test_a_cut_piece_that_nothing_answers():
     """It is kept where no other tile shows all of it, and left out where one does."""
     tiles = [(0, 0, 16, 16), (8, 0, 24, 16)]
