@@ -38,6 +38,7 @@ from keras_sam.geometry.records_to_arrays import RecordArrays, records_to_arrays
 from keras_sam.geometry.records_to_detections import records_to_detections
 from keras_sam.geometry.write_coco import write_coco
 from keras_sam.geometry.write_geojson import write_geojson
+from keras_sam.geometry.write_label_raster import write_label_raster
 from keras_sam.geometry.write_labelme import write_labelme
 from keras_sam.geometry.write_mask_pngs import write_mask_pngs
 from keras_sam.geometry.write_masks import write_masks
@@ -89,6 +90,7 @@ __all__ = [
     "write_coco",
     "write_geojson",
     "write_label_map",
+    "write_label_raster",
     "write_labelme",
     "write_mask_pngs",
     "write_masks",

@@ -196,13 +196,23 @@ class RasterWindows(ImageWindows):
         return low, high if high > low else low + 1.0
 
 
-def _open(path: Path) -> Any:
+def import_rasterio() -> Any:
+    """The module, which is an extra.
+
+    Raises:
+        ImportError: if it is missing.
+    """
     try:
         import rasterio
     except ImportError as error:
         raise ImportError(
-            "GeoTIFF and JPEG 2000 are read in parts by rasterio: pip install 'keras-sam[geo]'"
+            "GeoTIFF and JPEG 2000 need rasterio: pip install 'keras-sam[geo]'"
         ) from error
+    return rasterio
+
+
+def _open(path: Path) -> Any:
+    rasterio = import_rasterio()
     # GDAL takes some names for something else than a file; an absolute path is one but for these.
     absolute = path.absolute()
     if "\0" in str(path) or str(absolute).startswith("/vsi") or absolute.is_dir():
