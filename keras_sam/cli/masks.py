@@ -34,7 +34,7 @@ PLACES = {
     "png": ("{}_masks", "metadata.csv"),
     "yolo": ("", "labels/{}.txt"),  # one folder for all images, as it is trained on
 }
-MAX_PICTURE = 50_000_000  # pixels: of a larger image no picture is drawn
+MAX_PICTURE = 50_000_000  # pixels: of a larger image that is read in windows none is drawn
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,8 @@ def _do_image(
                 raise ValueError("geojson needs a georeference: the file names no place on the map")
             records = generate(image, progress=lambda done, total: progress(done / total))
             task.output.mkdir(parents=True, exist_ok=True)
-            if task.picture and image.size[0] * image.size[1] <= MAX_PICTURE:
+            is_small = image.size[0] * image.size[1] <= MAX_PICTURE
+            if task.picture and (is_small or not task.is_tiled):
                 pixels = image.read((0, 0, image.size[1], image.size[0]))
                 _draw(pixels, records, task.output / f"{file.stem}_overlay.png")
         written = write_masks(

@@ -54,7 +54,7 @@ class RasterWindows(ImageWindows):
 
     Only files on this machine are opened, by the drivers of GeoTIFF, JPEG 2000, JPEG, PNG, WebP and
     BMP. JPEG and PNG have no blocks: each window is decoded from the last line that was read, or
-    from the file's beginning.
+    from the file's beginning. GDAL keeps up to 256 MiB of blocks, in all the process.
 
     Args:
         path: the file.

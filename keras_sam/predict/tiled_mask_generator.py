@@ -92,15 +92,16 @@ class TiledMaskGenerator:
             ImageError: if the image cannot be read.
             ValueError: if it has more pixels than an RLE can count, `2 ** 39 - 1`.
         """
-        found: list[MergedMask] = []
+        found: list[tuple[int, float, dict[str, Any]]] = []
         with _windows(image) as windows:
             tiles = self._tiles(windows)
             for done, finished in enumerate(self._search(windows, tiles)):
-                found += finished
+                for mask in finished:  # their strings are smaller than their runs
+                    record = self._record(mask, tiles, windows.size)
+                    found.append((mask.best.tile, -mask.best.rating, record))
                 if progress is not None:
                     progress(done, len(tiles))
-            found.sort(key=lambda mask: (mask.best.tile, -mask.best.rating))
-            return [self._record(mask, tiles, windows.size) for mask in found]
+        return [record for *_, record in sorted(found, key=lambda entry: entry[:2])]
 
     def iterate(self, image: Any) -> Iterator[TileUpdate]:
         """Finds what `generate` finds, and tells of it tile by tile; may be left at any time.
