@@ -58,7 +58,7 @@ def print_json(result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[float, int], None]]:
     """A bar on stderr, moved by calling it with how many are done and how many there are."""
     columns = (
         TextColumn("{task.description}"),

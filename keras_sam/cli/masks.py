@@ -4,6 +4,8 @@ import glob
 import io
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +34,26 @@ PLACES = {
     "png": ("{}_masks", "metadata.csv"),
     "yolo": ("", "labels/{}.txt"),  # one folder for all images, as it is trained on
 }
+MAX_PICTURE = 50_000_000  # pixels: of a larger image that is read in windows none is drawn
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be done with each photograph.
+
+    Attributes:
+        output: the folder for masks and pictures.
+        form: of the files of masks.
+        tolerance: pixels by which outlines may be off.
+        picture: whether the masks are drawn.
+        is_tiled: whether it is read in windows, not whole.
+    """
+
+    output: Path
+    form: str
+    tolerance: float
+    picture: bool
+    is_tiled: bool
 
 
 @one_sentence_errors
@@ -78,6 +100,18 @@ def masks_command(
             show_default=False,
         ),
     ] = None,
+    tile_size: Annotated[
+        int | None,
+        typer.Option(
+            "--tile-size",
+            help="Search tiles of so many pixels a side: for images of any size.",
+            show_default=False,
+        ),
+    ] = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option("--overlap", help="Pixels that tiles share at least.", show_default=False),
+    ] = None,
     tolerance: Annotated[
         float,
         typer.Option("--tolerance", min=0.0, help="Pixels by which outlines may be off; 0: exact."),
@@ -102,8 +136,11 @@ def masks_command(
         raise typer.BadParameter(f"--format must be one of {', '.join(PLACES)}, got {form!r}")
     if tolerance and form not in OUTLINED:
         raise typer.BadParameter(f"--tolerance is of outlines, which {form} has none of")
+    if overlap is not None and tile_size is None:
+        raise typer.BadParameter("--overlap is of tiles: give --tile-size, too")
     files = _find_images(images)
     left = [file for file in files if overwrite or not _is_done(output, file, form)]
+    task = Task(output, form, tolerance, picture, is_tiled=tile_size is not None)
     settings = {
         "points_per_side": points_per_side,
         "pred_iou_thresh": pred_iou_thresh,
@@ -111,16 +148,15 @@ def masks_command(
         "crop_n_layers": crop_n_layers,
         "min_mask_region_area": min_mask_region_area,
     }
-    given = {name: value for name, value in settings.items() if value is not None}
-    rows = []
+    rows: list[dict[str, Any]] = []
     if left:
         choose_backend(backend)
-        generate = _generator(preset, given)
+        generate = _generator(preset, settings, {"tile_size": tile_size, "overlap": overlap})
         with progress_bar("images") as progress:
-            for done, file in enumerate(left):
-                progress(done, len(left))
-                row = _do_image(file, output, generate, form, tolerance, picture=picture)
-                rows.append(row)
+            for file in left:
+                advance = partial(_advance, progress, len(rows), len(left))
+                advance(0)
+                rows.append(_do_image(file, task, generate, advance))
     result = {
         "output": output,
         "format": form,
@@ -131,6 +167,10 @@ def masks_command(
     _report(result, as_json=as_json)
     if rows and all("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+def _advance(progress: Callable[[float, int], None], done: int, total: int, share: float) -> None:
+    progress(done + share, total)
 
 
 def _find_images(images: str) -> list[Path]:
@@ -161,46 +201,56 @@ def _is_done(output: Path, file: Path, form: str) -> bool:
     return (output / place / last).exists()
 
 
-def _generator(preset: str, settings: dict[str, Any]) -> Callable[[Any], list[dict[str, Any]]]:
+def _generator(
+    preset: str, settings: dict[str, Any], tiles: dict[str, int | None]
+) -> Callable[..., list[dict[str, Any]]]:
+    """Finds the masks of windows; takes `progress`, too."""
     from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import SAMMaskGenerator
+    from keras_sam.predict import SAMMaskGenerator, TiledMaskGenerator
 
     model = SAMImageSegmenter.from_preset(preset)
-    return SAMMaskGenerator(model, output_mode="coco_rle", **settings).generate
+    generator = SAMMaskGenerator(model, output_mode="coco_rle", **_given(settings))
+    if tiles["tile_size"] is not None:
+        return TiledMaskGenerator(generator, **_given(tiles)).generate
+    return lambda image, **options: generator.generate(image.pixels, **options)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _do_image(
     file: Path,
-    output: Path,
-    generate: Callable[[Any], list[dict[str, Any]]],
-    form: str,
-    tolerance: float,
-    *,
-    picture: bool,
+    task: Task,
+    generate: Callable[..., list[dict[str, Any]]],
+    progress: Callable[[float], None],
 ) -> dict[str, Any]:
     """Writes an image's masks, and says what became of it."""
-    from keras_sam.geometry import read_georeference, read_image, write_masks
+    from keras_sam.geometry import ArrayWindows, open_image, read_image, write_masks
 
     started = time.perf_counter()
     try:
-        pixels = read_image(file)
-        georeference = read_georeference(file) if form == "geojson" else None
-        if form == "geojson" and georeference is None:
-            raise ValueError("geojson needs a georeference: the file names no place on the map")
-        records = generate(pixels)
-        output.mkdir(parents=True, exist_ok=True)
-        if picture:
-            _draw(pixels, records, output / f"{file.stem}_overlay.png")
+        opened = open_image(file) if task.is_tiled else ArrayWindows(read_image(file), path=file)
+        with opened as image:
+            georeference = image.georeference if task.form == "geojson" else None
+            if task.form == "geojson" and georeference is None:
+                raise ValueError("geojson needs a georeference: the file names no place on the map")
+            records = generate(image, progress=lambda done, total: progress(done / total))
+            task.output.mkdir(parents=True, exist_ok=True)
+            is_small = image.size[0] * image.size[1] <= MAX_PICTURE
+            if task.picture and (is_small or not task.is_tiled):
+                pixels = image.read((0, 0, image.size[1], image.size[0]))
+                _draw(pixels, records, task.output / f"{file.stem}_overlay.png")
         written = write_masks(
             records,
-            (pixels.shape[0], pixels.shape[1]),
-            output / PLACES[form][0].format(file.stem),
-            form=form,
+            image.size,
+            task.output / PLACES[task.form][0].format(file.stem),
+            form=task.form,
             file_name=file.name,
             georeference=georeference,
-            tolerance=tolerance,
+            tolerance=task.tolerance,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         return {"image": file, "error": " ".join(str(error).split())}
     seconds = round(time.perf_counter() - started, 3)
     return {"image": file, "masks": len(records), "written": written, "seconds": seconds}

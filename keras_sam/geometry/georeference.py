@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+
+from keras_sam.geometry.read_tiff_tags import read_tiff_tags
 
 # Tags of TIFF, and keys in the directory of GeoTIFF (OGC 19-008r4).
 PIXEL_SCALE, TIE_POINTS, TRANSFORMATION, KEY_DIRECTORY = 33550, 33922, 34264, 34735
@@ -65,7 +66,7 @@ def read_georeference(path: str | Path) -> Georeference | None:
     if not path.is_file():
         raise FileNotFoundError(f"there is no image at {path}")
     if path.suffix.lower() in (".tif", ".tiff"):
-        tags = _read_tags(path)
+        tags = read_tiff_tags(path)
         transform = _tag_transform(tags, path.name)
         if transform is not None:
             return Georeference(transform, _crs(_keys(tags)))
@@ -74,14 +75,6 @@ def read_georeference(path: str | Path) -> Georeference | None:
         if world.is_file():
             return Georeference(_read_world(world))
     return None
-
-
-def _read_tags(path: Path) -> dict[int, Any]:
-    try:
-        with Image.open(path, formats=("TIFF",)) as picture:
-            return dict(picture.tag_v2)  # type: ignore[attr-defined]
-    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
-        raise ValueError(f"{path.name} cannot be read: {error}") from error
 
 
 def _tag_transform(tags: dict[int, Any], name: str) -> Any:

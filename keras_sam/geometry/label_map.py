@@ -11,9 +11,9 @@ from PIL import Image
 
 from keras_sam.geometry.atomic_write import write_atomically
 from keras_sam.geometry.is_size import is_size
-from keras_sam.geometry.masks import mask_area
+from keras_sam.geometry.mask_runs import MaskRuns, runs_to_mask
 from keras_sam.geometry.read_image import MAX_PIXELS
-from keras_sam.geometry.record import MaskRecord, mask_to_record, record_to_mask
+from keras_sam.geometry.record import MaskRecord, mask_to_record, record_to_runs
 
 ORDERS = ("small", "large", "first", "last")
 MOST_LABELS_OF_PNG = 2**16 - 1
@@ -39,16 +39,28 @@ def records_to_label_map(
     """
     if not is_size(size):
         raise ValueError(f"size must be (height, width) in whole pixels, got {size!r}")
+    labels = np.zeros(size, np.int32, order="F")  # as the runs of an RLE are
+    masks = [record_to_runs(record, size) for record in records]
+    for index in paint_order(masks, on_top).tolist():
+        runs = masks[index]
+        x0, y0, x1, y1 = runs.box
+        np.copyto(labels[y0:y1, x0:x1], index + 1, where=runs_to_mask(runs, runs.box))
+    return np.ascontiguousarray(labels)
+
+
+def paint_order(masks: Sequence[MaskRuns], on_top: str) -> np.ndarray:
+    """Indices of masks, the ones that are seen on top last.
+
+    Raises:
+        ValueError: if `on_top` is none of `ORDERS`.
+    """
     if on_top not in ORDERS:
         raise ValueError(f"on_top must be one of {', '.join(ORDERS)}, got {on_top!r}")
-    labels = np.zeros(size, np.int32, order="F")  # as the runs of an RLE are
-    ranks = np.arange(len(records))[:: 1 if on_top == "last" else -1]
+    ranks = np.arange(len(masks))[:: 1 if on_top == "last" else -1]
     if on_top in ("small", "large"):
-        areas = np.array([mask_area(record_to_mask(record, size)) for record in records], np.int64)
+        areas = np.array([runs.area for runs in masks], np.int64)
         ranks = ranks[np.argsort((-areas if on_top == "small" else areas)[ranks], kind="stable")]
-    for index in ranks.tolist():
-        np.copyto(labels, index + 1, where=record_to_mask(records[index], size))
-    return np.ascontiguousarray(labels)
+    return ranks
 
 
 def label_map_to_records(labels: np.ndarray) -> list[MaskRecord]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_sam.geometry.edges_above import edges_above
+from keras_sam.geometry.mask_runs import MaskRuns, runs_to_mask
 from keras_sam.geometry.masks import mask_to_box
 from keras_sam.geometry.polygon import Polygon
 from keras_sam.geometry.simplify_rings import simplify_rings
@@ -23,14 +24,34 @@ def mask_to_polygons(mask: np.ndarray, *, tolerance: float = 0.0) -> tuple[Polyg
     Raises:
         ValueError: if the mask has another shape, or the tolerance is negative or not finite.
     """
+    _check_tolerance(tolerance)
+    x0, y0, x1, y1 = mask_to_box(mask).astype(int)
+    return _part_to_polygons(np.asarray(mask, bool)[y0:y1, x0:x1], (x0, y0), tolerance)
+
+
+def runs_to_polygons(runs: MaskRuns, *, tolerance: float = 0.0) -> tuple[Polygon, ...]:
+    """The parts of a mask as polygons; as `mask_to_polygons`, but only its box is drawn.
+
+    Raises:
+        ValueError: if the tolerance is negative or not finite.
+    """
+    _check_tolerance(tolerance)
+    return _part_to_polygons(runs_to_mask(runs, runs.box), runs.box[:2], tolerance)
+
+
+def _check_tolerance(tolerance: float) -> None:
     if not 0 <= tolerance < np.inf:
         raise ValueError(f"tolerance must be a number of pixels of at least 0, got {tolerance}")
-    x0, y0, x1, y1 = mask_to_box(mask).astype(int)
-    if x0 == x1:
+
+
+def _part_to_polygons(
+    mask: np.ndarray, first_corner: tuple[int, int], tolerance: float
+) -> tuple[Polygon, ...]:
+    """The polygons of a mask's box, which lies somewhere in an image."""
+    if not mask.size:
         return ()
-    inside = np.pad(np.asarray(mask, bool)[y0:y1, x0:x1].astype(np.int8), 1)
-    first_corner = np.array([x0, y0])
-    rings = [ring + first_corner for ring in _trace(inside)]
+    inside = np.pad(mask.astype(np.int8), 1)
+    rings = [ring + np.array(first_corner) for ring in _trace(inside)]
     parts, parents = _split_holes(rings)
     rings = simplify_rings(rings, tolerance=tolerance)
     holes: dict[int, list[np.ndarray]] = {part: [] for part in parts}

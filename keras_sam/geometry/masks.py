@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from keras_sam.geometry.coco_counts import MOST_PIXELS, read_counts
 from keras_sam.geometry.is_size import is_size
-
-MOST_PIXELS = 2**32 - 1  # pycocotools counts in 32 bits
 
 
 def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
     height, width = (int(side) for side in size)
     if height * width > MOST_PIXELS:
         raise ValueError(f"an RLE has at most {MOST_PIXELS} pixels, got size {list(size)}")
-    runs = _read_counts(rle["counts"])
+    runs = read_counts(rle["counts"])
     # Each run is checked by itself first, so that no sum can overflow.
     if runs.min() < 0 or runs.max() > height * width or runs.sum() != height * width:
         raise ValueError(f"the runs of an RLE do not fill its size {list(size)}")
@@ -41,7 +40,7 @@ def coco_rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
 
 def coco_rle_runs(rle: dict[str, Any]) -> list[int]:
     """The lengths of the runs of a COCO RLE, column by column, the first of background."""
-    return [int(run) for run in _read_counts(rle["counts"])]
+    return [int(run) for run in read_counts(rle["counts"])]
 
 
 def mask_area(masks: np.ndarray) -> np.ndarray:
@@ -129,40 +128,3 @@ def _check_mask(mask: np.ndarray) -> np.ndarray:
     if mask.ndim != 2:
         raise ValueError(f"a mask has shape (H, W), got {mask.shape}")
     return mask.astype(bool, copy=False)
-
-
-def _read_counts(counts: Any) -> np.ndarray:
-    """Runs `(R,)` int64 of either form of an RLE."""
-    if isinstance(counts, list | tuple):
-        if not counts or not all(_is_count(run) for run in counts):
-            raise ValueError("the runs of an RLE are whole numbers of at least 0, one or more")
-        return np.array(counts, np.int64)
-    if isinstance(counts, str):
-        counts = counts.encode("ascii", "replace")
-    if not isinstance(counts, bytes):
-        raise ValueError(f"an RLE's counts are a string or a list, got {type(counts).__name__}")
-    # LEB128-like: five bits a character, 0x20 says that more follow, 0x10 is the last's sign.
-    digits = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
-    if digits.size and (digits.min() < 0 or digits.max() > 63 or digits[-1] & 0x20):
-        raise ValueError("an RLE's counts are malformed")
-    is_last = (digits & 0x20) == 0
-    ends = np.flatnonzero(is_last)
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(int)
-    if not len(ends):
-        raise ValueError("an RLE's counts are empty")
-    if (ends - starts).max() > 7:
-        raise ValueError("an RLE's counts are malformed")
-    places = np.arange(len(digits)) - np.repeat(starts, ends - starts + 1)
-    values = np.add.reduceat((digits & 0x1F) << (5 * places), starts)
-    negative = (digits[ends] & 0x10) != 0
-    values = np.where(negative, values - (np.int64(1) << (5 * (ends - starts + 1))), values)
-    # From the fourth on, each run is stored as the difference to the one two before.
-    runs = values.copy()
-    runs[1::2] = np.cumsum(values[1::2])
-    runs[2::2] = np.cumsum(values[2::2])
-    return runs
-
-
-def _is_count(run: Any) -> bool:
-    is_whole = isinstance(run, int | np.integer) and not isinstance(run, bool)
-    return is_whole and 0 <= int(run) <= MOST_PIXELS

@@ -10,12 +10,19 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_sam.geometry.read_tiff_tags import read_tiff_tags
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
+ORIENTATION = 0x0112  # tag of EXIF and of TIFF
 
 
 class ImageError(ValueError):
     """A picture that cannot be read."""
+
+
+class TooManyPixelsError(ImageError):
+    """A picture that is larger than allowed."""
 
 
 def read_image(
@@ -61,6 +68,30 @@ def read_image(
     )
 
 
+def read_orientation(path: Path) -> int:
+    """How a camera held a picture: 1 for upright, up to 8, as EXIF counts; no pixel is decoded.
+
+    Raises:
+        ImageError: if it is not such a picture, or is damaged.
+        OSError: if it cannot be opened.
+    """
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # oddities of metadata
+        reader = _plugin(file.read(16), path.name)
+        file.seek(0)
+        try:
+            if reader is Image.OPEN["TIFF"][0]:  # of whose pixels Pillow does not know all kinds
+                found = read_tiff_tags(path).get(ORIENTATION, 1)
+            else:
+                exif = Image.Exif()
+                with reader(file, None) as picture:
+                    exif.load(picture.info.get("exif", b""))
+                found = exif.get(ORIENTATION, 1)
+        except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
+            raise ImageError(f"{path.name} is damaged: {error}") from error
+    return found if found in range(1, 9) else 1
+
+
 def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
     path = Path(source)
     if "\0" in str(path):
@@ -100,7 +131,7 @@ def _read_file(file: IO[bytes], max_pixels: int, name: str) -> np.ndarray:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{name} is larger than Pillow takes: {error}") from error
+        raise TooManyPixelsError(f"{name} is larger than Pillow takes: {error}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ImageError(f"{name} is damaged: {error}") from error
 
@@ -172,6 +203,6 @@ def _check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
     if height < 1 or width < 1:
         raise ImageError(f"{name} is empty: {width} x {height} pixels")
     if height * width > max_pixels:
-        raise ImageError(
+        raise TooManyPixelsError(
             f"{name} has {width} x {height} pixels, more than the {max_pixels} allowed"
         )

@@ -8,6 +8,12 @@ from typing import Any, NotRequired, TypedDict, cast
 import numpy as np
 
 from keras_sam.geometry.is_size import is_size
+from keras_sam.geometry.mask_runs import (
+    MaskRuns,
+    coco_rle_to_runs,
+    mask_to_runs,
+    runs_to_coco_rle,
+)
 from keras_sam.geometry.masks import coco_rle_to_mask, mask_area, mask_to_box, mask_to_coco_rle
 
 CATEGORY = "object"  # of a record that names none
@@ -88,26 +94,44 @@ def record_to_mask(record: Mapping[str, Any], size: tuple[int, int] | None = Non
         TypeError: if the record is no dictionary.
         ValueError: if it lacks a segmentation, or that is malformed or of another size.
     """
-    if not isinstance(record, Mapping):
-        raise TypeError(f"a record must be a dictionary, got {type(record).__name__}")
-    if "segmentation" not in record:
-        raise ValueError(f"a record must have a segmentation, got {reprlib.repr(list(record))}")
-    segmentation = record["segmentation"]
+    segmentation = _segmentation(record)
     if isinstance(segmentation, Mapping):
         mask = coco_rle_to_mask(dict(segmentation))
     else:
-        mask = np.asarray(segmentation)
-        if mask.ndim != 2 or mask.dtype.kind not in "biu":
-            raise ValueError(
-                "a segmentation is a boolean mask (H, W) or a COCO RLE, "
-                f"got {mask.dtype} of shape {mask.shape}"
-            )
-        mask = mask.astype(bool, copy=False)
-    if size is not None and mask.shape != tuple(size):
-        raise ValueError(
-            f"a mask must have the image's size {tuple(size)}, got {tuple(mask.shape)}"
-        )
+        mask = _array_to_mask(segmentation)
+    _check_size(mask.shape, size)
     return mask
+
+
+def record_to_runs(record: Mapping[str, Any], size: tuple[int, int] | None = None) -> MaskRuns:
+    """The mask of a record as runs: one of an RLE is never drawn, whatever its size.
+
+    Args:
+        record: its `segmentation` is a mask or a COCO RLE.
+        size: the `(height, width)` that the mask must have.
+
+    Raises:
+        TypeError: if the record is no dictionary.
+        ValueError: if it lacks a segmentation, or that is malformed or of another size.
+    """
+    segmentation = _segmentation(record)
+    if isinstance(segmentation, Mapping):
+        runs = coco_rle_to_runs(segmentation)
+        _check_size(tuple(segmentation["size"]), size)
+        return runs
+    mask = _array_to_mask(segmentation)
+    _check_size(mask.shape, size)
+    return mask_to_runs(mask)
+
+
+def runs_to_shape(runs: MaskRuns, size: tuple[int, int]) -> dict[str, Any]:
+    """What a record says of a mask in an image `(height, width)`: its RLE, area and box."""
+    x0, y0, x1, y1 = (float(side) for side in runs.box)
+    return {
+        "segmentation": runs_to_coco_rle(runs, size),
+        "area": runs.area,
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
+    }
 
 
 def record_scores(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +159,29 @@ def record_categories(images: Sequence[RecordedImage]) -> list[str]:
     """The categories of some images in the order in which they first occur; never none."""
     names = (record_category(record) for image in images for record in image.records)
     return list(dict.fromkeys(names)) or [CATEGORY]
+
+
+def _segmentation(record: Mapping[str, Any]) -> Any:
+    if not isinstance(record, Mapping):
+        raise TypeError(f"a record must be a dictionary, got {type(record).__name__}")
+    if "segmentation" not in record:
+        raise ValueError(f"a record must have a segmentation, got {reprlib.repr(list(record))}")
+    return record["segmentation"]
+
+
+def _array_to_mask(segmentation: Any) -> np.ndarray:
+    mask = np.asarray(segmentation)
+    if mask.ndim != 2 or mask.dtype.kind not in "biu":
+        raise ValueError(
+            "a segmentation is a boolean mask (H, W) or a COCO RLE, "
+            f"got {mask.dtype} of shape {mask.shape}"
+        )
+    return mask.astype(bool, copy=False)
+
+
+def _check_size(found: tuple[int, ...], size: tuple[int, int] | None) -> None:
+    if size is not None and found != tuple(size):
+        raise ValueError(f"a mask must have the image's size {tuple(size)}, got {found}")
 
 
 def _plain(key: str, value: Any) -> Any:

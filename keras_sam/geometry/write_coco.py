@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_sam.geometry.atomic_write import write_atomically
-from keras_sam.geometry.mask_to_polygons import mask_to_polygons
+from keras_sam.geometry.mask_runs import MaskRuns
+from keras_sam.geometry.mask_to_polygons import runs_to_polygons
 from keras_sam.geometry.record import (
     RecordedImage,
-    mask_to_record,
     record_categories,
     record_category,
     record_scores,
-    record_to_mask,
+    record_to_runs,
+    runs_to_shape,
 )
 
 FORMS = ("rle", "polygons")
@@ -74,7 +73,7 @@ def _annotations(
                     "id": len(annotations) + 1,
                     "image_id": number,
                     "category_id": categories.index(record_category(record)) + 1,
-                    **_shape(record_to_mask(record, image.size), form, tolerance),
+                    **_shape(record_to_runs(record, image.size), image.size, form, tolerance),
                     "iscrowd": 0,
                     **record_scores(record),
                 }
@@ -82,10 +81,10 @@ def _annotations(
     return annotations
 
 
-def _shape(mask: np.ndarray, form: str, tolerance: float) -> Mapping[str, Any]:
-    shape = mask_to_record(mask)
+def _shape(runs: MaskRuns, size: tuple[int, int], form: str, tolerance: float) -> Mapping[str, Any]:
+    shape = runs_to_shape(runs, size)
     if form == "polygons" and shape["area"]:
-        polygons = mask_to_polygons(mask, tolerance=tolerance)
+        polygons = runs_to_polygons(runs, tolerance=tolerance)
         shape["segmentation"] = [polygon.to_ring().ravel().tolist() for polygon in polygons]
     return shape
 

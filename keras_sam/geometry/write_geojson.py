@@ -9,13 +9,8 @@ import numpy as np
 
 from keras_sam.geometry.atomic_write import write_atomically
 from keras_sam.geometry.georeference import Georeference
-from keras_sam.geometry.mask_to_polygons import mask_to_polygons
-from keras_sam.geometry.record import (
-    mask_to_record,
-    record_category,
-    record_scores,
-    record_to_mask,
-)
+from keras_sam.geometry.mask_to_polygons import runs_to_polygons
+from keras_sam.geometry.record import record_category, record_scores, record_to_runs
 
 
 def write_geojson(
@@ -63,17 +58,17 @@ def _feature(
     size: tuple[int, int] | None,
     tolerance: float,
 ) -> dict[str, Any] | None:
-    mask = record_to_mask(record, size)
+    runs = record_to_runs(record, size)
     parts = [
         [
             _closed(georeference.to_map(ring), is_hole=place > 0)
             for place, ring in enumerate((polygon.outer, *polygon.holes))
         ]
-        for polygon in mask_to_polygons(mask, tolerance=tolerance)
+        for polygon in runs_to_polygons(runs, tolerance=tolerance)
     ]
     if not parts:
         return None
-    counted = mask_to_record(mask)
+    x0, y0, x1, y1 = (float(side) for side in runs.box)
     return {
         "type": "Feature",
         "id": index,
@@ -83,8 +78,8 @@ def _feature(
         "properties": {
             "id": index,
             "category": record_category(record),
-            "area": counted["area"],
-            "bbox": counted["bbox"],
+            "area": runs.area,
+            "bbox": [x0, y0, x1 - x0, y1 - y0],
             **record_scores(record),
         },
     }

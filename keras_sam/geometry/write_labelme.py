@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from keras_sam.geometry.atomic_write import write_atomically
-from keras_sam.geometry.mask_to_polygons import mask_to_polygons
-from keras_sam.geometry.masks import mask_to_box
+from keras_sam.geometry.mask_runs import MaskRuns, runs_to_mask
+from keras_sam.geometry.mask_to_polygons import runs_to_polygons
 from keras_sam.geometry.record import (
     RecordedImage,
     record_category,
     record_scores,
-    record_to_mask,
+    record_to_runs,
 )
 
 FORMS = ("polygons", "masks")
@@ -49,8 +49,8 @@ def write_labelme(
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
     shapes: list[dict[str, Any]] = []
     for index, record in enumerate(image.records):
-        mask = record_to_mask(record, image.size)
-        outlines = _outlines(mask, tolerance) if form == "polygons" else _patches(mask)
+        runs = record_to_runs(record, image.size)
+        outlines = _outlines(runs, tolerance) if form == "polygons" else _patches(runs)
         group = index if len(outlines) > 1 else None
         shapes += [_shape(record, group, outline) for outline in outlines]
     content: dict[str, Any] = {
@@ -79,20 +79,20 @@ def _shape(
     }
 
 
-def _outlines(mask: np.ndarray, tolerance: float) -> list[dict[str, Any]]:
+def _outlines(runs: MaskRuns, tolerance: float) -> list[dict[str, Any]]:
     return [
         {"shape_type": "polygon", "points": polygon.to_ring().astype(float).tolist()}
-        for polygon in mask_to_polygons(mask, tolerance=tolerance)
+        for polygon in runs_to_polygons(runs, tolerance=tolerance)
     ]
 
 
-def _patches(mask: np.ndarray) -> list[dict[str, Any]]:
+def _patches(runs: MaskRuns) -> list[dict[str, Any]]:
     """The part of a mask in its box, with its first and its last pixel (x, y)."""
-    x0, y0, x1, y1 = (int(side) for side in mask_to_box(mask))
+    x0, y0, x1, y1 = runs.box
     if x0 == x1:
         return []
     buffer = io.BytesIO()
-    Image.fromarray(mask[y0:y1, x0:x1].astype(np.uint8)).save(buffer, "PNG")
+    Image.fromarray(runs_to_mask(runs, runs.box).astype(np.uint8)).save(buffer, "PNG")
     return [
         {
             "shape_type": "mask",

@@ -10,6 +10,7 @@ from keras_sam.geometry.record import RecordedImage
 from keras_sam.geometry.records_to_arrays import write_npz
 from keras_sam.geometry.write_coco import write_coco
 from keras_sam.geometry.write_geojson import write_geojson
+from keras_sam.geometry.write_label_raster import write_label_raster
 from keras_sam.geometry.write_labelme import write_labelme
 from keras_sam.geometry.write_mask_pngs import write_mask_pngs
 from keras_sam.geometry.write_yolo import write_yolo
@@ -33,7 +34,8 @@ def write_masks(
         path: the file, or for `png` and `yolo` the folder.
         form: one of `MASK_FORMS`.
         file_name: the image's path, which `coco`, `labelme` and `yolo` name.
-        georeference: from pixels to the map, which `geojson` needs and no other has a place for.
+        georeference: from pixels to the map, which `geojson` needs, and a label map that ends in
+            `.tif` keeps; no other has a place for it.
         tolerance: pixels by which the corners of outlines may be off; 0 is exact. For
             `coco-polygons`, `geojson`, `labelme` and `yolo`.
 
@@ -43,6 +45,7 @@ def write_masks(
     Raises:
         ValueError: if the form is unknown or has no outlines for a tolerance, a mask has another
             size, or `geojson` lacks its georeference.
+        ImportError: for a label map that ends in `.tif`, if rasterio is missing.
     """
     if form not in MASK_FORMS:
         raise ValueError(f"form must be one of {', '.join(MASK_FORMS)}, got {form!r}")
@@ -55,7 +58,12 @@ def write_masks(
     return Path(path) if written is None else written
 
 
-def _write_label_map(image: RecordedImage, path: Path, *_: Any) -> Path:
+def _write_label_map(
+    image: RecordedImage, path: Path, _: float, georeference: Georeference | None
+) -> Path:
+    if path.suffix.lower() in (".tif", ".tiff"):
+        write_label_raster(image.records, image.size, path, georeference=georeference)
+        return path
     return write_label_map(records_to_label_map(image.records, image.size), path)
 
 

@@ -4,16 +4,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-import numpy as np
-
 from keras_sam.geometry.atomic_write import write_atomically
-from keras_sam.geometry.mask_to_polygons import mask_to_polygons
+from keras_sam.geometry.mask_runs import MaskRuns
+from keras_sam.geometry.mask_to_polygons import runs_to_polygons
 from keras_sam.geometry.polygon import join_rings
 from keras_sam.geometry.record import (
     RecordedImage,
     record_categories,
     record_category,
-    record_to_mask,
+    record_to_runs,
 )
 
 
@@ -50,7 +49,7 @@ def write_yolo(
         lines = [
             f"{categories.index(record_category(record))} {corners}\n"
             for record in image.records
-            if (corners := _corners(record_to_mask(record, image.size), tolerance))
+            if (corners := _corners(record_to_runs(record, image.size), image.size, tolerance))
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, "".join(lines).encode())
@@ -69,10 +68,10 @@ def _label_path(folder: Path, file_name: str) -> Path:
     return folder / "labels" / name.with_suffix(".txt")
 
 
-def _corners(mask: np.ndarray, tolerance: float) -> str:
-    polygons = mask_to_polygons(mask, tolerance=tolerance)
+def _corners(runs: MaskRuns, size: tuple[int, int], tolerance: float) -> str:
+    polygons = runs_to_polygons(runs, tolerance=tolerance)
     if not polygons:
         return ""
     ring = join_rings([ring for polygon in polygons for ring in (polygon.outer, *polygon.holes)])
-    shares = ring / mask.shape[::-1]
+    shares = ring / size[::-1]
     return " ".join(f"{share:.6f}".rstrip("0").rstrip(".") for share in shares.ravel().tolist())

@@ -6,6 +6,7 @@ from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.image_embedding import ImageEmbedding
 from keras_sam.predict.mask_generator import MaskUpdate, SAMMaskGenerator
 from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator, TileUpdate
 
 __all__ = [
     "Engine",
@@ -14,6 +15,8 @@ __all__ = [
     "MaskUpdate",
     "SAMMaskGenerator",
     "SAMPredictor",
+    "TileUpdate",
+    "TiledMaskGenerator",
     "create_engine",
     "engine_class",
     "evaluate",

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from PIL import Image
 
 from keras_sam.geometry import read_coco, read_label_map
@@ -70,6 +72,49 @@ def test_each_format(run, folder, tmp_path, tiny_preset, form):
         assert np.shape(read_label_map(out / "disc_masks.png")) == (40, 60)
 
 
+def test_tiles_of_a_georeferenced_image(run, tmp_path, tiny_preset):
+    """What is found by tiles lies on the map where the whole image lies."""
+    path, out = tmp_path / "aerial.tif", tmp_path / "out"
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 60, 100), dtype=np.uint8)
+    transform = Affine(0.5, 0, 500_000.25, 0, -0.5, 4_600_000.75)
+    options = {"count": 3, "dtype": "uint8", "crs": "EPSG:32633", "transform": transform}
+    with rasterio.open(path, "w", "GTiff", 100, 60, **options) as file:
+        file.write(pixels)
+    tiles = ("--tile-size", "48", "--overlap", "16")
+    result = masks(run, path, out, tiny_preset, "--format", "geojson", *tiles, "--json")
+    assert result.exit_code == 0, result.stderr
+    (row,) = json.loads(result.stdout)["images"]
+    assert row["masks"] > 1
+    found = json.loads((out / "aerial_masks.geojson").read_text())
+    assert found["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
+    result = masks(run, path, out, tiny_preset, *tiles)
+    assert result.exit_code == 0, result.stderr
+    dataset = read_coco(out / "aerial_masks.json")
+    assert dataset.images[0].size == (60, 100)
+    for feature, annotation in zip(found["features"], dataset.images[0].annotations, strict=True):
+        y, x = np.nonzero(annotation.mask())
+        rings = feature["geometry"]["coordinates"]
+        if feature["geometry"]["type"] == "MultiPolygon":
+            rings = [ring for part in rings for ring in part]
+        corners = np.concatenate(rings)
+        np.testing.assert_array_equal(
+            [*corners.min(axis=0), *corners.max(axis=0)],
+            [*(transform @ (x.min(), y.max() + 1)), *(transform @ (x.max() + 1, y.min()))],
+        )
+    assert (out / "aerial_overlay.png").exists()
+
+
+def test_tiles_of_photographs(run, folder, tmp_path, tiny_preset):
+    result = masks(
+        run, folder, tmp_path / "out", tiny_preset, "--tile-size", "32", "--overlap", "8"
+    )
+    assert result.exit_code == 0, result.stderr
+    for name in ("disc", "flipped"):
+        dataset = read_coco(tmp_path / "out" / f"{name}_masks.json")
+        assert dataset.images[0].size == (40, 60)
+        assert dataset.images[0].annotations
+
+
 def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny_preset):
     (folder / "cut.png").write_bytes((folder / "disc.png").read_bytes()[:60])
     result = masks(run, folder, tmp_path / "out", tiny_preset, "--no-picture")
@@ -86,6 +131,8 @@ def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny
         (("nowhere/*.png",), "found no photograph at nowhere/*.png"),
         (("disc.png", "--format", "tiff"), "--format must be one of coco"),
         (("disc.png", "--format", "npz", "--tolerance", "1"), "--tolerance is of outlines"),
+        (("disc.png", "--overlap", "8"), "--overlap is of tiles: give --tile-size"),
+        (("disc.png", "--tile-size", "9", "--overlap", "8"), "overlap must be at least 1"),
         (("disc.png", "--format", "geojson"), "geojson needs a georeference"),
     ],
 )

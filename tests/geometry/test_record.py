@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from keras_sam.geometry import RecordedImage, mask_to_record, record_to_mask
-from keras_sam.geometry.record import record_categories, record_category, record_scores
+from keras_sam.geometry.mask_runs import runs_to_mask
+from keras_sam.geometry.record import (
+    record_categories,
+    record_category,
+    record_scores,
+    record_to_runs,
+    runs_to_shape,
+)
 
 MASK = np.array([[0, 1, 1], [0, 0, 1]], bool)
 
@@ -25,6 +32,9 @@ def test_each_form_of_a_segmentation(segmentation):
     mask = record_to_mask({"segmentation": segmentation}, (2, 3))
     assert mask.dtype == bool
     np.testing.assert_array_equal(mask, MASK)
+    runs = record_to_runs({"segmentation": segmentation}, (2, 3))
+    np.testing.assert_array_equal(runs_to_mask(runs, (0, 0, 3, 2)), MASK)
+    assert runs_to_shape(runs, (2, 3)) == mask_to_record(MASK)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +52,8 @@ def test_each_form_of_a_segmentation(segmentation):
 def test_what_is_no_mask_is_refused(record, error, message):
     with pytest.raises(error, match=message):
         record_to_mask(record, (2, 3))
+    with pytest.raises(error, match=message):
+        record_to_runs(record, (2, 3))
 
 
 def test_scores_become_plain_numbers():

@@ -1,5 +1,7 @@
 """Every format by its name."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ from keras_sam.geometry import (
     read_labelme,
     write_masks,
 )
+from keras_sam.geometry.mask_runs import mask_to_runs
+from keras_sam.geometry.record import runs_to_shape
 from keras_sam.geometry.write_masks import MASK_FORMS
 
 MASK = np.random.default_rng(0).random((6, 9)) < 0.5
@@ -26,6 +30,23 @@ def test_every_form_is_written_where_it_says(tmp_path, form, records):
     assert write_masks(records, (6, 9), path, form=form, georeference=MAP) == path
     assert path.is_dir() == (form in ("png", "yolo"))
     assert [child.name for child in tmp_path.iterdir()] == ["out.png"]
+
+
+@pytest.mark.parametrize("form", ["coco", "coco-polygons", "geojson", "labelme", "yolo"])
+def test_of_a_large_image_masks_are_never_drawn_whole(tmp_path, form):
+    """200 gigapixels."""
+    size = (400_000, 500_000)
+    shape = runs_to_shape(mask_to_runs(MASK).moved(300_000, 390_000), size)
+    write_masks([shape], size, tmp_path / "out", form=form, georeference=MAP)
+    if form == "geojson":
+        (feature,) = json.loads((tmp_path / "out").read_text())["features"]
+        assert feature["properties"]["area"] == MASK.sum()
+        parts = feature["geometry"]["coordinates"]
+        rings = [np.array(ring) * (1, -1) - (300_000, 390_000) for part in parts for ring in part]
+        corners = np.concatenate(rings)
+        y, x = np.nonzero(MASK)
+        assert corners.min(axis=0).tolist() == [x.min(), y.min()]
+        assert corners.max(axis=0).tolist() == [x.max() + 1, y.max() + 1]
 
 
 @pytest.mark.parametrize("form", MASK_FORMS)
