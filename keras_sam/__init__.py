@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from keras_sam import batch, geometry, layers, models, predict, train
-    from keras_sam.predict import ImageEmbedding, SAMMaskGenerator, SAMPredictor
+    from keras_sam.predict import (
+        ImageEmbedding,
+        SAMMaskGenerator,
+        SAMPredictor,
+        TiledMaskGenerator,
+    )
 
 __all__ = [
     "ImageEmbedding",
     "SAMMaskGenerator",
     "SAMPredictor",
+    "TiledMaskGenerator",
     "batch",
     "geometry",
     "layers",

@@ -21,6 +21,7 @@ from keras_sam.cli.console import (
     print_json,
     progress_bar,
 )
+from keras_sam.cli.prompts import Box, parse_points_per_side
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 # Below the folder of the output: where the masks of an image go, and the file written last.
@@ -73,7 +74,24 @@ def masks_command(
     ] = "coco",
     preset: PresetOption = DEFAULT_PRESET,
     points_per_side: Annotated[
-        int | None, typer.Option("--points-per-side", min=1, show_default=False)
+        Any,
+        typer.Option(
+            "--points-per-side",
+            help="Of the grid, or auto: finer only where masks are found. Default: 32.",
+            parser=parse_points_per_side,
+            metavar="INTEGER|auto",
+            show_default=False,
+        ),
+    ] = None,
+    region: Annotated[
+        Any,
+        typer.Option(
+            "--region",
+            help="Search this part alone, in pixels.",
+            parser=Box.parse,
+            metavar="X0,Y0,X1,Y1",
+            show_default=False,
+        ),
     ] = None,
     pred_iou_thresh: Annotated[
         float | None,
@@ -138,6 +156,8 @@ def masks_command(
         raise typer.BadParameter(f"--tolerance is of outlines, which {form} has none of")
     if overlap is not None and tile_size is None:
         raise typer.BadParameter("--overlap is of tiles: give --tile-size, too")
+    if region is not None and tile_size is not None:
+        raise typer.BadParameter("--region is searched as one image: leave out --tile-size")
     files = _find_images(images)
     left = [file for file in files if overwrite or not _is_done(output, file, form)]
     task = Task(output, form, tolerance, picture, is_tiled=tile_size is not None)
@@ -151,7 +171,8 @@ def masks_command(
     rows: list[dict[str, Any]] = []
     if left:
         choose_backend(backend)
-        generate = _generator(preset, settings, {"tile_size": tile_size, "overlap": overlap})
+        tiles = {"tile_size": tile_size, "overlap": overlap}
+        generate = _generator(preset, settings, region, tiles)
         with progress_bar("images") as progress:
             for file in left:
                 advance = partial(_advance, progress, len(rows), len(left))
@@ -202,7 +223,7 @@ def _is_done(output: Path, file: Path, form: str) -> bool:
 
 
 def _generator(
-    preset: str, settings: dict[str, Any], tiles: dict[str, int | None]
+    preset: str, settings: dict[str, Any], region: Box | None, tiles: dict[str, int | None]
 ) -> Callable[..., list[dict[str, Any]]]:
     """Finds the masks of windows; takes `progress`, too."""
     from keras_sam.models import SAMImageSegmenter
@@ -212,7 +233,7 @@ def _generator(
     generator = SAMMaskGenerator(model, output_mode="coco_rle", **_given(settings))
     if tiles["tile_size"] is not None:
         return TiledMaskGenerator(generator, **_given(tiles)).generate
-    return lambda image, **options: generator.generate(image.pixels, **options)
+    return lambda image, **options: generator.generate(image.pixels, region=region, **options)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -148,3 +148,23 @@ def test_two_photographs_of_one_name(run, folder, tiny_preset, tmp_path):
     result = masks(run, folder, tmp_path / "out", tiny_preset)
     assert result.exit_code == 1
     assert "would write the same files" in result.stderr
+
+
+def test_a_region_and_auto(run, folder, tmp_path, tiny_preset):
+    out = tmp_path / "out"
+    options = ("--points-per-side", "auto", "--region", "10,5,40,35", "--format", "label-map")
+    result = run(
+        "masks", folder / "disc.png", "--output", out, "--preset", tiny_preset, *ALL[2:], *options
+    )
+    assert result.exit_code == 0, result.stderr
+    labels = read_label_map(out / "disc_masks.png")
+    assert labels.any()
+    labels[5:35, 10:40] = 0
+    assert not labels.any()
+
+
+def test_a_region_is_no_tile(run, folder, tmp_path, tiny_preset):
+    options = ("--region", "10,5,40,35", "--tile-size", "32")
+    result = masks(run, folder, tmp_path / "out", tiny_preset, *options)
+    assert result.exit_code != 0
+    assert "leave out --tile-size" in " ".join(result.stderr.split())
