@@ -35,7 +35,7 @@ def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
     if keras.backend.backend() == "torch" and not _trains_on_cpu(query):
         return _torch_attention(query, key, value, mask)
     logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-    return ops.matmul(_masked_softmax(logits, mask), value)
+    return ops.matmul(masked_softmax(logits, mask), value)
 
 
 def relative_position_attention(
@@ -69,7 +69,7 @@ def relative_position_attention(
     logits = ops.reshape(logits, (-1, heads, tokens, *grid_size))
     logits = logits + bias_h[..., :, None] + bias_w[..., None, :]  # (B, K, T, H, W)
     logits = ops.reshape(logits, (-1, heads, tokens, tokens))
-    return ops.matmul(_masked_softmax(logits, None), value)
+    return ops.matmul(masked_softmax(logits, None), value)
 
 
 def distance_attention(
@@ -97,7 +97,7 @@ def distance_attention(
     if keras.backend.backend() == "torch":
         return _torch_attention(query, key, value, bias)
     logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-    return ops.matmul(_masked_softmax(logits + bias, None), value)
+    return ops.matmul(masked_softmax(logits + bias, None), value)
 
 
 def split_heads(tokens: Any, num_heads: int) -> Any:
@@ -111,6 +111,15 @@ def merge_heads(tokens: Any) -> Any:
     """`(B, K, T, d)` to `(B, T, K * d)`."""
     heads, length, width = ops.shape(tokens)[1:]
     return ops.reshape(ops.transpose(tokens, (0, 2, 1, 3)), (-1, length, heads * width))
+
+
+def masked_softmax(logits: Any, mask: Any) -> Any:
+    """Softmax over keys in float32; a masked key gets weight 0."""
+    dtype = keras.backend.standardize_dtype(logits.dtype)
+    logits = ops.cast(logits, "float32")
+    if mask is not None:
+        logits = ops.where(mask, logits, -1e9)
+    return ops.cast(ops.softmax(logits, axis=-1), dtype)
 
 
 def _relative_position_terms(
@@ -145,15 +154,6 @@ def _distances(window_size: int) -> np.ndarray:
     vertical = np.abs(rows[:, None] - rows[None, :])
     horizontal = np.abs(columns[:, None] - columns[None, :])
     return vertical * window_size + horizontal
-
-
-def _masked_softmax(logits: Any, mask: Any) -> Any:
-    """Softmax over keys in float32; a masked key gets weight 0."""
-    dtype = keras.backend.standardize_dtype(logits.dtype)
-    logits = ops.cast(logits, "float32")
-    if mask is not None:
-        logits = ops.where(mask, logits, -1e9)
-    return ops.cast(ops.softmax(logits, axis=-1), dtype)
 
 
 def _trains_on_cpu(tensor: Any) -> bool:

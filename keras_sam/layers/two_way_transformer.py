@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_sam.layers.attention import attention, merge_heads, split_heads
-from keras_sam.layers.linear import linear
+from keras_sam.layers.downsampled_attention import DownsampledAttention
 from keras_sam.layers.mlp import MLP
 
 
@@ -28,55 +27,6 @@ class ImageFeatures(NamedTuple):
     attended_values: Any
     image_queries: Any
     image_pixels: Any = None
-
-
-class DownsampledAttention(keras.layers.Layer):
-    """Multi-head attention whose heads may be narrower than the tokens' share.
-
-    Args:
-        hidden_size: width of the tokens.
-        num_heads: number of heads.
-        downsample_rate: divides the width of a head, which is at least 1.
-    """
-
-    def __init__(
-        self, hidden_size: int, num_heads: int, *, downsample_rate: int = 1, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.hidden_size = hidden_size
-        self.num_heads = num_heads
-        self.downsample_rate = downsample_rate
-        self.inner_dim = num_heads * max(1, hidden_size // num_heads // downsample_rate)
-        self.query = self._dense("query", self.inner_dim)
-        self.key = self._dense("key", self.inner_dim)
-        self.value = self._dense("value", self.inner_dim)
-        self.output_projection = self._dense("output", hidden_size)
-
-    def build(self, input_shape: Any = None) -> None:
-        for dense in (self.query, self.key, self.value):
-            dense.build((None, None, self.hidden_size))
-        self.output_projection.build((None, None, self.inner_dim))
-
-    def call(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-        """`(B, T, D)`, `(B, S, D)` twice and a mask `(B, S)` of keys to `(B, T, D)`."""
-        return self.attend(
-            self.heads(self.query, query),
-            self.heads(self.key, key),
-            self.heads(self.value, value),
-            mask,
-        )
-
-    def heads(self, projection: keras.layers.Layer, tokens: Any) -> Any:
-        """Tokens `(B, T, D)` projected and split: `(B, K, T, d)`."""
-        return split_heads(linear(projection, tokens), self.num_heads)
-
-    def attend(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-        """Attention of projected heads `(B, K, ., d)`, projected to `(B, T, D)`."""
-        attended = merge_heads(attention(query, key, value, mask=mask))
-        return linear(self.output_projection, attended)
-
-    def _dense(self, name: str, units: int) -> keras.layers.Layer:
-        return keras.layers.Dense(units, dtype=self.dtype_policy, name=name)
 
 
 class TwoWayBlock(keras.layers.Layer):
@@ -131,7 +81,7 @@ class TwoWayBlock(keras.layers.Layer):
 
         Args:
             queries: `(B, P, N, D)`.
-            features: of `B` images in the first block, of `B * P` in the others.
+            features: of `B` images; in later blocks with the keys of `B * P`.
             query_positions: `(B, P, N, D)`.
             query_mask: boolean `(B, P, N)`, or `None`.
 
@@ -157,14 +107,8 @@ class TwoWayBlock(keras.layers.Layer):
         # Each token by itself.
         queries = self.layer_norm3(queries + self.mlp(queries))
         # Image to tokens.
-        cross = self.image_to_token_attention
-        keys = cross.heads(cross.key, queries + query_positions)
-        values = cross.heads(cross.value, queries)
-        image_queries, image_tokens = features.image_queries, features.keys
-        if self.is_first:
-            image_queries = _repeat_for_prompts(image_queries, prompts)
-            image_tokens = _repeat_for_prompts(image_tokens, prompts)
-        image_tokens = image_tokens + cross.attend(image_queries, keys, values, mask)
+        placed = queries + query_positions
+        image_tokens = self._from_image(features, placed, queries, mask, prompts)
         return ops.reshape(queries, shape), self.layer_norm4(image_tokens)
 
     def image_features(self, keys: Any, positions: Any) -> ImageFeatures:
@@ -181,13 +125,25 @@ class TwoWayBlock(keras.layers.Layer):
 
     def _to_image(self, placed: Any, features: ImageFeatures, prompts: Any) -> Any:
         """Queries `(B * P, N, D)` attend to the tokens of `B` or of `B * P` images."""
-        length = ops.shape(placed)[1]
-        shared = prompts if self.is_first else 1
         cross = self.token_to_image_attention
-        placed = ops.reshape(placed, (-1, shared * length, self.hidden_size))
+        if not self.is_first:
+            return cross.few_to_many(placed, features.keys + features.positions, features.keys)
+        length = ops.shape(placed)[1]
+        placed = ops.reshape(placed, (-1, prompts * length, self.hidden_size))
         query = cross.heads(cross.query, placed)
         attended = cross.attend(query, features.attended_keys, features.attended_values)
         return ops.reshape(attended, (-1, length, self.hidden_size))
+
+    def _from_image(
+        self, features: ImageFeatures, placed: Any, queries: Any, mask: Any, prompts: Any
+    ) -> Any:
+        """Image tokens `(B * P, T, D)`, with what they make of the queries `(B * P, N, D)`."""
+        cross, tokens = self.image_to_token_attention, features.keys
+        if not self.is_first:
+            return tokens + cross.many_to_few(tokens + features.positions, placed, queries, mask)
+        attended = cross.many_to_few(features.image_queries, placed, queries, mask, prompts=prompts)
+        attended = ops.reshape(attended, (-1, prompts, *tokens.shape[1:]))
+        return ops.reshape(tokens[:, None] + attended, (-1, *tokens.shape[1:]))
 
     def _attention(self, name: str, downsample_rate: int) -> DownsampledAttention:
         return DownsampledAttention(
@@ -261,21 +217,14 @@ class TwoWayTransformer(keras.layers.Layer):
         positions = features.positions
         queries, keys = self.blocks[0](tokens, features, tokens, token_mask)
         for block in self.blocks[1:]:
-            features = block.image_features(keys, positions)
+            features = features._replace(keys=keys)
             queries, keys = block(queries, features, tokens, token_mask)
         placed = _merge_prompts(queries + tokens)
         queries = _merge_prompts(queries)
-        queries = queries + self.final_attention(placed, keys + positions, keys)
+        queries = queries + self.final_attention.few_to_many(placed, keys + positions, keys)
         return self.final_layer_norm(queries), keys
 
 
 def _merge_prompts(tokens: Any) -> Any:
     """`(B, P, N, D)` to `(B * P, N, D)`."""
     return ops.reshape(tokens, (-1, *ops.shape(tokens)[2:]))
-
-
-def _repeat_for_prompts(array: Any, prompts: Any) -> Any:
-    """`(B, ...)` to `(B * P, ...)`, each image's repeated for its prompts."""
-    return (
-        array if isinstance(prompts, int) and prompts == 1 else ops.repeat(array, prompts, axis=0)
-    )
