@@ -2,11 +2,12 @@
 
 import typer
 
-from benchmarks import auto_points, batch, loading
+from benchmarks import auto_points, batch, everything, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
+app.command("everything")(everything.main)
 app.command("loading")(loading.main)
 
 

@@ -22,6 +22,8 @@ from keras_sam.checkpoints.write_safetensors import write_safetensors
 
 # What the layers of transformers do by themselves; a model that differs cannot be told to it.
 ACTIVATION = "gelu"
+# Of the mask decoder's norms, as Meta has it; transformers takes 1e-6 unless it is told.
+DECODER_EPSILON = 1e-5
 
 
 def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: str) -> None:
@@ -115,7 +117,10 @@ def transformers_config(checkpoint: Checkpoint) -> dict[str, Any]:
         "mask_input_channels": prompts["mask_in_channels"],
     }
     decoder_keys = MASK_DECODER | (HIGH_QUALITY if is_high_quality else {})
-    mask_decoder = _translated(decoder, decoder_keys) | {"model_type": f"{model_type}_mask_decoder"}
+    mask_decoder = _translated(decoder, decoder_keys) | {
+        "model_type": f"{model_type}_mask_decoder",
+        "layer_norm_eps": DECODER_EPSILON,
+    }
     sections = {
         "vision_config": vision,
         "prompt_encoder_config": prompt_encoder,

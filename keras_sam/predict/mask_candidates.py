@@ -1,5 +1,6 @@
 """`MaskCandidates`: of the masks of many prompts of an image, those that are good enough."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class MaskCandidates:
             prompts: `(P, N, 2)` points of the model frame.
             labels: `(P, N)`.
         """
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(_computing_threads()) as pool:
             for start in range(0, len(points), self.batch_size):
                 batch = slice(start, start + self.batch_size)
                 yield self._find(points[batch], prompts[batch], labels[batch], pool)
@@ -117,6 +118,12 @@ class MaskCandidates:
     def _is_stable(self, part: MaskPart) -> bool:
         limit = self.stability_score_thresh
         return limit <= 0 or part.stability_score >= limit
+
+
+def _computing_threads() -> int | None:
+    """How many threads this process was given to compute with; None if nobody said."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() and int(given) else None
 
 
 def _padded(indices: np.ndarray, most: int) -> np.ndarray:

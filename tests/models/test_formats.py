@@ -78,6 +78,7 @@ def test_transformers_loads_ours(theirs, meta_tensors, tmp_path):
     convert_checkpoint(tmp_path / "sam.safetensors", tmp_path / "theirs", to="transformers")
     again, report = SamModel.from_pretrained(tmp_path / "theirs", output_loading_info=True)
     assert not any(report.values()), report
+    assert again.config.mask_decoder_config.layer_norm_eps == DECODER["layer_norm_eps"]
     expected = theirs.state_dict()
     assert set(again.state_dict()) == set(expected)
     for name, tensor in again.state_dict().items():
