@@ -2,6 +2,7 @@
 # demo     segments a photograph by a click and by a box, in an environment of its own
 # test     all tests on each backend
 # check    ruff and mypy
+# bench    ours against other implementations, in an environment of its own
 # preset   trains the small model that ships in the package, from nothing
 # clean    removes what the others made
 
@@ -25,7 +26,7 @@ DEMO_IMAGE := keras_sam/images/coffee.jpg
 DEMO_CLICK := --point 366,285
 DEMO_BOX := --box 175,18,412,310
 
-.PHONY: install demo test check preset clean
+.PHONY: install demo test check bench preset clean
 
 install: .venv/.installed
 
@@ -59,6 +60,16 @@ check: install
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+.venv-bench/.installed: pyproject.toml $(PINS)
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) torch
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[bench]'
+	touch $@
+
+# All of it takes hours; `make bench BENCH="--workload encoder"` takes a part.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks compare --output runs/bench $(BENCH)
+
 # Stopped and started again, it goes on. In 16 bits the preset takes half the space.
 preset: install
 	KERAS_BACKEND=torch .venv/bin/keras-sam train --output runs/tiny
@@ -66,4 +77,4 @@ preset: install
 		--to keras --dtype float16
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -2,10 +2,11 @@
 
 import typer
 
-from benchmarks import batch, loading
+from benchmarks import batch, compare, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command("batch")(batch.main)
+app.command("compare")(compare.main)
 app.command("loading")(loading.main)
 
 

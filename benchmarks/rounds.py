@@ -1,0 +1,147 @@
+"""`measure`: a job, its contenders taking turns in rounds."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.agreement import agreement
+from benchmarks.contenders import Everything, ModelFiles
+from benchmarks.contenders.known import MATRIX_PRODUCT
+from benchmarks.contenders.matrix_product import product_gflop
+from benchmarks.figures import contender_figures, spread
+from benchmarks.member import Member, create_member
+from benchmarks.plan import Job, Plan
+from benchmarks.workloads import WORKLOADS
+from benchmarks.write_models import TRAINED, encoder_gflop, model_of, write_model
+
+OURS = "ours-"
+# Of everything mode with random weights: so many prompts have a mask that passes. None is stable
+# by chance, so that all that pass the first threshold pass the second, which is computed.
+SURVIVING = 0.3
+ANY_STABILITY = 1e-6
+META = Everything(points_per_side=32, pred_iou_thresh=0.88, stability_score_thresh=0.95)
+
+
+def measure(job: Job, plan: Plan, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Runs a job and gives its figures, as the report has them.
+
+    Args:
+        job: what is done.
+        plan: of the whole run.
+        tell: is told what is going on.
+    """
+    files = write_model(
+        job.size, plan.models, image_size=plan.image_size, with_meta=bool(plan.checkouts)
+    )
+    wanted = _wanted(job, plan, files)
+    product_job = replace(job, workload=WORKLOADS["encoder"])
+    product = Member(MATRIX_PRODUCT, product_job, plan, files, None)
+    members = [create_member(name, job, plan, files, wanted) for name in plan.contenders]
+    try:
+        for member in (product, *members):
+            tell(f"{job.name}: {member.name} prepares")
+            member.open()
+        expected = _expected(members, job, plan, files, wanted)
+        _take_turns(job, plan, [product, *members], tell)
+    finally:
+        for member in (product, *members):
+            member.close()
+    return _figures(job, plan, files, members, product, expected)
+
+
+def _take_turns(job: Job, plan: Plan, members: list[Member], tell: Callable[[str], None]) -> None:
+    """In each round each once, in an order of chance: whoever else uses the machine meets all."""
+    chance = random.Random(0)
+    for index in range(plan.rounds):
+        tell(f"{job.name}: round {index + 1} of {plan.rounds}")
+        order = [member for member in members if member.is_running]
+        chance.shuffle(order)
+        for member in order:
+            member.turn()
+
+
+def _expected(
+    members: list[Member], job: Job, plan: Plan, files: ModelFiles, wanted: Everything | None
+) -> Path | None:
+    """The outputs of the reference in float32, of an extra run if no member is that."""
+    for member in members:
+        if member.name == plan.reference and job.dtype == "float32" and member.is_running:
+            return member.outputs
+    reference_plan = replace(plan, output=plan.output / "reference")
+    reference = create_member(plan.reference, job.in_float32(), reference_plan, files, wanted)
+    reference.open()
+    reference.close()
+    return reference.outputs if reference.is_running else None
+
+
+def _wanted(job: Job, plan: Plan, files: ModelFiles) -> Everything | None:
+    """Thresholds of everything mode: Meta's, or with random weights such that masks survive."""
+    if job.workload.step != "everything":
+        return None
+    side = plan.points_per_side
+    if job.size == TRAINED:
+        return replace(META, points_per_side=side)
+    prompts = Job(job.size, WORKLOADS["prompts"], "float32")
+    reference_plan = replace(plan, output=plan.output / "reference")
+    member = create_member(plan.reference, prompts, reference_plan, files, None)
+    member.open()
+    member.close()
+    if not member.is_running:
+        return replace(META, points_per_side=side)
+    with np.load(member.outputs) as outputs:
+        best = outputs["ratings"].max(axis=1)
+    threshold = float(np.quantile(best, 1 - SURVIVING))
+    return Everything(side, max(threshold, 1e-6), ANY_STABILITY)
+
+
+def _figures(
+    job: Job,
+    plan: Plan,
+    files: ModelFiles,
+    members: list[Member],
+    product: Member,
+    expected: Path | None,
+) -> dict[str, Any]:
+    rate = product_gflop(plan.device) / np.array(product.seconds) if product.seconds else None
+    work = None
+    if job.workload.step == "encode":
+        work = job.workload.batch * encoder_gflop(model_of(job.size, plan.image_size))
+    baseline = _baseline(members, plan)
+    return {
+        "workload": job.workload.name,
+        "text": job.workload.text,
+        "size": job.size,
+        "image_size": files.image_size,
+        "dtype": job.dtype,
+        "batch": job.workload.batch,
+        "device": plan.device,
+        "threads": plan.threads,
+        "gflop": work,
+        "matrix_gflop_per_second": None if rate is None else spread(rate),
+        "reference": plan.reference if expected else None,
+        "baseline": baseline.name if baseline else None,
+        "contenders": [
+            contender_figures(
+                member,
+                baseline=baseline,
+                product_seconds=product.seconds,
+                product_work=product_gflop(plan.device),
+                work=work,
+                agreement=agreement(member.outputs, expected, dtype=job.dtype)
+                if expected and member.outputs.exists()
+                else None,
+            )
+            for member in members
+        ],
+    }
+
+
+def _baseline(members: list[Member], plan: Plan) -> Member | None:
+    """What the others are compared with: what the plan says, else the first of ours, else any."""
+    running = [member for member in members if member.is_running and member.seconds]
+    running.sort(key=lambda m: (m.name != plan.baseline, not m.name.startswith(OURS)))
+    return running[0] if running else None
