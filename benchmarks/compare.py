@@ -8,9 +8,10 @@ measured in the same rounds. Outputs are compared with those of transformers in 
 
 import os
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,15 +21,40 @@ from benchmarks.machine import describe_machine
 from benchmarks.plan import Plan
 from benchmarks.report import TABLE_WIDTH, print_table, write_report
 from benchmarks.rounds import measure
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, Workload
 from benchmarks.write_models import SIZES, TINY
 
 DTYPES = ("float32", "bfloat16")
 OUTPUT = Path("runs/bench")
 # torch.compile is for graphics cards: there it is in `benchmarks gpu`.
 ON_REQUEST = ("transformers-compile",)
-QUICK_CONTENDERS = ("ours-torch", "transformers-sdpa")
-QUICK_WORKLOADS = ("encoder", "click")
+
+
+@dataclass(frozen=True)
+class Default:
+    """What is run where nothing else is said."""
+
+    contenders: tuple[str, ...]
+    workloads: tuple[str, ...]
+    sizes: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    turn_seconds: float
+
+
+FULL = Default(
+    contenders=tuple(name for name in CONTENDERS if name not in ON_REQUEST),
+    workloads=tuple(WORKLOADS),
+    sizes=("base",),
+    dtypes=DTYPES,
+    turn_seconds=float("inf"),
+)
+QUICK = Default(
+    contenders=("ours-torch", "transformers-sdpa"),
+    workloads=("encoder", "click"),
+    sizes=(TINY,),
+    dtypes=("float32",),
+    turn_seconds=0.01,
+)
 
 
 def compare(plan: Plan, console: Console) -> dict[str, Any]:
@@ -46,52 +72,64 @@ def compare(plan: Plan, console: Console) -> dict[str, Any]:
 
 
 def main(
-    workload: list[str] = typer.Option(list(WORKLOADS), help="What is measured."),
-    contender: list[str] = typer.Option(None, help="Who takes part; all if left out."),
-    checkout: list[str] = typer.Option(
-        [], metavar="NAME=PATH", help="A file, or a directory with a contender.py, that takes part."
-    ),
-    size: list[str] = typer.Option(["base"], help=f"Of the models: {', '.join(SIZES)}."),
-    image_size: int = typer.Option(None, min=16, help="Side of the images, a multiple of 16."),
-    dtype: list[str] = typer.Option(list(DTYPES), help="Of weights and computation."),
-    rounds: int = typer.Option(5, min=1, help="Turns of each contender."),
-    threads: int = typer.Option(None, min=1, help="Of each contender; all cores if left out."),
-    baseline: str = typer.Option("", help="Whom the others are compared with."),
-    turn_seconds: float = typer.Option(1.0, min=0.0, help="What a fast task repeats for."),
-    timeout: float = typer.Option(1800.0, min=1.0, help="Seconds that a step may take."),
-    points_per_side: int = typer.Option(32, min=1, help="Of the grid of everything mode."),
-    output: Path = typer.Option(OUTPUT, help="Directory for results."),
-    models: Path = typer.Option(None, help="Directory for the models; in that of the results."),
-    quick: bool = typer.Option(False, "--quick", help="A tiny model, to see whether it works."),
+    workload: Annotated[
+        list[str] | None, typer.Option(help=f"Of {', '.join(WORKLOADS)}; all if left out.")
+    ] = None,
+    contender: Annotated[
+        list[str] | None, typer.Option(help=f"Of {', '.join(CONTENDERS)}; all if left out.")
+    ] = None,
+    checkout: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="A contender.py, or its directory, takes part."),
+    ] = None,
+    size: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(SIZES)}; base.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=16, help="Side of the images, a multiple of 16.")
+    ] = None,
+    dtype: Annotated[
+        list[str] | None, typer.Option(help=f"Of {', '.join(DTYPES)}; all if left out.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 5,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of each contender; all cores if left out.")
+    ] = None,
+    baseline: Annotated[str, typer.Option(help="Whom the others are compared with.")] = "",
+    turn_seconds: Annotated[
+        float, typer.Option(min=0.0, help="What a fast task repeats for in a turn.")
+    ] = 1.0,
+    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds a step may take.")] = 1800.0,
+    points_per_side: Annotated[
+        int, typer.Option(min=1, help="Of the grid of everything mode.")
+    ] = 32,
+    output: Annotated[Path, typer.Option(help="Directory for results.")] = OUTPUT,
+    models: Annotated[
+        Path | None, typer.Option(help="Directory for the models; in that of the results.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tiny model, to see whether it works.")
+    ] = False,
 ) -> None:
     """Ours against other implementations, taking turns in one run."""
-    checkouts = parse_checkouts(checkout)
-    names = contender or [*CONTENDERS_BY_DEFAULT, *checkouts]
-    if quick:
-        names = contender or [*QUICK_CONTENDERS, *checkouts]
-        size, dtype, rounds, turn_seconds = [TINY], ["float32"], min(rounds, 2), 0.01
-        workload = workload if workload != list(WORKLOADS) else list(QUICK_WORKLOADS)
+    checkouts = parse_checkouts(checkout or [])
+    default = QUICK if quick else FULL
     plan = Plan(
-        contenders=tuple(dict.fromkeys(names)),
-        workloads=tuple(_known_workloads(workload)),
-        sizes=tuple(size),
-        dtypes=tuple(dtype),
+        contenders=tuple(dict.fromkeys(contender or [*default.contenders, *checkouts])),
+        workloads=known_workloads(workload or default.workloads),
+        sizes=tuple(size or default.sizes),
+        dtypes=tuple(dtype or default.dtypes),
         rounds=rounds,
         threads=threads or usable_processors(),
         output=output.resolve(),
         models=(models or output / "models").resolve(),
         checkouts=checkouts,
         image_size=image_size,
-        turn_seconds=turn_seconds,
+        turn_seconds=min(turn_seconds, default.turn_seconds),
         timeout=timeout,
         points_per_side=points_per_side,
         baseline=baseline,
     )
     check(plan)
     compare(plan, wide_console())
-
-
-CONTENDERS_BY_DEFAULT = tuple(name for name in CONTENDERS if name not in ON_REQUEST)
 
 
 def check(plan: Plan) -> None:
@@ -139,8 +177,13 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _known_workloads(names: list[str]) -> list[Any]:
+def known_workloads(names: Sequence[str]) -> tuple[Workload, ...]:
+    """The workloads of these names.
+
+    Raises:
+        typer.BadParameter: for a name that is unknown.
+    """
     for name in names:
         if name not in WORKLOADS:
             raise typer.BadParameter(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
-    return [WORKLOADS[name] for name in names]
+    return tuple(WORKLOADS[name] for name in names)

@@ -43,6 +43,11 @@ class Member:
         """Whether it still takes part."""
         return self.status == "ran"
 
+    @property
+    def process_id(self) -> int | None:
+        """Of its process, if it has one that lives."""
+        return self._process.process.pid if self._process else None
+
     def open(self) -> None:
         """Converts and loads the model, and runs once, which may compile."""
         self._attempt(self._open)

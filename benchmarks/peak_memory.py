@@ -1,6 +1,8 @@
 """`PeakMemory`: the most memory of this process since a moment."""
 
+import contextlib
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,8 @@ class PeakMemory:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        try:
+        with contextlib.suppress(OSError):
             CLEAR.write_text(RESET_PEAK)
-        except OSError:
-            pass
         self.before = resident_bytes("VmRSS")
         if device == "cuda" and (torch := _loaded("torch")):
             torch.cuda.reset_peak_memory_stats()
@@ -59,6 +59,4 @@ def _device_peak() -> int:
 
 
 def _loaded(module: str) -> Any:
-    import sys
-
     return sys.modules.get(module)

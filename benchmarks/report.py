@@ -13,6 +13,7 @@ JSON_FILE = "results.json"
 TABLE_FILE = "results.txt"
 PLOT_FILE = "results.png"
 TABLE_WIDTH = 150
+NOTABLE_LOAD = 0.1  # processors
 
 
 def write_report(output: Path, report: dict[str, Any]) -> None:
@@ -58,6 +59,9 @@ def _title(figures: dict[str, Any]) -> str:
     rate = figures["matrix_gflop_per_second"]
     if rate:
         title += f"; matrix products {rate['median']:.0f} GFLOP/s"
+    others = figures["processors_of_others"]
+    if others is not None and others >= NOTABLE_LOAD:
+        title += f"; others took {others:.1f} processors meanwhile"
     return title
 
 

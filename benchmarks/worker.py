@@ -1,16 +1,17 @@
 """A process that runs one contender: `python -m benchmarks.worker`.
 
-Reads commands from its standard input and writes a reply to each on its standard output, as lines of
-JSON. What libraries print goes to the standard error.
+Reads commands from its standard input and writes a reply to each on its standard output, as lines
+of JSON. What libraries print goes to the standard error.
 
-The first command is `start`, which names the contender and limits its processors, and tells what it
-is to do; then `convert`, or `prepare` and any number of `run`. A reply has `error` and `kind` where
+The first command is `start`, which names the contender, limits its processors, and tells what it is
+to do; then `convert`, or `prepare` and any number of `run`. A reply has `error` and `kind` where
 something failed.
 """
 
 import contextlib
 import json
 import os
+import re
 import sys
 import time
 import traceback
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+
+ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Worker:
@@ -102,7 +105,7 @@ def failure(error: Exception) -> dict[str, Any]:
     """What a reply tells of an error: one line."""
     from benchmarks.contenders import UnsupportedError
 
-    lines = str(error).strip().splitlines() or [""]
+    lines = ANSI_COLOUR.sub("", str(error)).strip().splitlines() or [""]
     if isinstance(error, UnsupportedError):
         return {"error": lines[0], "kind": "unsupported"}
     if isinstance(error, ModuleNotFoundError):

@@ -9,10 +9,9 @@ import numpy as np
 
 from benchmarks.contenders import Contender, Everything
 from benchmarks.write_models import TRAINED
-from keras_sam.geometry import read_image
+from keras_sam.geometry import ModelFrame, read_image
 
 PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "images" / "coffee.jpg"
-GRID = 32  # points per side of everything mode
 
 
 @dataclass(frozen=True)
@@ -104,17 +103,19 @@ def create_task(
 
 
 def square_images(count: int, side: int) -> np.ndarray:
-    """The photograph and its mirror images `(B, S, S, 3)` uint8, of the size a model takes."""
-    from PIL import Image
-
-    image = np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize((side, side)))
-    mirrored = [image[:: 1 - index % 2 * 2, :: 1 - index // 2 % 2 * 2] for index in range(4)]
+    """The photograph as a model sees it, and its mirror images, `(B, S, S, 3)` uint8."""
+    photograph = read_image(PHOTOGRAPH)
+    padded = ModelFrame(photograph.shape[:2], (side, side)).to_model_image(photograph)
+    image = np.round(255 * padded).astype(np.uint8)
+    mirrored = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
     return np.ascontiguousarray([mirrored[index % 4] for index in range(count)])
 
 
 def random_prompts(count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks: points `(P, 1, 2)` float32 inside the image, labels `(P, 1)` int32, all 1."""
-    points = np.random.default_rng(0).uniform(0, side - 1, (count, 1, 2)).astype(np.float32)
+    """Clicks on the photograph: points `(P, 1, 2)` float32, labels `(P, 1)` int32, all 1."""
+    height, width = ModelFrame(read_image(PHOTOGRAPH).shape[:2], (side, side)).input_size
+    limits = np.array([width - 1, height - 1])
+    points = np.random.default_rng(0).uniform(0, limits, (count, 1, 2)).astype(np.float32)
     return points, np.ones((count, 1), np.int32)
 
 

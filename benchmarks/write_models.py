@@ -1,7 +1,8 @@
 """`write_model`: the same weights in the form of each implementation.
 
 Random weights do for speed: their scale is that of freshly made layers, so that no softmax is
-saturated and outputs can be compared. Ratings come out near 0.9, as those of trained models.
+saturated and outputs can be compared. Ratings come out near 0.9, as those of trained models, and
+masks as patches of tokens.
 """
 
 import zlib
@@ -137,9 +138,13 @@ class RandomWeights(Mapping[str, np.ndarray]):
 def random_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """A weight whose seed is its name."""
     part, _, leaf = name.rpartition("/")
-    values = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(shape, np.float32)
+    is_upscaling = "conv_transpose" in part and leaf == "kernel"
+    # The same for all pixels that a token becomes, so that masks are patches instead of noise.
+    drawn = (1, 1, *shape[2:]) if is_upscaling else shape
+    values = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(drawn, np.float32)
+    values = np.broadcast_to(values, shape).copy()
     if leaf == "kernel":
-        inputs = shape[-1] if "conv_transpose" in part else np.prod(shape[:-1])
+        inputs = shape[-1] if is_upscaling else np.prod(shape[:-1])
         values /= np.sqrt(np.float32(inputs))
     else:
         values *= STANDARD_DEVIATIONS.get(leaf, 1.0)

@@ -1,10 +1,10 @@
 """`load_contender`: the class `Contender` of a file of another repository.
 
-`--checkout NAME=PATH` tells the file, or a directory with a `contender.py`. The file defines a class
-`Contender` with the methods of `benchmarks.contenders.Contender`, of which it may be a subclass; it
-is made without arguments. Its directory is the first where Python looks for modules, so that it can
-import the repository that it lies in. It gets the same weights as all others, in three forms:
-`files.keras`, `files.transformers` and `files.meta`, the last as Meta's code reads it.
+`--checkout NAME=PATH` tells the file, or a directory with a `contender.py`. The file defines a
+class `Contender` with the methods of `benchmarks.contenders.Contender`, of which it may be a
+subclass; it is made without arguments. Its directory is the first where Python looks for modules,
+so that it can import the repository that it lies in. It gets the same weights as all others, in
+three forms: `files.keras`, `files.transformers` and `files.meta`, the last as Meta's code reads it.
 """
 
 import importlib.util

@@ -32,14 +32,15 @@ class OnnxSAM(Contender):
             module, inputs = load_part(part, files, setting)
             inputs_names, outputs_names = NAMES[part]
             fresh = file.with_name(f"new-{file.name}")
-            program = torch.onnx.export(
-                module,
-                inputs,
-                dynamo=True,
-                input_names=inputs_names,
-                output_names=outputs_names,
-                verbose=False,
-            )
+            with torch.no_grad():
+                program = torch.onnx.export(
+                    module,
+                    inputs,
+                    dynamo=True,
+                    input_names=inputs_names,
+                    output_names=outputs_names,
+                    verbose=False,
+                )
             program.save(fresh, external_data=False)
             fresh.rename(file)
 
