@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
-ONCE := tests/geometry tests/checkpoints tests/cli tests/batch tests/test_architecture.py \
+ONCE := tests/benchmarks tests/geometry tests/checkpoints tests/cli tests/batch tests/test_architecture.py \
 	tests/predict/test_mask_generator.py tests/train/test_recipe.py tests/train/test_scenes.py
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
 # the files in order, so that the tests of a file share what they compile.

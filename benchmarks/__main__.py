@@ -2,11 +2,12 @@
 
 import typer
 
-from benchmarks import batch, compare, loading
+from benchmarks import batch, compare, gpu, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command("batch")(batch.main)
 app.command("compare")(compare.main)
+app.command("gpu")(gpu.main)
 app.command("loading")(loading.main)
 
 

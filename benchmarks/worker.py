@@ -74,6 +74,9 @@ class Worker:
         reply = {"seconds": seconds, "memory": self.memory.figures()}
         if command.get("save"):
             np.savez(command["save"], **self.task.to_arrays(result))
+        if self.setting.device == "cuda" and "torch" in sys.modules:
+            del result
+            sys.modules["torch"].cuda.empty_cache()  # the others want the card, too
         return reply
 
 

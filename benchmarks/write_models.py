@@ -52,6 +52,7 @@ TINY_DECODER = {
 TINY_IMAGE_SIZE = 128
 
 RATING, RATING_SPREAD = 0.9, 0.1
+MASK_SCALE = 10.0  # so that some logits lie beyond the offsets of the stability score
 STANDARD_DEVIATIONS = {
     "bias": 0.02,
     "gamma": 0.1,
@@ -150,8 +151,12 @@ def random_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
         values *= STANDARD_DEVIATIONS.get(leaf, 1.0)
     if leaf == "gamma":
         values += 1
+    if "hypernetworks" in part and part.endswith("dense3"):
+        values *= MASK_SCALE
     if part.endswith("iou_head/dense3"):
-        values = RATING_SPREAD * values + (RATING if leaf == "bias" else 0)
+        # The masks of a prompt pass together, so that ratings tell prompts apart.
+        values = np.broadcast_to(RATING_SPREAD * values[..., :1], shape)
+        values = values + (RATING if leaf == "bias" else 0)
     return values.astype(np.float32)
 
 

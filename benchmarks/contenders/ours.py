@@ -16,14 +16,18 @@ class Ours(Contender):
         from keras_sam.predict import SAMPredictor
 
         set_threads(setting.threads)
+        self.device = setting.device
         model = SAMImageSegmenter.from_preset(files.keras, dtype=setting.dtype)
         self.predictor = SAMPredictor(model, prompts_per_batch=64)
 
     def images_to_inputs(self, images: np.ndarray) -> Any:
+        import keras
+
         from keras_sam.predict import frame_for_model
 
         frame = frame_for_model(self.predictor.model, images.shape[1:3])
-        return np.stack([frame.to_model_image(image) for image in images])
+        inputs = np.stack([frame.to_model_image(image) for image in images])
+        return inputs if self.device == "cpu" else keras.ops.convert_to_tensor(inputs)
 
     def encode(self, inputs: Any) -> Any:
         from benchmarks.contenders.keras_threads import wait_for
