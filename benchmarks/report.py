@@ -37,12 +37,13 @@ def print_table(figures: dict[str, Any], console: Console) -> None:
     table = Table(title=_title(figures), title_justify="left")
     table.add_column("contender")
     is_of_images = figures["gflop"] is not None
-    columns = ["seconds", "times the first's [quartiles]", "peak memory", "off by"]
+    baseline = figures["baseline"] or "the first's"
+    columns = ["seconds", f"times {baseline}", "peak memory", "off by"]
     if is_of_images:
         columns[1:1] = ["images/s"]
         columns[3:3] = ["of matrix rate"]
     for column in columns:
-        table.add_column(column.replace("the first's", str(figures["baseline"])), justify="right")
+        table.add_column(column, justify="right")
     for contender in figures["contenders"]:
         table.add_row(*_row(contender, figures["batch"] if is_of_images else None))
     console.print(table)

@@ -18,9 +18,9 @@ class KerasHubSAM(Contender):
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
         import keras_hub
 
-        from benchmarks.contenders.keras_threads import set_threads
+        from benchmarks.contenders.keras_backend import set_up_backend
 
-        set_threads(setting.threads)
+        set_up_backend(setting)
         task = keras_hub.models.SAMImageSegmenter.from_preset(str(files.keras), dtype=setting.dtype)
         self.backbone = task.backbone
         self.encoder = self.backbone.image_encoder

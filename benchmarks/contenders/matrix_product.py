@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders.contender import Contender, ModelFiles, Setting
+from benchmarks.contenders.graphics_card import require_card
 
 # The first layer of an MLP of ViT-B: 4096 tokens, 768 to 3072. A graphics card wants more work.
 SIZES = {"cpu": (4096, 768, 3072), "cuda": (16384, 5120, 5120)}
@@ -23,6 +24,8 @@ class MatrixProduct(Contender):
         import torch
 
         torch.set_num_threads(setting.threads)
+        if setting.device != "cpu":
+            require_card("torch")
         rows, depth, columns = SIZES[setting.device]
         torch.manual_seed(0)
         place = {"device": setting.device, "dtype": getattr(torch, setting.dtype)}

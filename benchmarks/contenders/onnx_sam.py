@@ -45,6 +45,8 @@ class OnnxSAM(Contender):
             fresh.rename(file)
 
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
+        if setting.device != "cpu":
+            raise UnsupportedError("is compared on processors")
         _check(setting)
         self.files, self.setting = files, setting
         self.programs: dict[str, Any] = {}

@@ -36,6 +36,8 @@ class OpenvinoSAM(Contender):
             openvino.save_model(converted, file, compress_to_fp16=False)
 
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
+        if setting.device != "cpu":
+            raise UnsupportedError("is compared on processors")
         self.files, self.setting = files, setting
         self.programs: dict[str, Any] = {}
         self.embedding: Any = None

@@ -11,11 +11,11 @@ class Ours(Contender):
     """Through the classes that users use: the engine, the predictor and the mask generator."""
 
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
-        from benchmarks.contenders.keras_threads import set_threads
+        from benchmarks.contenders.keras_backend import set_up_backend
         from keras_sam.models import SAMImageSegmenter
         from keras_sam.predict import SAMPredictor
 
-        set_threads(setting.threads)
+        set_up_backend(setting)
         self.device = setting.device
         model = SAMImageSegmenter.from_preset(files.keras, dtype=setting.dtype)
         self.predictor = SAMPredictor(model, prompts_per_batch=64)
@@ -30,7 +30,7 @@ class Ours(Contender):
         return inputs if self.device == "cpu" else keras.ops.convert_to_tensor(inputs)
 
     def encode(self, inputs: Any) -> Any:
-        from benchmarks.contenders.keras_threads import wait_for
+        from benchmarks.contenders.keras_backend import wait_for
 
         return wait_for(self.predictor.engine.encode(inputs))
 

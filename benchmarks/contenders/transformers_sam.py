@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders.contender import Contender, Everything, ModelFiles, Setting
+from benchmarks.contenders.graphics_card import require_card
 
 
 class TransformersSAM(Contender):
@@ -24,6 +25,8 @@ class TransformersSAM(Contender):
         from transformers import SamModel
 
         torch.set_num_threads(setting.threads)
+        if setting.device != "cpu":
+            require_card("torch")
         self.files, self.setting = files, setting
         self.dtype = getattr(torch, setting.dtype)
         self.model = SamModel.from_pretrained(

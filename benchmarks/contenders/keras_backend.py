@@ -1,15 +1,21 @@
-"""The threads of Keras' backends, and waiting for what they compute."""
+"""What a Keras backend computes with, and waiting for what it computes."""
 
 from typing import Any
 
+from benchmarks.contenders.contender import Setting
+from benchmarks.contenders.graphics_card import require_card
 
-def set_threads(threads: int) -> None:
-    """Lets the backend in use compute with so many.
 
-    JAX and OpenVINO take as many as the process may use, which `benchmarks.worker` limits.
+def set_up_backend(setting: Setting) -> None:
+    """Lets the backend in use compute with the threads of a setting, and on its device.
+
+    JAX and OpenVINO take as many threads as the process may use, which `benchmarks.worker` limits.
     """
     import keras
 
+    threads = setting.threads
+    if setting.device != "cpu":
+        require_card(keras.backend.backend())
     if keras.backend.backend() == "torch":
         import torch
 
