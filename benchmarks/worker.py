@@ -9,9 +9,11 @@ something failed.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -86,6 +89,12 @@ def limit_processors(count: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
+def end_with_parent() -> None:
+    """Has Linux end this process when its parent ends: a stopped one would stay for ever."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def serve(commands: TextIO, replies: TextIO) -> None:
     """Answers commands until there are no more."""
     worker: Worker | None = None
@@ -118,6 +127,7 @@ def failure(error: Exception) -> dict[str, Any]:
 
 def main() -> None:
     """Keeps the standard output for replies."""
+    end_with_parent()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with contextlib.redirect_stdout(sys.stderr):
