@@ -2,6 +2,7 @@
 # demo     segments a photograph by a click and by a box, in an environment of its own
 # test     all tests on each backend
 # check    ruff and mypy
+# bench    ours against other implementations, in an environment of its own
 # preset   trains the small model that ships in the package, from nothing
 # clean    removes what the others made
 
@@ -11,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
-ONCE := tests/geometry tests/checkpoints tests/cli tests/batch tests/test_architecture.py \
+ONCE := tests/batch tests/benchmarks tests/checkpoints tests/cli tests/geometry tests/test_architecture.py \
 	tests/predict/test_crops.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
 	tests/predict/test_tiled_mask_generator.py tests/train/test_recipe.py tests/train/test_scenes.py
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
@@ -26,7 +27,7 @@ DEMO_IMAGE := keras_sam/images/coffee.jpg
 DEMO_CLICK := --point 366,285
 DEMO_BOX := --box 175,18,412,310
 
-.PHONY: install demo test check preset clean
+.PHONY: install demo test check bench preset clean
 
 install: .venv/.installed
 
@@ -60,6 +61,16 @@ check: install
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+.venv-bench/.installed: pyproject.toml $(PINS)
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP_INSTALL) torch
+	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[bench]'
+	touch $@
+
+# All of it takes hours; `make bench BENCH="--workload encoder"` takes a part.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks compare --output runs/bench $(BENCH)
+
 # Stopped and started again, it goes on. In 16 bits the preset takes half the space.
 preset: install
 	KERAS_BACKEND=torch .venv/bin/keras-sam train --output runs/tiny
@@ -67,4 +78,4 @@ preset: install
 		--to keras --dtype float16
 
 clean:
-	rm -rf .venv .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,6 +21,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.other_load import processor_seconds
 from keras_sam.batch import BatchProgress, BatchSettings, local_runner, run_batch
 from keras_sam.batch.local_runner import LocalOptions
 from keras_sam.batch.part_writer import part_files
@@ -67,15 +68,6 @@ class WorkerTimes:
     def per_image(self) -> float:
         (first, before), (last, after) = self.seconds[0], self.seconds[-1]
         return (after - before) / max(1, last - first)
-
-
-def processor_seconds(process: int) -> float:
-    """What a process has taken so far; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure(pictures: Path, output: Path, settings: BatchSettings, options: LocalOptions) -> dict:

@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,4 @@ def _device_peak() -> int:
 
 
 def _loaded(module: str) -> Any:
-    import sys
-
     return sys.modules.get(module)

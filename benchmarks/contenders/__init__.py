@@ -1,0 +1,25 @@
+"""The implementations that are compared, each as a `Contender`."""
+
+from benchmarks.contenders.checkout import contender_file, load_contender
+from benchmarks.contenders.contender import (
+    Contender,
+    Everything,
+    ModelFiles,
+    Setting,
+    UnsupportedError,
+)
+from benchmarks.contenders.known import CONTENDERS, Entry, create_contender, entry_for
+
+__all__ = [
+    "CONTENDERS",
+    "Contender",
+    "Entry",
+    "Everything",
+    "ModelFiles",
+    "Setting",
+    "UnsupportedError",
+    "contender_file",
+    "create_contender",
+    "entry_for",
+    "load_contender",
+]

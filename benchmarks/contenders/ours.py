@@ -1,0 +1,56 @@
+"""`Ours`: this package, on the backend that `KERAS_BACKEND` tells."""
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.contenders.contender import Contender, Everything, ModelFiles, Setting
+
+
+class Ours(Contender):
+    """Through the classes that users use: the engine, the predictor and the mask generator."""
+
+    def prepare(self, files: ModelFiles, setting: Setting) -> None:
+        from benchmarks.contenders.keras_backend import set_up_backend
+        from keras_sam.models import SAMImageSegmenter
+        from keras_sam.predict import SAMPredictor
+
+        set_up_backend(setting)
+        self.device = setting.device
+        model = SAMImageSegmenter.from_preset(files.keras, dtype=setting.dtype)
+        self.predictor = SAMPredictor(model, prompts_per_batch=64)
+
+    def images_to_inputs(self, images: np.ndarray) -> Any:
+        import keras
+
+        from keras_sam.predict import frame_for_model
+
+        frame = frame_for_model(self.predictor.model, images.shape[1:3])
+        inputs = np.stack([frame.to_model_image(image) for image in images])
+        return inputs if self.device == "cpu" else keras.ops.convert_to_tensor(inputs)
+
+    def encode(self, inputs: Any) -> Any:
+        from benchmarks.contenders.keras_backend import wait_for
+
+        return wait_for(self.predictor.engine.encode(inputs))
+
+    def embedding_to_numpy(self, embedding: Any) -> np.ndarray:
+        return self.predictor.engine.to_numpy(embedding)
+
+    def set_image(self, image: np.ndarray) -> None:
+        self.predictor.set_image(image)
+
+    def predict(self, points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.predictor.predict_low_res(points, labels)
+
+    def everything(self, image: np.ndarray, wanted: Everything) -> list[tuple[np.ndarray, float]]:
+        from keras_sam.predict import SAMMaskGenerator
+
+        generator = SAMMaskGenerator(
+            self.predictor,
+            points_per_side=wanted.points_per_side,
+            pred_iou_thresh=wanted.pred_iou_thresh,
+            stability_score_thresh=wanted.stability_score_thresh,
+        )
+        records = generator.generate(image)
+        return [(record["segmentation"], record["predicted_iou"]) for record in records]
