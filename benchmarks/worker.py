@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+LONGEST_REASON = 240
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -114,15 +115,16 @@ def serve(commands: TextIO, replies: TextIO) -> None:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """What a reply tells of an error: one line."""
+    """What a reply tells of an error: one line. Of Keras' errors the second has the cause."""
     from benchmarks.contenders import UnsupportedError
 
-    lines = ANSI_COLOUR.sub("", str(error)).strip().splitlines() or [""]
+    lines = [line for line in ANSI_COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    text = " ".join(lines[:2])[:LONGEST_REASON]
     if isinstance(error, UnsupportedError):
-        return {"error": lines[0], "kind": "unsupported"}
+        return {"error": text, "kind": "unsupported"}
     if isinstance(error, ModuleNotFoundError):
         return {"error": f"{error.name} is not installed", "kind": "unsupported"}
-    return {"error": f"{type(error).__name__}: {lines[0][:200]}", "kind": "failed"}
+    return {"error": f"{type(error).__name__}: {text}", "kind": "failed"}
 
 
 def main() -> None:

@@ -16,14 +16,19 @@ class KerasHubSAM(Contender):
     """
 
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
+        import keras
         import keras_hub
 
         from benchmarks.contenders.keras_backend import set_up_backend
 
         set_up_backend(setting)
-        task = keras_hub.models.SAMImageSegmenter.from_preset(str(files.keras), dtype=setting.dtype)
-        self.backbone = task.backbone
-        self.encoder = self.backbone.image_encoder
+        # The layers of its encoder follow the policy of Keras alone, whatever `dtype` says; those
+        # of its other parts the types that are written in the preset.
+        keras.config.set_dtype_policy(setting.dtype)
+        task = keras_hub.models.SAMImageSegmenter.from_preset(str(files.keras))
+        self.encoder = task.backbone.image_encoder
+        self.prompt_encoder = in_dtype(task.backbone.prompt_encoder, setting.dtype)
+        self.mask_decoder = in_dtype(task.backbone.mask_decoder, setting.dtype)
         self.decoders: dict[tuple[int, ...], Any] = {}
         self.embedding: Any = None
 
@@ -59,6 +64,16 @@ class KerasHubSAM(Contender):
         embedding = keras.Input(batch_shape=(1, *shape), name="embedding")
         points = keras.Input(batch_shape=(prompts, length, 2), name="points")
         labels = keras.Input(batch_shape=(prompts, length), name="labels")
-        encoded = self.backbone.prompt_encoder(points=points, labels=labels)
-        outputs = self.backbone.mask_decoder(image_embeddings=embedding, **encoded)
+        encoded = self.prompt_encoder(points=points, labels=labels)
+        outputs = self.mask_decoder(image_embeddings=embedding, **encoded)
         return keras.Model({"embedding": embedding, "points": points, "labels": labels}, outputs)
+
+
+def in_dtype(part: Any, dtype: str) -> Any:
+    """A part of the model in a type, with the same weights."""
+    if part.dtype_policy.name == dtype:
+        return part
+    fresh = type(part).from_config(part.get_config() | {"dtype": dtype})
+    fresh.build()
+    fresh.set_weights(part.get_weights())
+    return fresh
