@@ -1,5 +1,6 @@
 """`Engine`: a model's steps as compiled programs, one kind of engine for each backend."""
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.keep_freed_memory import keep_freed_memory
 
 Step = Callable[..., tuple[Any, ...]]
 
@@ -22,6 +24,7 @@ class Engine(ABC):
     """
 
     def __init__(self, model: SAMImageSegmenter) -> None:
+        keep_freed_memory()
         self.model = model
         self._programs: dict[Any, Callable[..., Any]] = {}
 
@@ -231,7 +234,11 @@ class TensorflowEngine(Engine):
 
 
 class OpenvinoEngine(Engine):
-    """A model of our own, compiled in float32: OpenVINO picks bfloat16 where it can."""
+    """A graph of our own, compiled for fixed shapes.
+
+    OpenVINO computes a model of float32 in bfloat16 where it can, unless it is told not to: the
+    precision is the model's own, and float32 where the device has no bfloat16.
+    """
 
     def _to_device(self, value: Any) -> Any:
         return np.ascontiguousarray(value)
@@ -248,12 +255,42 @@ class OpenvinoEngine(Engine):
         outputs = step(*(OpenVINOKerasTensor(parameter.output(0)) for parameter in parameters))
         results = [output.output for output in outputs]
         graph = openvino.Model(results, parameters)
+        precision = openvino.Type.f32
+        if self.model.compute_dtype == "bfloat16" and "BF16" in _capabilities():
+            precision = openvino.Type.bf16
         program = openvino.compile_model(
-            graph, "CPU", {openvino.properties.hint.inference_precision: openvino.Type.f32}
+            graph, "CPU", {openvino.properties.hint.inference_precision: precision}
         )
 
         def run(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-            found = program(list(inputs))
-            return tuple(np.array(found[index]) for index in range(len(results)))
+            found = program([_to_openvino(value) for value in inputs])
+            return tuple(
+                _from_openvino(found[index], result) for index, result in enumerate(results)
+            )
 
         return run
+
+
+@functools.cache
+def _capabilities() -> tuple[str, ...]:
+    import openvino
+
+    return tuple(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def _to_openvino(array: np.ndarray) -> Any:
+    """An input of a program: NumPy's bfloat16 is a type that OpenVINO does not know."""
+    import openvino
+
+    if array.dtype.name != "bfloat16":
+        return array
+    return openvino.Tensor(array.view(np.float16), array.shape, openvino.Type.bf16)
+
+
+def _from_openvino(array: np.ndarray, result: Any) -> np.ndarray:
+    """An output of a program, whose bfloat16 OpenVINO tells to be float16."""
+    import ml_dtypes
+    import openvino
+
+    is_bfloat16 = result.get_element_type() == openvino.Type.bf16
+    return np.array(array.view(ml_dtypes.bfloat16) if is_bfloat16 else array)
