@@ -56,7 +56,7 @@ def poison(tmp_path_factory):
         "cut": "ImageError",
         "empty": "ImageError",
         "text": "ImageError",
-        "bomb": "ImageError",
+        "bomb": "TooManyPixelsError",
         "folder": "ImageError",
         "dead_link": "FileNotFoundError",
         "loop": "ImageError",
