@@ -13,7 +13,7 @@ from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
 
 # What a step of the decoder may take. Each prompt has its own copy of the image tokens, and about
 # six arrays of that size live at once.
-DECODER_BYTES = 2**28
+DECODER_BYTES = 2**27
 COPIES = 6
 
 
