@@ -51,19 +51,21 @@ class WorkerTimes:
 
     def __init__(self) -> None:
         self.seconds: list[tuple[int, float]] = []
-        self._processes: list[int] = []
+        self._processes: dict[int, float] = {}  # what each has taken; one that is gone took no more
         times = self
 
         class Recorded(WorkerProcess):
             def start(self) -> None:
                 super().start()
-                times._processes.append(self._process.pid)
+                times._processes[self._process.pid] = 0.0
 
         self.worker_class = Recorded
 
     def show(self, state: BatchProgress) -> None:
         if state.done and (not self.seconds or self.seconds[-1][0] != state.done):
-            self.seconds.append((state.done, sum(map(processor_seconds, self._processes))))
+            for process, before in self._processes.items():
+                self._processes[process] = max(before, processor_seconds(process))
+            self.seconds.append((state.done, sum(self._processes.values())))
 
     def per_image(self) -> float:
         (first, before), (last, after) = self.seconds[0], self.seconds[-1]
