@@ -37,7 +37,6 @@ def test_rating_and_drawing_equal_decoding(in_float32):
     np.testing.assert_allclose(drawn, logits[1:], atol=1e-4)
 
 
-@pytest.mark.parametrize(("dtype", "rounding"), [("bfloat16", 2**-8), ("float16", 2**-11)])
-def test_each_step_agrees_with_float32(in_float32, dtype, rounding):
-    for found, expected in zip(steps(model(dtype)), in_float32, strict=True):
-        assert np.linalg.norm(found - expected) < 8 * rounding * np.linalg.norm(expected)
+def test_each_step_in_bfloat16_agrees_with_float32(in_float32):
+    for found, expected in zip(steps(model("bfloat16")), in_float32, strict=True):
+        assert np.linalg.norm(found - expected) < 2**-5 * np.linalg.norm(expected)
