@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders.contender import Contender, ModelFiles, Setting
+from benchmarks.contenders.contender import Contender, ModelFiles, Setting, UnsupportedError
 from benchmarks.contenders.graphics_card import require_card
 
 # The first layer of an MLP of ViT-B: 4096 tokens, 768 to 3072. A graphics card wants more work.
@@ -48,7 +48,7 @@ class MatrixProduct(Contender):
         return embedding[:1, :1].float().cpu().numpy()
 
     def set_image(self, image: np.ndarray) -> None:
-        raise NotImplementedError
+        raise UnsupportedError("a product of matrices segments nothing")
 
     def predict(self, points: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+        raise UnsupportedError("a product of matrices segments nothing")

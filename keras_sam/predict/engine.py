@@ -29,6 +29,11 @@ class Engine(ABC):
         self._programs: dict[Any, Callable[..., Any]] = {}
 
     @property
+    def is_on_cpu(self) -> bool:
+        """Whether processors do the steps: what does not fit their cache is slow."""
+        return True
+
+    @property
     def num_programs(self) -> int:
         """How many programs were compiled: one for each step and bucket of shapes."""
         return len(self._programs)
@@ -202,6 +207,13 @@ def create_engine(model: SAMImageSegmenter) -> Engine:
 class JaxEngine(Engine):
     """`jax.jit` with the weights as arguments, so that none is a constant of the program."""
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """As of any engine."""
+        import jax
+
+        return jax.default_backend() == "cpu"
+
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
         import jax
 
@@ -218,6 +230,11 @@ class JaxEngine(Engine):
 class TorchEngine(Engine):
     """Eager, in inference mode: its kernels are the same, and nothing has to be compiled."""
 
+    @property
+    def is_on_cpu(self) -> bool:
+        """As of any engine."""
+        return bool(self.model.variables[0].value.device.type == "cpu")
+
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
         import torch
 
@@ -226,6 +243,13 @@ class TorchEngine(Engine):
 
 class TensorflowEngine(Engine):
     """`tf.function`."""
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """As of any engine."""
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
 
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
         import tensorflow as tf

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import OriginalMasks, coco_rle_to_mask, mask_to_coco_rle
+from keras_sam.geometry import OriginalMasks, coco_rle_to_mask
 from keras_sam.geometry.crop_boxes import Crop
+from keras_sam.geometry.mask_runs import mask_to_runs, runs_to_coco_rle
 from keras_sam.geometry.masks import coco_rle_runs
 from keras_sam.predict.mask_candidates import Candidate
 
@@ -48,36 +49,47 @@ class FoundMask:
         """Boolean `(H, W)`; its columns are contiguous, as the encoder wants them."""
         if self.rle is not None:
             return coco_rle_to_mask(self.rle)
-        if self.masks is None:
-            raise ValueError("a found mask has either runs or what draws it")
         height, width = self.original_size
         transposed = np.zeros((width, height), bool)
         left, top = self.crop.box[:2]
         x0, y0, x1, y1 = self.candidate.part.box
-        drawn = self.masks.draw(self.candidate.part)
-        transposed[x0 + left : x1 + left, y0 + top : y1 + top] = drawn.T
+        transposed[x0 + left : x1 + left, y0 + top : y1 + top] = self._drawn().T
         return transposed.T
 
     def to_rle(self) -> dict[str, Any]:
-        """The mask as a compressed COCO RLE."""
-        return self.rle if self.rle is not None else mask_to_coco_rle(self.mask())
+        """The mask as a compressed COCO RLE, of which no more than its box is drawn."""
+        if self.rle is not None:
+            return self.rle
+        (left, top), (x0, y0) = self.crop.box[:2], self.candidate.part.box[:2]
+        runs = mask_to_runs(self._drawn()).moved(x0 + left, y0 + top)
+        return runs_to_coco_rle(runs, self.original_size)
 
     def to_record(self, output_mode: str) -> dict[str, Any]:
         """The record of Meta's generator, with the keys that it has."""
-        mask = self.mask()
+        segmentation, area = self._segmentation(output_mode)
         x0, y0, x1, y1 = self.box
         left, top, right, bottom = self.crop.box
-        segmentation: Any = mask
-        if output_mode != "binary_mask":
-            segmentation = self.to_rle()
-        if output_mode == "uncompressed_rle":
-            segmentation = segmentation | {"counts": coco_rle_runs(segmentation)}
         return {
             "segmentation": segmentation,
-            "area": int(np.count_nonzero(mask)),
+            "area": area,
             "bbox": [x0, y0, x1 - x0, y1 - y0],
             "predicted_iou": self.candidate.predicted_iou,
             "point_coords": [[self.candidate.point[0] + left, self.candidate.point[1] + top]],
             "stability_score": self.candidate.part.stability_score,
             "crop_box": [left, top, right - left, bottom - top],
         }
+
+    def _segmentation(self, output_mode: str) -> tuple[Any, int]:
+        """The mask in a form, and how many pixels it has."""
+        if output_mode == "binary_mask":
+            mask = self.mask()
+            return mask, int(np.count_nonzero(mask))
+        rle = self.to_rle()
+        runs = coco_rle_runs(rle)
+        return rle | {"counts": runs} if output_mode == "uncompressed_rle" else rle, sum(runs[1::2])
+
+    def _drawn(self) -> np.ndarray:
+        """The pixels of its box."""
+        if self.masks is None:
+            raise ValueError("a found mask has either runs or what draws it")
+        return self.masks.draw(self.candidate.part)

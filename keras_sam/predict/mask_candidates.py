@@ -11,8 +11,8 @@ from keras_sam.geometry import OriginalMasks
 from keras_sam.geometry.original_masks import MaskPart
 from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
 
-# What a step of the decoder may take. Each prompt has its own copy of the image tokens, and about
-# six arrays of that size live at once.
+# What a step of the decoder may take on a CPU: more prompts at once are no faster there. Each has
+# its own copy of the image tokens, and about six arrays of that size live at once.
 DECODER_BYTES = 2**27
 COPIES = 6
 
@@ -40,7 +40,7 @@ class MaskCandidates:
 
     Args:
         predictor: with an image set.
-        points_per_batch: at most so many prompts are decoded together; fewer where they would
+        points_per_batch: so many prompts are decoded together; fewer on a CPU where they would
             take too much memory.
         pred_iou_thresh: masks rated higher pass; 0 lets all pass.
         stability_score_thresh: masks at least as stable pass; 0 lets all pass.
@@ -59,13 +59,12 @@ class MaskCandidates:
         self.predictor = predictor
         self.pred_iou_thresh = pred_iou_thresh
         self.stability_score_thresh = stability_score_thresh
-        backbone = predictor.model.backbone
-        height, width = backbone.embedding_size
-        tokens = 4 * height * width * backbone.mask_decoder.hidden_size  # bytes of a prompt's
-        self.batch_size = max(1, min(points_per_batch, DECODER_BYTES // (COPIES * tokens)))
+        self.batch_size = points_per_batch
+        if predictor.engine.is_on_cpu:
+            self.batch_size = min(points_per_batch, _prompts_that_fit(predictor))
         self.masks = OriginalMasks(
             predictor.frame,
-            backbone.low_res_size,
+            predictor.model.backbone.low_res_size,
             threshold=MASK_THRESHOLD,
             offset=stability_score_offset,
         )
@@ -118,6 +117,13 @@ class MaskCandidates:
     def _is_stable(self, part: MaskPart) -> bool:
         limit = self.stability_score_thresh
         return limit <= 0 or part.stability_score >= limit
+
+
+def _prompts_that_fit(predictor: SAMPredictor) -> int:
+    backbone = predictor.model.backbone
+    height, width = backbone.embedding_size
+    of_prompt = 4 * height * width * backbone.mask_decoder.hidden_size  # bytes of its tokens
+    return max(1, DECODER_BYTES // (COPIES * of_prompt))
 
 
 def _computing_threads() -> int | None:

@@ -81,10 +81,6 @@ class SAMMaskGenerator:
         min_mask_region_area: int = 0,
         output_mode: str = "binary_mask",
     ) -> None:
-        if (points_per_side is None) == (point_grids is None):
-            raise ValueError("give either points_per_side or point_grids")
-        if isinstance(points_per_side, str) and points_per_side != AUTO:
-            raise ValueError(f'points_per_side must be a number or "auto", got {points_per_side!r}')
         if output_mode not in OUTPUT_MODES:
             raise ValueError(f"output_mode must be one of {OUTPUT_MODES}, got {output_mode!r}")
         if points_per_batch < 1 or crop_n_layers < 0 or crop_n_points_downscale_factor < 1:
@@ -93,18 +89,11 @@ class SAMMaskGenerator:
                 f"crop_n_layers 0 or more, got {points_per_batch}, "
                 f"{crop_n_points_downscale_factor} and {crop_n_layers}"
             )
-        finer_sides = None
-        if point_grids is None:
-            is_auto = points_per_side == AUTO
-            sides = layer_sides(
-                COARSE_POINTS_PER_SIDE if is_auto else int(points_per_side or 0),
-                crop_n_layers=crop_n_layers,
-                downscale_factor=crop_n_points_downscale_factor,
-            )
-            point_grids = [point_grid(side) for side in sides]
-            finer_sides = sides if is_auto else None
+        grids, finer_sides = _grids(
+            points_per_side, point_grids, crop_n_layers, crop_n_points_downscale_factor
+        )
         self.settings = SearchSettings(
-            point_grids=check_point_grids(point_grids, crop_n_layers=crop_n_layers),
+            point_grids=grids,
             finer_sides=finer_sides,
             points_per_batch=points_per_batch,
             pred_iou_thresh=pred_iou_thresh,
@@ -247,3 +236,24 @@ class SAMMaskGenerator:
             return found
         threshold = max(self.settings.box_nms_thresh, self.crop_nms_thresh)
         return without_small_regions(found, min_area, threshold, region=search.region)
+
+
+def _grids(
+    points_per_side: int | str | None,
+    point_grids: Sequence[np.ndarray] | None,
+    crop_n_layers: int,
+    downscale_factor: int,
+) -> tuple[list[np.ndarray], list[int] | None]:
+    """A grid for each layer; and its points per side, where finer points may follow."""
+    if (points_per_side is None) == (point_grids is None):
+        raise ValueError("give either points_per_side or point_grids")
+    if isinstance(points_per_side, str) and points_per_side != AUTO:
+        raise ValueError(f'points_per_side must be a number or "auto", got {points_per_side!r}')
+    if point_grids is not None:
+        return check_point_grids(point_grids, crop_n_layers=crop_n_layers), None
+    sides = layer_sides(
+        COARSE_POINTS_PER_SIDE if points_per_side == AUTO else int(points_per_side or 0),
+        crop_n_layers=crop_n_layers,
+        downscale_factor=downscale_factor,
+    )
+    return [point_grid(side) for side in sides], sides if points_per_side == AUTO else None

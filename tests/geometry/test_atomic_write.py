@@ -2,10 +2,15 @@
 
 import os
 import stat
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from keras_sam.geometry import write_atomically
+
+NOBODY = 65534
 
 
 def names(folder):
@@ -71,14 +76,24 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
-@pytest.mark.skipif(
-    os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere"
-)
-def test_a_folder_without_permission_is_left_alone(tmp_path):
-    tmp_path.chmod(0o500)
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_folder_without_permission_is_left_alone():
+    with tempfile.TemporaryDirectory() as place:  # in a folder that everybody may enter
+        folder = Path(place)
+        folder.chmod(0o555)
+        with as_nobody(), pytest.raises(PermissionError):
+            write_atomically(folder / "file", b"new")
+        assert names(folder) == []
+        folder.chmod(0o700)
+
+
+@contextmanager
+def as_nobody():
+    """Without the superuser's rights, who may write everywhere."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
     try:
-        with pytest.raises(PermissionError):
-            write_atomically(tmp_path / "file", b"new")
-        assert names(tmp_path) == []
+        yield
     finally:
-        tmp_path.chmod(0o700)
+        os.seteuid(user)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from keras_sam import SAMMaskGenerator, SAMPredictor
 from keras_sam.models import SAMImageSegmenter
-from tests.predict.test_mask_generator import (
+from tests.predict.metas_everything import (
     PHOTOGRAPH,
     SETTINGS,
     SIZE,

@@ -17,7 +17,7 @@ from PIL import Image
 from keras_sam import SAMMaskGenerator
 from keras_sam.checkpoints import convert_checkpoint
 from keras_sam.models import SAMImageSegmenter
-from tests.predict.test_mask_generator import PHOTOGRAPH, suppress
+from tests.predict.metas_everything import PHOTOGRAPH, suppress
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
