@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.peak_memory import resident_bytes
 from keras_sam.checkpoints import expected_shapes, read_checkpoint
 from keras_sam.checkpoints.write_keras_preset import write_keras_preset
 from keras_sam.checkpoints.write_meta import write_meta
@@ -64,14 +65,6 @@ def write_random(preset: str, form: str, directory: Path) -> Path:
     return place
 
 
-def resident(field: str) -> int:
-    """Bytes of a field of this process' status, such as `VmRSS`."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise ValueError(f"no field {field}")
-
-
 class Peak:
     """The largest value of `field` while the block runs, sampled."""
 
@@ -91,7 +84,7 @@ class Peak:
 
     def _sample(self) -> None:
         while not self._done.wait(0.005):
-            self.value = max(self.value, resident(self.field))
+            self.value = max(self.value, resident_bytes(self.field))
 
 
 def measure(place: str, dtype: str) -> dict[str, float]:
@@ -99,7 +92,7 @@ def measure(place: str, dtype: str) -> dict[str, float]:
     from keras_sam.models import SAMBackbone, SAMImageSegmenter
 
     SAMImageSegmenter.from_preset("sam_tiny_synthetic")  # what the backend takes at first
-    before, before_anonymous = resident("VmRSS"), resident("RssAnon")
+    before, before_anonymous = resident_bytes("VmRSS"), resident_bytes("RssAnon")
     start = time.perf_counter()
     with Peak("VmRSS") as peak, Peak("RssAnon") as anonymous:
         model = SAMBackbone.from_preset(place, dtype=dtype)

@@ -106,13 +106,7 @@ def record_to_mask(record: Mapping[str, Any], size: tuple[int, int] | None = Non
 def record_to_runs(record: Mapping[str, Any], size: tuple[int, int] | None = None) -> MaskRuns:
     """The mask of a record as runs: one of an RLE is never drawn, whatever its size.
 
-    Args:
-        record: its `segmentation` is a mask or a COCO RLE.
-        size: the `(height, width)` that the mask must have.
-
-    Raises:
-        TypeError: if the record is no dictionary.
-        ValueError: if it lacks a segmentation, or that is malformed or of another size.
+    It takes and refuses what `record_to_mask` does.
     """
     segmentation = _segmentation(record)
     if isinstance(segmentation, Mapping):

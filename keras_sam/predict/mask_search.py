@@ -17,7 +17,7 @@ CROP_EDGE = 20  # pixels: a mask that ends so near to a crop's edge is cut by it
 HELD_BYTES = 2**26  # of logits that wait for the suppression of duplicates
 FOREGROUND = 1
 # A point whose best rating reaches this share of the threshold nearly found something: finer
-# points around it may (docs/masks.md has what other shares find and cost).
+# points around it may (docs/masks.md has what that finds and costs).
 NEARLY = 0.95
 
 
