@@ -8,12 +8,13 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/constraints.txt
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
+PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check --constraint $(PINS)
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
 ONCE := tests/batch tests/benchmarks tests/checkpoints tests/cli tests/geometry tests/test_architecture.py \
-	tests/predict/test_crops.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
+	tests/predict/test_crops.py tests/predict/test_keep_freed_memory.py \
+	tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
 	tests/predict/test_tiled_mask_generator.py tests/train/test_recipe.py tests/train/test_scenes.py
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
 # the files in order, so that the tests of a file share what they compile.

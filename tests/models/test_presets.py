@@ -316,6 +316,12 @@ def test_parity_with_transformers(tmp_path, widths):
     padded = np.concatenate([points, np.zeros((1, 1, 1, 2), "float32")], axis=2)
     padded_labels = np.concatenate([labels, np.full((1, 1, 1), -1, "int32")], axis=2)
     boxes, masks = PROMPTS["boxes"], PROMPTS["masks"]
+    with torch.no_grad():
+        embedding = theirs.get_image_embeddings(pixels)
+    encoded = ours.encode_image(IMAGES)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(encoded), embedding.numpy().transpose(0, 2, 3, 1), atol=1e-4
+    )
     for has_points, has_box, has_mask in (
         (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)
     ):  # fmt: skip
@@ -333,20 +339,13 @@ def test_parity_with_transformers(tmp_path, widths):
             given["input_masks"] = torch.tensor(masks[0].transpose(0, 3, 1, 2))
             prompts["masks"] = masks
         with torch.no_grad():
-            embedding = theirs.get_image_embeddings(pixels)
             expected = [
                 theirs(image_embeddings=embedding, multimask_output=multi, **given)
                 for multi in (False, True)
             ]
-        encoded = ours.encode_image(IMAGES)
-        np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(encoded), embedding.numpy().transpose(0, 2, 3, 1), atol=1e-4
-        )
         found = ours.decode(encoded, **prompts)
         found = {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
         logits = np.concatenate([output.pred_masks.numpy() for output in expected], axis=2)
         scores = np.concatenate([output.iou_scores.numpy() for output in expected], axis=2)
         np.testing.assert_allclose(found["masks"], logits, atol=1e-4)
         np.testing.assert_allclose(found["iou_pred"], scores, atol=1e-4)
-    image_embeddings = keras.ops.convert_to_numpy(ours.encode_image(IMAGES))
-    np.testing.assert_allclose(image_embeddings.transpose(0, 3, 1, 2), embedding, atol=1e-4)
