@@ -318,10 +318,8 @@ def test_parity_with_transformers(tmp_path, widths):
     boxes, masks = PROMPTS["boxes"], PROMPTS["masks"]
     with torch.no_grad():
         embedding = theirs.get_image_embeddings(pixels)
-    encoded = ours.encode_image(IMAGES)
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(encoded), embedding.numpy().transpose(0, 2, 3, 1), atol=1e-4
-    )
+    encoded = keras.ops.convert_to_numpy(ours.encode_image(IMAGES))
+    np.testing.assert_allclose(encoded, embedding.numpy().transpose(0, 2, 3, 1), atol=1e-4)
     for has_points, has_box, has_mask in (
         (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)
     ):  # fmt: skip
@@ -343,7 +341,7 @@ def test_parity_with_transformers(tmp_path, widths):
                 theirs(image_embeddings=embedding, multimask_output=multi, **given)
                 for multi in (False, True)
             ]
-        found = ours.decode(encoded, **prompts)
+        found = ours.decode(keras.ops.convert_to_tensor(encoded), **prompts)
         found = {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
         logits = np.concatenate([output.pred_masks.numpy() for output in expected], axis=2)
         scores = np.concatenate([output.iou_scores.numpy() for output in expected], axis=2)
