@@ -13,6 +13,7 @@ BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
 ONCE := tests/batch tests/benchmarks tests/checkpoints tests/cli tests/geometry tests/test_architecture.py \
+	tests/models/test_formats.py tests/models/test_keras_hub.py \
 	tests/predict/test_crops.py tests/predict/test_keep_freed_memory.py \
 	tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
 	tests/predict/test_tiled_mask_generator.py tests/train/test_recipe.py tests/train/test_scenes.py

@@ -1,98 +1,22 @@
-"""Presets of models: round trips, exchange with keras-hub, parity with transformers."""
+"""Presets of models: round trips, and parity with transformers."""
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-from contextlib import nullcontext
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import builtin_presets, parse_preprocessing
-from keras_sam.checkpoints.preprocessing import NAMED
-from keras_sam.geometry import ModelFrame, Preprocessing
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+from keras_sam.checkpoints import parse_preprocessing
 from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
-from keras_sam.models.openvino_precision import float32_inference
 from keras_sam.models.set_trainable import set_trainable
+from tests.models.square_sam import IMAGES, PROMPTS, assert_close, build_segmenter, predict
 
-pytestmark = [
-    pytest.mark.filterwarnings(r"default:::keras_hub(\..*)?"),
-    pytest.mark.filterwarnings(r"default:::transformers(\..*)?"),
-]
-
-# On OpenVINO, Keras hands keras-hub's functional model its inputs in another order, and warns.
-runs_keras_hub = pytest.mark.filterwarnings("default:The structure of `inputs` does:UserWarning")
-
-SHIPPED = "sam_tiny_synthetic"
-RANDOM = np.random.default_rng(0)
-IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
-PROMPTS = {
-    "images": IMAGES,
-    "points": np.array([[[10.0, 20.0], [40.0, 30.0]]], "float32"),
-    "labels": np.array([[1, 0]], "int32"),
-    "boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32"),
-    "masks": RANDOM.normal(size=(1, 1, 16, 16, 1)).astype("float32"),
-}
-ENCODER = {
-    "hidden_size": 16,
-    "num_layers": 2,
-    "intermediate_dim": 32,
-    "num_heads": 2,
-    "global_attention_layer_indices": [1],
-    "image_shape": (64, 64, 3),
-    "num_output_channels": 32,
-    "window_size": 3,
-}
-PROMPT_ENCODER = {
-    "hidden_size": 32,
-    "image_embedding_size": (4, 4),
-    "input_image_size": (64, 64),
-    "mask_in_channels": 16,
-}
-DECODER = {
-    "hidden_size": 32,
-    "num_layers": 2,
-    "intermediate_dim": 32,
-    "num_heads": 2,
-    "embedding_dim": 32,
-    "iou_head_hidden_dim": 16,
-}
-
-
-def randomise(model):
-    """Weights of a realistic scale, biases and position tables too."""
-    for variable in model.weights:
-        if "seed" not in variable.name:
-            noise = RANDOM.normal(size=variable.shape, scale=0.2)
-            variable.assign(noise + (1.0 if "gamma" in variable.name else 0.0))
-    return model
+pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
 
 @pytest.fixture(scope="module")
 def segmenter():
-    backbone = SAMBackbone(
-        ViTDetBackbone(**ENCODER), SAMPromptEncoder(**PROMPT_ENCODER), SAMMaskDecoder(**DECODER)
-    )
-    return randomise(SAMImageSegmenter(backbone))
-
-
-def predict(model, inputs=PROMPTS):
-    with in_float32():
-        return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
-
-
-def in_float32():
-    """Keeps OpenVINO from bfloat16, which models of keras-hub would take."""
-    return float32_inference() if keras.backend.backend() == "openvino" else nullcontext()
-
-
-def assert_close(found, expected, atol=1e-4):
-    for name in ("masks", "iou_pred"):
-        np.testing.assert_allclose(found[name], expected[name], atol=atol)
+    return build_segmenter()
 
 
 def test_round_trips(segmenter, tmp_path):
@@ -144,25 +68,6 @@ def test_a_built_in_preset_brings_its_preprocessing():
     assert model.preprocessing == parse_preprocessing("medsam", source="x")
 
 
-@runs_keras_hub
-@pytest.mark.parametrize("preprocessing", ["sam", "medsam"])
-def test_keras_hub_prepares_images_as_near_as_it_can(segmenter, tmp_path, preprocessing):
-    """Equal where nothing is resized and the pixels go from 0 to 255."""
-    import keras_hub
-
-    model = SAMImageSegmenter(segmenter.backbone, preprocessor=preprocessing)
-    model.save_to_preset(tmp_path / "task")
-    model.preprocessing = "sam"  # the backbone is shared
-    loaded = keras_hub.models.ImageSegmenter.from_preset(str(tmp_path / "task"))
-    image = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    image[0, :2] = [[0, 0, 0], [255, 255, 255]]
-    frame = ModelFrame((64, 64), (64, 64), Preprocessing(**NAMED[preprocessing]))
-    found = keras.ops.convert_to_numpy(loaded.preprocessor.image_converter(image))
-    # Single operations of OpenVINO may compute in bfloat16.
-    atol = 2e-3 if keras.backend.backend() == "openvino" else 1e-5
-    np.testing.assert_allclose(found, frame.to_model_image(image), atol=atol)
-
-
 def test_the_wrong_class_is_named(segmenter, tmp_path):
     segmenter.backbone.image_encoder.save_to_preset(tmp_path / "encoder")
     with pytest.raises(ValueError, match=r"ViTDetBackbone.*SAMImageSegmenter"):
@@ -196,57 +101,6 @@ def test_image_shape_and_dtype_are_honoured(segmenter, tmp_path):
         verbose=0,
     )
     assert outputs["masks"].shape == (1, 4, 24, 16)
-
-
-@runs_keras_hub
-def test_keras_hub_loads_ours(segmenter, tmp_path):
-    import keras_hub
-
-    segmenter.save_to_preset(tmp_path / "task")
-    for cls in (keras_hub.models.ImageSegmenter, keras_hub.models.SAMImageSegmenter):
-        loaded = cls.from_preset(str(tmp_path / "task"))
-        loaded.preprocessor = None
-        assert_close(predict(loaded), predict(segmenter))
-    encoder = segmenter.backbone.image_encoder
-    encoder.save_to_preset(tmp_path / "encoder")
-    loaded = keras_hub.models.ViTDetBackbone.from_preset(str(tmp_path / "encoder"))
-    with in_float32():
-        found = loaded.predict(IMAGES, verbose=0)
-    np.testing.assert_allclose(found, encoder.predict(IMAGES, verbose=0), atol=1e-4)
-
-
-@runs_keras_hub
-def test_keras_hub_loads_the_shipped_one():
-    """Its weights are stored in 16 bits, and computed with in float32 on both sides."""
-    import keras_hub
-
-    ours = SAMImageSegmenter.from_preset(SHIPPED)
-    theirs = keras_hub.models.ImageSegmenter.from_preset(builtin_presets()[SHIPPED].handle)
-    theirs.preprocessor = None
-    assert ours.compute_dtype == theirs.backbone.compute_dtype == "float32"
-    inputs = {
-        "images": RANDOM.random((1, 256, 256, 3)).astype("float32"),
-        "points": np.array([[[100.0, 120.0], [0.0, 0.0]]], "float32"),
-        "labels": np.array([[1, -1]], "int32"),
-        "boxes": np.zeros((1, 0, 2, 2), "float32"),  # theirs wants each input
-        "masks": np.zeros((1, 0, 128, 128, 1), "float32"),
-    }
-    assert_close(predict(ours, inputs), predict(theirs, inputs))
-
-
-@runs_keras_hub
-def test_we_load_those_of_keras_hub(tmp_path):
-    import keras_hub
-
-    models, layers = keras_hub.models, keras_hub.layers
-    backbone = models.SAMBackbone(
-        image_encoder=models.ViTDetBackbone(**ENCODER),
-        prompt_encoder=layers.SAMPromptEncoder(**PROMPT_ENCODER),
-        mask_decoder=layers.SAMMaskDecoder(**DECODER),
-    )
-    theirs = randomise(models.SAMImageSegmenter(backbone=backbone))
-    theirs.save_to_preset(str(tmp_path / "task"))
-    assert_close(predict(SAMImageSegmenter.from_preset(tmp_path / "task")), predict(theirs))
 
 
 def test_a_preset_of_the_first_keras_hub_with_sam():

@@ -1,0 +1,75 @@
+"""A small SAM for square images, its inputs, and what it makes of them."""
+
+from contextlib import nullcontext
+
+import keras
+import numpy as np
+
+from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
+from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.models.openvino_precision import float32_inference
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
+PROMPTS = {
+    "images": IMAGES,
+    "points": np.array([[[10.0, 20.0], [40.0, 30.0]]], "float32"),
+    "labels": np.array([[1, 0]], "int32"),
+    "boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32"),
+    "masks": RANDOM.normal(size=(1, 1, 16, 16, 1)).astype("float32"),
+}
+ENCODER = {
+    "hidden_size": 16,
+    "num_layers": 2,
+    "intermediate_dim": 32,
+    "num_heads": 2,
+    "global_attention_layer_indices": [1],
+    "image_shape": (64, 64, 3),
+    "num_output_channels": 32,
+    "window_size": 3,
+}
+PROMPT_ENCODER = {
+    "hidden_size": 32,
+    "image_embedding_size": (4, 4),
+    "input_image_size": (64, 64),
+    "mask_in_channels": 16,
+}
+DECODER = {
+    "hidden_size": 32,
+    "num_layers": 2,
+    "intermediate_dim": 32,
+    "num_heads": 2,
+    "embedding_dim": 32,
+    "iou_head_hidden_dim": 16,
+}
+
+
+def randomise(model):
+    """Weights of a realistic scale, biases and position tables too."""
+    for variable in model.weights:
+        if "seed" not in variable.name:
+            noise = RANDOM.normal(size=variable.shape, scale=0.2)
+            variable.assign(noise + (1.0 if "gamma" in variable.name else 0.0))
+    return model
+
+
+def build_segmenter():
+    backbone = SAMBackbone(
+        ViTDetBackbone(**ENCODER), SAMPromptEncoder(**PROMPT_ENCODER), SAMMaskDecoder(**DECODER)
+    )
+    return randomise(SAMImageSegmenter(backbone))
+
+
+def predict(model, inputs=PROMPTS):
+    with in_float32():
+        return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
+
+
+def in_float32():
+    """Keeps OpenVINO from bfloat16, which models of keras-hub would take."""
+    return float32_inference() if keras.backend.backend() == "openvino" else nullcontext()
+
+
+def assert_close(found, expected, atol=1e-4):
+    for name in ("masks", "iou_pred"):
+        np.testing.assert_allclose(found[name], expected[name], atol=atol)
