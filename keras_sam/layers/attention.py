@@ -11,6 +11,8 @@ from keras import ops
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
+# So many logits are made at a time where XLA runs on a CPU, for the same reason.
+LOGITS_BYTES = 2**22
 
 
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
@@ -48,7 +50,8 @@ def relative_position_attention(
     (arXiv 2112.01526, and the released code of SAM).
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
-    at a time; elsewhere two broadcast additions that fuse into the softmax.
+    at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX on a CPU for
+    some heads or rows at a time, too.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -64,12 +67,9 @@ def relative_position_attention(
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
     if keras.backend.backend() == "torch":
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
-    logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
-    heads, tokens = query.shape[1], query.shape[2]
-    logits = ops.reshape(logits, (-1, heads, tokens, *grid_size))
-    logits = logits + bias_h[..., :, None] + bias_w[..., None, :]  # (B, K, T, H, W)
-    logits = ops.reshape(logits, (-1, heads, tokens, tokens))
-    return ops.matmul(masked_softmax(logits, None), value)
+    if keras.backend.backend() == "jax" and _xla_runs_on_cpu():
+        return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
+    return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
 
 
 def distance_attention(
@@ -139,6 +139,63 @@ def _relative_position_terms(
         ops.reshape(bias_h, (-1, heads, tokens, height)),
         ops.reshape(bias_w, (-1, heads, tokens, width)),
     )
+
+
+def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
+    """Logits `(..., K, T, S)` of queries `(..., K, T, d)` and a grid of `S = H * W` keys."""
+    shape = (-1, *query.shape[1:-1])
+    logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
+    logits = ops.reshape(logits, (*shape, bias_h.shape[-1], bias_w.shape[-1]))
+    logits = logits + bias_h[..., :, None] + bias_w[..., None, :]
+    return ops.reshape(logits, (*shape, key.shape[-2]))
+
+
+def _xla_runs_on_cpu() -> bool:
+    import jax
+
+    return bool(jax.default_backend() == "cpu")
+
+
+def _blockwise_relative_attention(
+    query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any
+) -> Any:
+    """`relative_position_attention` for as many heads or rows at a time as fit the cache."""
+    batch, all_heads, tokens, head_dim = query.shape
+    heads, rows = _block_size(batch * all_heads, tokens)
+    groups, blocks = batch * all_heads // heads, tokens // rows
+
+    def split(array: Any) -> Any:
+        # Either a block has all rows, or it has one head.
+        return ops.reshape(array, (groups * blocks, heads, rows, array.shape[-1]))
+
+    keys, values = (ops.reshape(x, (groups, heads, tokens, head_dim)) for x in (key, value))
+
+    def attend(block: tuple[Any, ...]) -> Any:
+        group, query, bias_h, bias_w = block
+        key, value = keys[group], values[group]
+        logits = ops.cast(_relative_logits(query, key, bias_h, bias_w), "float32")
+        # Dividing what is narrow, after the product, spares a pass over the logits.
+        weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
+        attended = ops.matmul(ops.cast(weights, value.dtype), value)
+        attended = attended / ops.sum(weights, axis=-1, keepdims=True)
+        return ops.cast(attended, value.dtype)
+
+    group = np.arange(groups * blocks, dtype="int32") // blocks
+    attended = ops.map(attend, (ops.convert_to_tensor(group), *map(split, (query, bias_h, bias_w))))
+    return ops.reshape(attended, query.shape)
+
+
+def _block_size(heads: int, tokens: int) -> tuple[int, int]:
+    """Heads and rows of a block of at most `LOGITS_BYTES`: several whole heads, or rows of one."""
+    of_row = 4 * tokens
+    if of_row * tokens > LOGITS_BYTES:
+        return 1, _largest_divisor(tokens, LOGITS_BYTES // of_row)
+    return _largest_divisor(heads, LOGITS_BYTES // (of_row * tokens)), tokens
+
+
+def _largest_divisor(number: int, most: int) -> int:
+    """The largest divisor of a number that is no more than `most`; 1 at least."""
+    return next(d for d in range(min(number, max(most, 1)), 0, -1) if number % d == 0)
 
 
 def _offsets(length: int) -> np.ndarray:
