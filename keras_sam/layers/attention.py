@@ -11,7 +11,7 @@ from keras import ops
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
-# So many logits are made at a time where XLA runs on a CPU, for the same reason.
+# So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason.
 LOGITS_BYTES = 2**22
 
 
@@ -50,8 +50,8 @@ def relative_position_attention(
     (arXiv 2112.01526, and the released code of SAM).
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
-    at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX on a CPU for
-    some heads or rows at a time, too.
+    at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX and TensorFlow
+    on a CPU for some heads or rows at a time, too.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -67,7 +67,7 @@ def relative_position_attention(
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
     if keras.backend.backend() == "torch":
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
-    if keras.backend.backend() == "jax" and _xla_runs_on_cpu():
+    if _is_on_cpu() and isinstance(query.shape[0], int):
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
     return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
 
@@ -150,10 +150,17 @@ def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
     return ops.reshape(logits, (*shape, key.shape[-2]))
 
 
-def _xla_runs_on_cpu() -> bool:
-    import jax
+def _is_on_cpu() -> bool:
+    """Whether JAX or TensorFlow runs on processors; OpenVINO blocks attention by itself."""
+    if keras.backend.backend() == "jax":
+        import jax
 
-    return bool(jax.default_backend() == "cpu")
+        return bool(jax.default_backend() == "cpu")
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.list_logical_devices("GPU")
+    return False
 
 
 def _blockwise_relative_attention(
@@ -176,12 +183,15 @@ def _blockwise_relative_attention(
         logits = ops.cast(_relative_logits(query, key, bias_h, bias_w), "float32")
         # Dividing what is narrow, after the product, spares a pass over the logits.
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        attended = ops.matmul(ops.cast(weights, value.dtype), value)
-        attended = attended / ops.sum(weights, axis=-1, keepdims=True)
-        return ops.cast(attended, value.dtype)
+        attended = ops.cast(ops.matmul(ops.cast(weights, value.dtype), value), "float32")
+        return ops.cast(attended / ops.sum(weights, axis=-1, keepdims=True), value.dtype)
 
-    group = np.arange(groups * blocks, dtype="int32") // blocks
-    attended = ops.map(attend, (ops.convert_to_tensor(group), *map(split, (query, bias_h, bias_w))))
+    group = ops.convert_to_tensor(np.arange(groups * blocks, dtype="int32") // blocks)
+    parts = group, *map(split, (query, bias_h, bias_w))
+    if groups * blocks == 1:
+        attended = attend(tuple(part[0] for part in parts))
+    else:
+        attended = ops.map(attend, parts)
     return ops.reshape(attended, query.shape)
 
 

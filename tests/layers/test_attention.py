@@ -1,5 +1,6 @@
 """The attention kernels against plain einsums in NumPy."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -46,11 +47,13 @@ def test_attention_equals_the_formula():
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
 
 
-# Rows of some 80 bytes, heads of some 800: all at once, two heads, one, four rows, one.
-@pytest.mark.parametrize("bias_bytes", [2**20, 1700, 1000, 350, 1])
+# Rows take 36 or 40 bytes for each head, heads 324 or 400, in PyTorch's blocks of both images twice
+# as much: all at once, some heads, one, some rows, one.
+@pytest.mark.parametrize("block_bytes", [2**20, 1700, 1000, 350, 150, 1])
 @pytest.mark.parametrize("grid_size", [(3, 3), (2, 5)])
-def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, bias_bytes):
-    monkeypatch.setitem(module.BIAS_BYTES, "cpu", bias_bytes)
+def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, block_bytes):
+    monkeypatch.setitem(module.BIAS_BYTES, "cpu", block_bytes)
+    monkeypatch.setattr(module, "LOGITS_BYTES", block_bytes)
     height, width = grid_size
     arrays = [random(2, 3, height * width, 4, seed=seed) for seed in range(3)]
     tables = random(2 * height - 1, 4, seed=3), random(2 * width - 1, 4, seed=4)
@@ -58,6 +61,24 @@ def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, 
     tensors = [ops.convert_to_tensor(array) for array in (*arrays, *tables)]
     found = without_gradients(lambda: relative_position_attention(*tensors, grid_size=grid_size))
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
+
+
+@pytest.mark.training
+def test_blocks_have_the_gradients_of_the_whole(monkeypatch):
+    grid = random(2, 4, 5, 6)
+    trained = []
+    for block_bytes in (2**20, 3000, 170):  # all at once, one head, two rows
+        monkeypatch.setattr(module, "LOGITS_BYTES", block_bytes)
+        layer = RelativePositionAttention(2, 4, grid_size=(4, 5), output_dim=6)
+        model = keras.Sequential([keras.Input((4, 5, 6)), layer])
+        for seed, weight in enumerate(layer.weights):
+            weight.assign(random(*weight.shape, seed=seed))
+        model.compile(keras.optimizers.SGD(1.0), loss="mse")
+        model.train_on_batch(grid, np.zeros_like(grid))
+        trained.append([ops.convert_to_numpy(weight) for weight in layer.weights])
+    for whole, *blocks in zip(*trained, strict=True):
+        for block in blocks:
+            np.testing.assert_allclose(block, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_distance_attention_equals_the_formula():
@@ -112,8 +133,6 @@ def test_windows_equal_projecting_the_padding(use_bias):
 
 def without_gradients(compute):
     """Runs a function as prediction does."""
-    import keras
-
     if keras.backend.backend() == "torch":
         import torch
 
