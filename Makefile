@@ -8,7 +8,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/constraints.txt
-PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check --constraint $(PINS)
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
