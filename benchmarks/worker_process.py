@@ -58,7 +58,9 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker"],
                 cwd=ROOT,
-                env=environment(backend, setting["threads"], setting["device"]),
+                env=environment(
+                    backend, setting["threads"], setting["device"], cache=log.parent / "compiled"
+                ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -124,14 +126,16 @@ class WorkerProcess:
             self.process.send_signal(number)
 
 
-def environment(backend: str, threads: int, device: str) -> dict[str, str]:
-    """The variables of a contender's process."""
+def environment(backend: str, threads: int, device: str, *, cache: Path) -> dict[str, str]:
+    """The variables of a contender's process; JAX keeps what it compiles in `cache`."""
     variables = os.environ | QUIET | dict.fromkeys(THREAD_VARIABLES, str(threads))
     variables["PYTHONPATH"] = os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
     if backend:
         variables["KERAS_BACKEND"] = backend
+        variables["JAX_COMPILATION_CACHE_DIR"] = str(cache.resolve())
+        variables["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if device == "cpu":
         variables |= {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
     return variables

@@ -59,7 +59,7 @@ def train_command(
     Started again with the same options and folder, it goes on where it was stopped. Options that
     are left out are those of the shipped preset.
     """
-    choose_backend(backend)
+    choose_backend(backend, trains=True)
     from keras_sam.train import train
 
     recipe = recipe_of(steps=steps, scenes=scenes, seed=seed, workers=workers, dtype=dtype)

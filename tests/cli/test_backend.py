@@ -52,6 +52,47 @@ def test_then_an_installed_one(nothing_chosen, monkeypatch, configuration):
     assert os.environ["KERAS_BACKEND"] == "torch"
 
 
+@pytest.mark.parametrize(
+    ("has_card", "trains", "expected"),
+    [
+        (False, False, "openvino"),
+        (False, True, "torch"),
+        (True, False, "torch"),
+        (True, True, "torch"),
+    ],
+)
+def test_of_several_the_fastest(nothing_chosen, monkeypatch, has_card, trains, expected):
+    monkeypatch.setattr(backend_module, "_has_graphics_card", lambda: has_card)
+    only_installed(monkeypatch, *backend_module.BACKENDS)
+    (nothing_chosen / "keras.json").write_text('{"backend": "tensorflow"}')  # as Keras writes it
+    assert choose_backend(trains=trains) == expected
+
+
+def test_what_does_not_train_is_no_choice(nothing_chosen, monkeypatch):
+    (nothing_chosen / "keras.json").write_text('{"backend": "openvino"}')
+    only_installed(monkeypatch, "openvino", "jax")
+    assert choose_backend() == "openvino"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert choose_backend(trains=True) == "jax"
+
+
+def test_jax_keeps_what_it_compiles(nothing_chosen, monkeypatch, tmp_path):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, "")  # what is set meanwhile is undone
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    only_installed(monkeypatch, "jax")
+    choose_backend()
+    directory = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    assert directory.startswith(f"{tmp_path}/keras-sam/jax-")
+    monkeypatch.setattr(backend_module, "_processor", lambda: "another")
+    choose_backend()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == directory
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    choose_backend()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] != directory
+
+
 def test_none_installed(nothing_chosen, monkeypatch):
     only_installed(monkeypatch)
     with pytest.raises(ValueError, match=r"keras-sam\[jax\]"):
