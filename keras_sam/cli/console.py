@@ -18,7 +18,7 @@ BackendOption = Annotated[
     str | None,
     typer.Option(
         "--backend",
-        help="jax, torch, tensorflow or openvino. Default: KERAS_BACKEND, or the fastest installed one.",
+        help="jax, torch, tensorflow, openvino. Default: KERAS_BACKEND, or the fastest installed.",
         show_default=False,
     ),
 ]

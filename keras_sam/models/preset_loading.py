@@ -158,15 +158,18 @@ class FirstValues:
             # An error here would leave Keras with half a list of weights to initialise.
             if self._error is None:
                 try:
-                    return ops.convert_to_tensor(self._read(name, shape), dtype=dtype)
+                    return ops.convert_to_tensor(self._read(name, shape, dtype), dtype=dtype)
                 except Exception as error:
                     self._error = error
             return ops.zeros(shape, dtype=dtype)
 
         return read
 
-    def _read(self, name: str, shape: Any) -> np.ndarray:
-        array = np.array(self._arrays[name], order="C")  # our own: the source may be a mapped file
+    def _read(self, name: str, shape: Any, dtype: Any) -> np.ndarray:
+        # JAX would compile a conversion for each shape.
+        numpy_dtype = dtype if dtype in ("float32", "float16") else None
+        # A copy of our own: the source may be a mapped file.
+        array = np.array(self._arrays[name], dtype=numpy_dtype, order="C")
         if array.shape != tuple(shape):
             raise ValueError(f"weight {name} has shape {array.shape}, expected {tuple(shape)}")
         return array
