@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from keras_sam.models.set_trainable import set_trainable
 from keras_sam.train.affinity_loss import AffinityLoss
 from keras_sam.train.batches import BatchOptions, stream_batches
 from keras_sam.train.interactive_loss import InteractiveLoss
+from keras_sam.train.labelled_store import build_labelled_store
 from keras_sam.train.scene_store import build_store
 from keras_sam.train.warm_start import warm_start
 from keras_sam.train.warmup_cosine import WarmupCosine
@@ -37,6 +38,9 @@ class Phase:
         size_exponent: a mask is asked for with a weight of its area to this power: large ones
             teach more at first; at 0 each counts once, as it does for a user.
         deep_click_probability: share of clicks deep inside their mask, where people click.
+        box_noise: standard deviation of the noise on boxes, as a share of their side.
+        labelled_share: share of the images that come from `Recipe.labelled`, if that is given.
+        is_jittered: whether brightness and colours are changed at random.
     """
 
     image_size: int
@@ -48,6 +52,24 @@ class Phase:
     loss: Literal["affinity", "prompts"] = "prompts"
     size_exponent: float = 0.35
     deep_click_probability: float = 0.5
+    box_noise: float = 0.1
+    labelled_share: float = 0.0
+    is_jittered: bool = False
+
+
+# What the last phases have in common.
+LATE = Phase(
+    image_size=256,
+    steps=0,
+    images=4,
+    prompts=32,
+    learning_rate=6e-4,
+    size_exponent=0.0,
+    deep_click_probability=0.8,
+    box_noise=0.03,
+    labelled_share=0.12,
+    is_jittered=True,
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +79,10 @@ class Recipe:
     Attributes:
         phases: stretches of training, small images first.
         scenes: number of procedural scenes.
+        labelled: folder of labelled images to mix in, `images/` and `annotations.json` (COCO);
+            `HELD_OUT` of them are left out, to be measured on. None trains on scenes alone.
+        start: preset whose weights the first phase starts from; None starts from random ones.
+        first_phase: number of the phase to begin with, from 0; those before are left out.
         seed: seed of scenes, weights, batches and prompts.
         dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
             a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
@@ -85,8 +111,14 @@ class Recipe:
             size_exponent=0.0,
             deep_click_probability=0.9,
         ),
+        replace(LATE, image_size=192, steps=760),
+        replace(LATE, steps=200, learning_rate=4e-4),
+        replace(LATE, steps=130, prompts=16, rounds=1, learning_rate=2e-4),
     )
     scenes: int = 4000
+    labelled: str | None = None
+    start: str | None = None
+    first_phase: int = 0
     seed: int = 1
     dtype: str = "float32"
     workers: int = 1
@@ -151,23 +183,27 @@ def train(
         ValueError: if `output` holds a run of another recipe, or the recipe has no phase or an
             unknown dtype; nothing is written then.
     """
-    if not recipe.phases:
-        raise ValueError("a recipe needs at least one phase")
+    if not 0 <= recipe.first_phase < len(recipe.phases):
+        raise ValueError(
+            f"a recipe needs at least one phase from first_phase={recipe.first_phase} on, "
+            f"got {len(recipe.phases)}"
+        )
     keras.dtype_policies.get(recipe.dtype)  # an unknown one is an error before a file is written
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(recipe, output / "recipe.json")
-    store = output / "scenes"
     build_store(
-        store,
+        output / "scenes",
         count=recipe.scenes,
         seed=recipe.seed,
         workers=os.cpu_count() or 1,
         progress=scene_progress,
     )
+    if recipe.labelled is not None:
+        build_labelled_store(output / "labelled", recipe.labelled, seed=recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
-    segmenter = _run_phase(recipe, 0, recipe.phases[0], None, output, progress)
-    for number, phase in enumerate(recipe.phases[1:], start=1):
+    segmenter = _first_segmenter(recipe)
+    for number, phase in enumerate(recipe.phases[recipe.first_phase :], start=recipe.first_phase):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
     set_trainable(segmenter, True)
     final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
@@ -175,22 +211,27 @@ def train(
     return final
 
 
+def _first_segmenter(recipe: Recipe) -> SAMImageSegmenter:
+    if recipe.start is not None:
+        return SAMImageSegmenter.from_preset(recipe.start)
+    size = recipe.phases[recipe.first_phase].image_size
+    segmenter = tiny_segmenter(size, dtype=recipe.dtype)
+    warm_start(segmenter.backbone)
+    return segmenter
+
+
 def _run_phase(
     recipe: Recipe,
     number: int,
     phase: Phase,
-    before: SAMImageSegmenter | None,
+    before: SAMImageSegmenter,
     output: Path,
     progress: Callable[[dict[str, Any]], None] | None,
 ) -> SAMImageSegmenter:
     """One phase, from the weights of the one before or from its own checkpoint."""
     # Build.
     shape = (phase.image_size, phase.image_size, 3)
-    if before is None:
-        segmenter = tiny_segmenter(phase.image_size, dtype=recipe.dtype)
-        warm_start(segmenter.backbone)
-    else:
-        segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
+    segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
     _train_what_learns(segmenter, phase)
     schedule = WarmupCosine(phase.learning_rate, phase.steps)
     optimizer = keras.optimizers.AdamW(
@@ -203,16 +244,7 @@ def _run_phase(
     state = [*segmenter.variables, *optimizer.variables]
     start = _load_state(checkpoint, state)
     # Train.
-    options = BatchOptions(
-        stores=(str(output / "scenes"),),
-        weights=(1.0,),
-        image_size=phase.image_size,
-        low_res_size=segmenter.backbone.low_res_size[0],
-        images=phase.images,
-        prompts=phase.prompts,
-        size_exponent=phase.size_exponent,
-        seed=recipe.seed + 1000 * number,
-    )
+    options = _batch_options(recipe, number, output, segmenter.backbone.low_res_size[0])
     began = time.monotonic()
     batches = stream_batches(options, start=start, stop=phase.steps, workers=recipe.workers)
     for step, (x, y) in enumerate(batches, start=start + 1):
@@ -227,6 +259,28 @@ def _run_phase(
         if step % recipe.save_every == 0 or step == phase.steps:
             _save_state(checkpoint, state, step)
     return segmenter
+
+
+def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int) -> BatchOptions:
+    phase = recipe.phases[number]
+    # A labelled image may show many small things, such as nuclei.
+    stores = [(output / "scenes", 1.0, 0.004)]
+    if recipe.labelled is not None and phase.labelled_share:
+        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004)
+        stores.append((output / "labelled", phase.labelled_share, 0.001))
+    paths, weights, min_shares = zip(*stores, strict=True)
+    return BatchOptions(
+        stores=tuple(map(str, paths)),
+        weights=weights,
+        min_shares=min_shares,
+        image_size=phase.image_size,
+        low_res_size=low_res_size,
+        images=phase.images,
+        prompts=phase.prompts,
+        size_exponent=phase.size_exponent,
+        is_jittered=phase.is_jittered,
+        seed=recipe.seed + 1000 * number,
+    )
 
 
 def _train_what_learns(segmenter: SAMImageSegmenter, phase: Phase) -> None:
@@ -246,6 +300,7 @@ def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
     return InteractiveLoss(
         rounds=phase.rounds,
         deep_click_probability=phase.deep_click_probability,
+        box_noise=phase.box_noise,
         focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
         focal_alpha=None,
         pixel_weight=1.0,
