@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from keras_sam.train.batches import Batches, BatchOptions, jitter, stream_batche
 from keras_sam.train.canvas import Canvas
 from keras_sam.train.photo_textures import photo_texture
 from keras_sam.train.regions import cut_picture, draw_regions
-from keras_sam.train.scene_store import SceneStore, build_store
-from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, draw_scene
+from keras_sam.train.scene_store import SceneStore, build_store, write_shard
+from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, Scene, draw_scene
 
 
 @pytest.fixture(scope="module")
@@ -117,16 +118,19 @@ def test_a_batch_holds_images_and_masks_that_are_there(store_path):
     assert set(np.unique(y["masks"])) == {0, 1}
 
 
-def test_batches_come_from_each_store(store_path, tmp_path):
-    build_store(tmp_path, count=1, seed=9, size=64)
+def test_batches_come_from_each_store_by_its_weight(store_path, tmp_path):
+    white = Scene(np.full((64, 64, 3), 255, np.uint8), np.zeros((64, 64), np.uint32), 1)
+    white.bits[:32, :32] = 1
+    write_shard(tmp_path, 0, [white])
     both = options(
-        store_path, stores=(store_path, str(tmp_path)), weights=(0.0, 1.0), min_shares=(0.9, 0.001)
+        store_path, stores=(store_path, str(tmp_path)), weights=(0.5, 0.5), min_shares=(0.01, 0.01)
     )
-    alone = options(str(tmp_path), min_shares=(0.001,))
-    x, _ = Batches(both)[3]
-    x2, _ = Batches(alone)[3]
-    assert x["images"].std() > 0
-    assert x2["images"].shape == x["images"].shape
+    crops = np.concatenate([Batches(both)[step][0]["images"] for step in range(8)])
+    assert 3 < (crops[:, :10, :10].min((1, 2, 3)) == 1).sum() < 13  # of 16
+    # A store whose masks are all too small for it is passed over.
+    small = replace(both, min_shares=(0.01, 0.9))
+    crops = np.concatenate([Batches(small)[step][0]["images"] for step in range(4)])
+    assert (crops[:, :10, :10].min((1, 2, 3)) < 1).all()
 
 
 def test_worker_processes_make_the_same_batches(store_path):
