@@ -95,9 +95,9 @@ class Recipe:
             size_exponent=0.0,
             deep_click_probability=0.9,
         ),
-        replace(LATE, image_size=192, steps=760),
-        replace(LATE, steps=200, learning_rate=4e-4),
-        replace(LATE, steps=130, prompts=16, rounds=1, learning_rate=2e-4),
+        replace(LATE, image_size=192, steps=560),
+        replace(LATE, steps=150, learning_rate=4e-4),
+        replace(LATE, steps=60, prompts=16, rounds=1, learning_rate=2e-4),
     )
     scenes: int = 4000
     labelled: str | None = None
