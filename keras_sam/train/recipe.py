@@ -1,6 +1,6 @@
 """`Recipe`: how the built-in tiny preset is made."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -38,27 +38,13 @@ class Phase:
     is_jittered: bool = False
 
 
-# What the last phases have in common.
-LATE = Phase(
-    image_size=256,
-    steps=0,
-    images=4,
-    prompts=32,
-    learning_rate=6e-4,
-    size_exponent=0.0,
-    deep_click_probability=0.8,
-    box_noise=0.03,
-    labelled_share=0.12,
-    is_jittered=True,
-)
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How `sam_tiny_synthetic` is made.
 
     Attributes:
         phases: stretches of training, small images first.
+        image_size: side of the images that the preset sees; position tables are interpolated.
         scenes: number of procedural scenes.
         labelled: folder of labelled images to mix in, `images/` and `annotations.json` (COCO);
             `HELD_OUT` of them are left out, to be measured on. None trains on scenes alone.
@@ -95,15 +81,25 @@ class Recipe:
             size_exponent=0.0,
             deep_click_probability=0.9,
         ),
-        replace(LATE, image_size=192, steps=560),
-        replace(LATE, steps=150, learning_rate=4e-4),
-        replace(LATE, steps=60, prompts=16, rounds=1, learning_rate=2e-4),
+        Phase(
+            image_size=192,
+            steps=560,
+            images=4,
+            prompts=32,
+            learning_rate=6e-4,
+            size_exponent=0.0,
+            deep_click_probability=0.8,
+            box_noise=0.03,
+            labelled_share=0.12,
+            is_jittered=True,
+        ),
     )
+    image_size: int = 256
     scenes: int = 4000
     labelled: str | None = None
     start: str | None = None
     first_phase: int = 0
-    pred_iou_thresh: float = 0.4
+    pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
     seed: int = 1
     dtype: str = "float32"

@@ -69,7 +69,8 @@ def train(
     for number, phase in enumerate(recipe.phases[recipe.first_phase :], start=recipe.first_phase):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
     set_trainable(segmenter, True)
-    final = segmenter.with_image_shape(segmenter.backbone.image_shape, dtype="float32")
+    shape = (recipe.image_size, recipe.image_size, 3)
+    final = segmenter.with_image_shape(shape, dtype="float32")
     final.thresholds = {
         "pred_iou_thresh": recipe.pred_iou_thresh,
         "stability_score_thresh": recipe.stability_score_thresh,

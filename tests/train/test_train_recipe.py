@@ -15,6 +15,7 @@ RECIPE = Recipe(
         Phase(image_size=64, steps=2, images=1, prompts=2, loss="affinity"),
         Phase(image_size=32, steps=2, images=1, prompts=2, loss="affinity"),
     ),
+    image_size=48,
     scenes=2,
     workers=0,
     save_every=1,
@@ -43,7 +44,7 @@ def test_a_stopped_run_goes_on(tmp_path):
             ops.convert_to_numpy(found), ops.convert_to_numpy(expected), atol=1e-6
         )
     saved = SAMBackbone.from_preset(tmp_path / "whole" / "preset")
-    assert saved.image_shape == (32, 32, 3)
+    assert saved.image_shape == (48, 48, 3)  # larger than those of the last phase
     assert saved.thresholds["pred_iou_thresh"] == RECIPE.pred_iou_thresh
     lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["phase"] for line in lines] == [0, 1]
@@ -52,12 +53,13 @@ def test_a_stopped_run_goes_on(tmp_path):
 
 
 def test_a_run_goes_on_from_a_preset_with_a_later_phase(tmp_path):
-    train(replace(RECIPE, phases=RECIPE.phases[:1]), tmp_path / "before")
+    recipe = replace(RECIPE, image_size=64)
+    train(replace(recipe, phases=recipe.phases[:1]), tmp_path / "before")
     before = SAMBackbone.from_preset(tmp_path / "before" / "preset")
-    still = replace(RECIPE.phases[1], image_size=64, learning_rate=0.0)
+    still = replace(recipe.phases[1], image_size=64, learning_rate=0.0)
     later = replace(
-        RECIPE,
-        phases=(RECIPE.phases[0], still),
+        recipe,
+        phases=(recipe.phases[0], still),
         start=str(tmp_path / "before" / "preset"),
         first_phase=1,
     )
