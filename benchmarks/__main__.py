@@ -2,11 +2,12 @@
 
 import typer
 
-from benchmarks import auto_points, batch, compare, everything, gpu, loading
+from benchmarks import auto_points, batch, calibration, compare, everything, gpu, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
+app.command("calibration")(calibration.main)
 app.command("compare")(compare.main)
 app.command("gpu")(gpu.main)
 app.command("everything")(everything.main)

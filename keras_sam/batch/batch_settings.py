@@ -33,6 +33,8 @@ class BatchSettings:
         max_pixels: larger images are errors.
         points_per_side: this and the following are of `SAMMaskGenerator`, and have an effect on
             images without prompts; `stability_score_offset` on those with prompts, too.
+        pred_iou_thresh: None leaves the preset's.
+        stability_score_thresh: None leaves the preset's.
     """
 
     preset: str = "sam_tiny_synthetic"
@@ -41,8 +43,8 @@ class BatchSettings:
     max_pixels: int = MAX_PIXELS
     points_per_side: int | str = 32
     points_per_batch: int = 64
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
+    pred_iou_thresh: float | None = None
+    stability_score_thresh: float | None = None
     stability_score_offset: float = 1.0
     box_nms_thresh: float = 0.7
     crop_n_layers: int = 0

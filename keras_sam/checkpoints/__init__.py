@@ -11,6 +11,7 @@ from keras_sam.checkpoints.preprocessing import describe_preprocessing, parse_pr
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
+from keras_sam.checkpoints.thresholds import parse_thresholds
 from keras_sam.checkpoints.write_keras_preset import write_keras_preset
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "fold_batch_norms",
     "inspect_checkpoint",
     "parse_preprocessing",
+    "parse_thresholds",
     "read_checkpoint",
     "read_transformers",
     "resolve_preset",

@@ -105,10 +105,11 @@ def builtin_presets() -> dict[str, PresetInfo]:
     }
     if is_shipped(TINY):
         presets[TINY] = PresetInfo(
-            description="A tiny SAM model that ships in the package, trained on procedural scenes.",
+            description="A tiny SAM model that ships in the package, for trying out; trained on "
+            "procedural scenes and nuclei.",
             parameters=_tiny_parameters(),
             licence="Apache-2.0",
-            source="this project, from nothing; no weights and no labels of others",
+            source="this project, from nothing; labels of others: nuclei of BBBC038 (CC0)",
             class_name="SAMBackbone",
             handle=str(preset_directory(TINY)),
         )

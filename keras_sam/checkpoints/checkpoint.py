@@ -28,6 +28,7 @@ class Checkpoint:
         format: "keras", "transformers" or "meta"; empty for a model in memory.
         tensor_names: name to the tensor's name in the file that was read.
         left_out: tensors of the file that the model does not use, sorted.
+        thresholds: of everything mode, as `parse_thresholds` gives them; `None` if not told.
     """
 
     class_name: str
@@ -38,3 +39,4 @@ class Checkpoint:
     format: str = ""
     tensor_names: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    thresholds: dict[str, float] | None = None

@@ -13,6 +13,7 @@ from keras_sam.checkpoints.preset_files import (
     PREPROCESSOR_CONFIG,
     SHARD,
     SHARD_INDEX,
+    THRESHOLDS,
     WEIGHTS,
     read_json,
     shards_of,
@@ -25,7 +26,7 @@ from keras_sam.checkpoints.read_transformers import (
 )
 from keras_sam.checkpoints.verify_download import verify_download
 
-OPTIONAL = (PREPROCESSING, IMAGE_CONVERTER, PREPROCESSOR_CONFIG)
+OPTIONAL = (PREPROCESSING, THRESHOLDS, IMAGE_CONVERTER, PREPROCESSOR_CONFIG)
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def _download(model: HubModel, *, load_weights: bool) -> Path:
         is_transformers = is_transformers_config(contents)
         if model.fetch(PREPROCESSING) is None:
             model.fetch(preprocessing_file(is_transformers=is_transformers))
+        else:  # only this package writes either file
+            model.fetch(THRESHOLDS)
         if load_weights:
             _fetch_weights(model, is_transformers=is_transformers)
     except CheckpointError:

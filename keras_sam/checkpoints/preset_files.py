@@ -14,6 +14,7 @@ TASK = "task.json"
 PREPROCESSOR = "preprocessor.json"
 IMAGE_CONVERTER = "image_converter.json"
 PREPROCESSING = "preprocessing.json"  # ours: what no file of keras-hub or transformers can tell
+THRESHOLDS = "thresholds.json"  # ours: of everything mode, where they are not Meta's
 PREPROCESSOR_CONFIG = "preprocessor_config.json"  # of transformers
 WEIGHTS = "model.weights.h5"
 TASK_WEIGHTS = "task.weights.h5"
@@ -27,7 +28,7 @@ MOST_SHARDS = 1000
 
 def is_preset_file(name: str) -> bool:
     """Whether a preset of keras-hub, or of this package, may hold a file of this name."""
-    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER, PREPROCESSING)
+    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER, PREPROCESSING, THRESHOLDS)
     weights = (WEIGHTS, TASK_WEIGHTS, SHARD_INDEX)
     return name in named or name in weights or SHARD.fullmatch(name) is not None
 

@@ -23,6 +23,7 @@ from keras_sam.checkpoints.read_meta import SUFFIXES, read_meta
 from keras_sam.checkpoints.read_preprocessing import read_preprocessing
 from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
+from keras_sam.checkpoints.thresholds import read_thresholds
 
 
 def read_checkpoint(
@@ -52,7 +53,8 @@ def read_checkpoint(
     checkpoint = _read_place(place, load_weights=load_weights, source=str(preset))
     if told is None:
         told = read_preprocessing(place, checkpoint, source=str(preset))
-    return replace(checkpoint, preprocessing=told)
+    thresholds = read_thresholds(place, source=str(preset))
+    return replace(checkpoint, preprocessing=told, thresholds=thresholds)
 
 
 def _read_place(directory: Path, *, load_weights: bool, source: str) -> Checkpoint:

@@ -39,11 +39,14 @@ from keras_sam.checkpoints.preset_files import (
     SHARD_INDEX,
     TASK,
     TASK_WEIGHTS,
+    THRESHOLDS,
     WEIGHTS,
     is_preset_file,
     read_json,
     shard_name,
 )
+from keras_sam.checkpoints.thresholds import SAM as SAM_THRESHOLDS
+from keras_sam.checkpoints.thresholds import parse_thresholds
 
 MAX_SHARD_SIZE = 10.0  # gigabytes, as in keras-hub
 
@@ -165,6 +168,9 @@ def _write_configs(
     _write_json(directory / METADATA, metadata)
     preprocessing = parse_preprocessing(checkpoint.preprocessing, source=checkpoint.source)
     _write_json(directory / PREPROCESSING, preprocessing)
+    thresholds = parse_thresholds(checkpoint.thresholds, source=checkpoint.source)
+    if thresholds != SAM_THRESHOLDS:
+        _write_json(directory / THRESHOLDS, thresholds)
     if not task:
         return
     converter = image_converter_config(config, preprocessing)

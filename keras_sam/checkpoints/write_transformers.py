@@ -13,8 +13,14 @@ from keras_sam.checkpoints.preprocessor_config import (
     parse_preprocessor_config,
     preprocessor_config,
 )
-from keras_sam.checkpoints.preset_files import CONFIG, PREPROCESSING, PREPROCESSOR_CONFIG
+from keras_sam.checkpoints.preset_files import (
+    CONFIG,
+    PREPROCESSING,
+    PREPROCESSOR_CONFIG,
+    THRESHOLDS,
+)
 from keras_sam.checkpoints.read_transformers import SAFETENSORS
+from keras_sam.checkpoints.thresholds import SAM, parse_thresholds
 from keras_sam.checkpoints.torch_layout import to_torch_layout, torch_shape
 from keras_sam.checkpoints.transformers_config import FIXED, HIGH_QUALITY, MASK_DECODER, VISION
 from keras_sam.checkpoints.transformers_names import transformers_name
@@ -30,7 +36,8 @@ def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: 
     """Writes a `SamModel` or `SamHQModel`: its configs and `model.safetensors`.
 
     Where transformers cannot prepare images as the model wants them, its file tells what comes
-    nearest, and `preprocessing.json` beside it all of it. The directory is written beside its
+    nearest, and `preprocessing.json` beside it all of it; `thresholds.json` holds what is not
+    Meta's. The directory is written beside its
     place and renamed.
 
     Args:
@@ -146,8 +153,12 @@ def _write_preprocessing(directory: Path, checkpoint: Checkpoint) -> None:
     if is_high_quality and contents["processor_class"] == "SamProcessor":
         contents["processor_class"] = "SamHQProcessor"
     _write_json(directory / PREPROCESSOR_CONFIG, contents)
-    if parse_preprocessor_config(contents, image_size=size, source=source) != preprocessing:
+    thresholds = parse_thresholds(checkpoint.thresholds, source=source)
+    told = parse_preprocessor_config(contents, image_size=size, source=source)
+    if told != preprocessing or thresholds != SAM:
         _write_json(directory / PREPROCESSING, preprocessing)
+    if thresholds != SAM:
+        _write_json(directory / THRESHOLDS, thresholds)
 
 
 def _translated(part: Mapping[str, Any], table: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:

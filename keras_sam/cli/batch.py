@@ -62,11 +62,12 @@ def batch_command(
         ),
     ] = None,
     pred_iou_thresh: Annotated[
-        float | None, _unset("--pred-iou-thresh", text="Keep what rates over it. Default: 0.88.")
+        float | None,
+        _unset("--pred-iou-thresh", text="Keep what rates over it. Default: the preset's."),
     ] = None,
     stability_score_thresh: Annotated[
         float | None,
-        _unset("--stability-score-thresh", text="Keep what is as stable. Default: 0.95."),
+        _unset("--stability-score-thresh", text="Keep what is as stable. Default: the preset's."),
     ] = None,
     crop_n_layers: Annotated[
         int | None, _unset("--crop-n-layers", text="Layers of crops. Default: 0.", min=0)

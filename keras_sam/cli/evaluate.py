@@ -27,23 +27,44 @@ def evaluate_command(
         int | None,
         typer.Option("--limit", min=1, help="Only the first images.", show_default=False),
     ] = None,
+    max_masks: Annotated[
+        int | None,
+        typer.Option(
+            "--max-masks", min=1, help="Of an image, only the first masks.", show_default=False
+        ),
+    ] = None,
+    held_out: Annotated[
+        int | None,
+        typer.Option(
+            "--held-out",
+            min=1,
+            help="Only so many images, which training leaves out: 80 of its labelled folder.",
+            show_default=False,
+        ),
+    ] = None,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures the mean IoU over all masks of a COCO file, by box and by click.
+    """Measures the mean IoU over all masks of a COCO file, by box and by clicks.
 
     `box` is prompted by the true box. `click` is prompted by one click at the deepest point of
     the mask and takes the mask that the model rates best; `click_best` takes the best of three.
+    `three_clicks` adds two, each at the deepest point of what is wrong. `calibration` tells how
+    far the ratings of one click's masks can be believed.
     """
     choose_backend(backend)
-    from keras_sam.geometry import read_coco
+    from keras_sam.geometry import hold_out, read_coco
     from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import evaluate
+    from keras_sam.predict import calibration_error, evaluate
 
     dataset = read_coco(annotations)
+    if held_out is not None:
+        _, dataset = hold_out(dataset, held_out)
     model = SAMImageSegmenter.from_preset(preset)
     with progress_bar("images") as progress:
-        evaluation = evaluate(model, dataset, images, limit=limit, progress=progress)
+        evaluation = evaluate(
+            model, dataset, images, limit=limit, max_masks=max_masks, progress=progress
+        )
     result = dataclasses.asdict(evaluation)
     if as_json:
         print_json(result)
@@ -53,5 +74,9 @@ def evaluate_command(
         ("box", "true box"),
         ("click", "one click, the mask rated best"),
         ("click_best", "one click, the best of three masks"),
+        ("three_clicks", "one click and two corrections"),
     ):
         typer.echo(f"  {result[name]:.3f}  {meaning}")
+    typer.echo(f"ratings are off by {calibration_error(evaluation.calibration):.3f}")
+    for one in evaluation.calibration:
+        typer.echo(f"  rated {one.rating:.2f}, IoU {one.iou:.2f}: {one.masks} masks")

@@ -58,7 +58,7 @@ def _model() -> dict[str, Any]:
         "parameters": builtin_presets()[DEFAULT_PRESET].parameters,
         "image_size": [height, width],
         "limits": "for trying out: outlines are coarse, small and thin things are lost; "
-        "for real work load one of the large presets",
+        "where masks have to be right, load sam_vit_base or a larger one (keras-sam presets)",
     }
 
 

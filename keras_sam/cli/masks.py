@@ -96,12 +96,18 @@ def masks_command(
     pred_iou_thresh: Annotated[
         float | None,
         typer.Option(
-            "--pred-iou-thresh", help="Only masks that the model rates higher.", show_default=False
+            "--pred-iou-thresh",
+            help="Only masks that the model rates higher. Default: the preset's.",
+            show_default=False,
         ),
     ] = None,
     stability_score_thresh: Annotated[
         float | None,
-        typer.Option("--stability-score-thresh", help="Only masks as stable.", show_default=False),
+        typer.Option(
+            "--stability-score-thresh",
+            help="Only masks as stable. Default: the preset's.",
+            show_default=False,
+        ),
     ] = None,
     crop_n_layers: Annotated[
         int | None,

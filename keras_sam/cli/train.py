@@ -35,6 +35,24 @@ def train_command(
         int | None,
         typer.Option("--scenes", min=1, help="Procedural scenes to draw.", show_default=False),
     ] = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--labelled",
+            help="A folder of labelled images to mix in: images/ and annotations.json (COCO).",
+            show_default=False,
+        ),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--start", help="A preset of the same architecture to go on from.", show_default=False
+        ),
+    ] = None,
+    first_phase: Annotated[
+        int | None,
+        typer.Option("--first-phase", min=0, help="Leave out those before.", show_default=False),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option("--seed", help="Of scenes, weights and prompts.", show_default=False),
@@ -54,15 +72,26 @@ def train_command(
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains the built-in tiny preset from nothing, on procedural scenes.
+    """Trains the built-in tiny preset: from nothing, on procedural scenes.
 
     Started again with the same options and folder, it goes on where it was stopped. Options that
     are left out are those of the shipped preset.
     """
     choose_backend(backend, trains=True)
+    from keras_sam.predict.keep_freed_memory import keep_freed_memory
     from keras_sam.train import train
 
-    recipe = recipe_of(steps=steps, scenes=scenes, seed=seed, workers=workers, dtype=dtype)
+    keep_freed_memory()
+    recipe = recipe_of(
+        steps=steps,
+        scenes=scenes,
+        labelled=None if labelled is None else str(labelled),
+        start=start,
+        first_phase=first_phase,
+        seed=seed,
+        workers=workers,
+        dtype=dtype,
+    )
     last: dict[str, Any] = {}
     columns = (
         TextColumn("{task.description}"),

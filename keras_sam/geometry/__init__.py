@@ -5,6 +5,7 @@ from keras_sam.geometry.check_prompts import check_box, check_points
 from keras_sam.geometry.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
 from keras_sam.geometry.draw_records import draw_records
 from keras_sam.geometry.georeference import Georeference, read_georeference
+from keras_sam.geometry.hold_out import hold_out
 from keras_sam.geometry.image_windows import ArrayWindows, ImageWindows
 from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.label_map import (
@@ -66,6 +67,7 @@ __all__ = [
     "deepest_point",
     "draw_overlay",
     "draw_records",
+    "hold_out",
     "is_size",
     "label_map_to_records",
     "mask_area",

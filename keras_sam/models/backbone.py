@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import keras
 
-from keras_sam.checkpoints import parse_preprocessing
+from keras_sam.checkpoints import parse_preprocessing, parse_thresholds
 from keras_sam.models.openvino_precision import float32_inference
 from keras_sam.models.preset_loading import (
     ClassProperty,
@@ -26,6 +26,7 @@ class Backbone(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self._predicted_form: Any = None
         self._preprocessing = parse_preprocessing(None, source=self.name)
+        self._thresholds = parse_thresholds(None, source=self.name)
 
     @property
     def preprocessing(self) -> dict[str, str]:
@@ -40,6 +41,19 @@ class Backbone(keras.Model):
     @preprocessing.setter
     def preprocessing(self, value: Any) -> None:
         _image_model(self)._preprocessing = parse_preprocessing(value, source=self.name)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Which masks of everything mode are kept: `pred_iou_thresh`, `stability_score_thresh`.
+
+        `SAMMaskGenerator` takes what it is not given from here. Held and saved as
+        `preprocessing`; Meta's unless a preset told otherwise.
+        """
+        return dict(_image_model(self)._thresholds)
+
+    @thresholds.setter
+    def thresholds(self, value: Any) -> None:
+        _image_model(self)._thresholds = parse_thresholds(value, source=self.name)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`, with a program of its own for each form of prompts."""

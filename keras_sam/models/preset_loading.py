@@ -83,6 +83,7 @@ def model_to_checkpoint(model: Any) -> Checkpoint:
         config=plain_config(backbone),
         arrays=ModelArrays(backbone),
         preprocessing=model.preprocessing,
+        thresholds=model.thresholds,
         source=model.name,
     )
 
@@ -94,7 +95,7 @@ def checkpoint_to_backbone(
     config = dict(checkpoint.config) | kwargs
     if not load_weights:
         backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
-        backbone.preprocessing = checkpoint.preprocessing
+        _tell(backbone, checkpoint)
         return backbone
     # In a stateless scope Keras puts initial values off until its end: random ones are never
     # drawn, and each weight takes memory once, when its array is read.
@@ -103,8 +104,14 @@ def checkpoint_to_backbone(
         backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
         first_values.give_to(backbone)
     first_values.raise_error()
-    backbone.preprocessing = checkpoint.preprocessing
+    _tell(backbone, checkpoint)
     return backbone
+
+
+def _tell(backbone: Any, checkpoint: Checkpoint) -> None:
+    """What a checkpoint knows beside config and weights."""
+    backbone.preprocessing = checkpoint.preprocessing
+    backbone.thresholds = checkpoint.thresholds
 
 
 def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) -> Any:

@@ -28,14 +28,24 @@ class SAMImageSegmenter(Backbone):
         backbone: a `SAMBackbone`.
         preprocessor: how images are prepared, in any form that `Backbone.preprocessing` takes;
             what the backbone has if `None`.
+        thresholds: which masks of everything mode are kept, as `Backbone.thresholds` takes them;
+            what the backbone has if `None`.
     """
 
-    def __init__(self, backbone: SAMBackbone, preprocessor: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        backbone: SAMBackbone,
+        preprocessor: Any = None,
+        thresholds: Any = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone
         if preprocessor is not None:
             self.preprocessing = preprocessor
+        if thresholds is not None:
+            self.thresholds = thresholds
         self._objective: Any = None
         self.built = True
 
@@ -210,6 +220,7 @@ class SAMImageSegmenter(Backbone):
         return super().get_config() | {
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "preprocessor": self.preprocessing,
+            "thresholds": self.thresholds,
         }
 
     @classmethod

@@ -1,5 +1,6 @@
 """Using a model: prompts to masks of one image, and how good they are."""
 
+from keras_sam.predict.calibration import CalibrationBin, calibration_error
 from keras_sam.predict.engine import Engine, create_engine, engine_class
 from keras_sam.predict.evaluation import Evaluation, evaluate
 from keras_sam.predict.frame_for_model import frame_for_model
@@ -9,6 +10,7 @@ from keras_sam.predict.predictor import SAMPredictor
 from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator, TileUpdate
 
 __all__ = [
+    "CalibrationBin",
     "Engine",
     "Evaluation",
     "ImageEmbedding",
@@ -17,6 +19,7 @@ __all__ = [
     "SAMPredictor",
     "TileUpdate",
     "TiledMaskGenerator",
+    "calibration_error",
     "create_engine",
     "engine_class",
     "evaluate",

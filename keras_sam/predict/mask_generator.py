@@ -40,7 +40,7 @@ class SAMMaskGenerator:
     """Prompts a whole image with a grid of points and keeps the good masks, each once.
 
     Arguments, defaults, the order of results and their keys are those of Meta's
-    `SamAutomaticMaskGenerator`.
+    `SamAutomaticMaskGenerator`; but a preset may hold thresholds of its own.
 
     Args:
         model: the segmenter, or a predictor of it, whose compiled programs are used then.
@@ -48,8 +48,9 @@ class SAMMaskGenerator:
             `"auto"` begins with 16 and doubles them only near points that found something new
             or nearly did; docs/masks.md says what it loses.
         points_per_batch: how many points are decoded together at most.
-        pred_iou_thresh: only masks that the model rates higher, 0..1.
-        stability_score_thresh: only masks at least as stable, 0..1.
+        pred_iou_thresh: only masks that the model rates higher, 0..1; the model's `thresholds`
+            tell if left out, which are Meta's 0.88 unless its preset has others.
+        stability_score_thresh: only masks at least as stable, 0..1; likewise, 0.95.
         stability_score_offset: of logits, for the stability score.
         box_nms_thresh: of two masks of a crop whose boxes' IoU is higher, the lower rated goes.
         crop_n_layers: the image is searched again in `2 ** n` by `2 ** n` crops for each layer n.
@@ -69,8 +70,8 @@ class SAMMaskGenerator:
         model: SAMImageSegmenter | SAMPredictor,
         points_per_side: int | str | None = 32,
         points_per_batch: int = 64,
-        pred_iou_thresh: float = 0.88,
-        stability_score_thresh: float = 0.95,
+        pred_iou_thresh: float | None = None,
+        stability_score_thresh: float | None = None,
         stability_score_offset: float = 1.0,
         box_nms_thresh: float = 0.7,
         crop_n_layers: int = 0,
@@ -92,6 +93,12 @@ class SAMMaskGenerator:
         grids, finer_sides = _grids(
             points_per_side, point_grids, crop_n_layers, crop_n_points_downscale_factor
         )
+        self.predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
+        thresholds = self.predictor.model.thresholds
+        if pred_iou_thresh is None:
+            pred_iou_thresh = thresholds["pred_iou_thresh"]
+        if stability_score_thresh is None:
+            stability_score_thresh = thresholds["stability_score_thresh"]
         self.settings = SearchSettings(
             point_grids=grids,
             finer_sides=finer_sides,
@@ -103,7 +110,6 @@ class SAMMaskGenerator:
             crop_n_layers=crop_n_layers,
             crop_overlap_ratio=crop_overlap_ratio,
         )
-        self.predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
         self.crop_nms_thresh = crop_nms_thresh
         self.min_mask_region_area = min_mask_region_area
         self.output_mode = output_mode

@@ -19,7 +19,7 @@ from keras_sam.train.scenes import Scene
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 PIXEL_MEAN = (124, 116, 104)  # padding that normalises to about zero, as in prediction
-MIN_SHARE, MAX_SHARE = 0.004, 0.9  # of the crop, for a mask to be asked for
+MAX_SHARE = 0.9  # of the crop, for a mask to be asked for
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,13 @@ class BatchOptions:
     Attributes:
         stores: directories of scene stores.
         weights: share of images from each store.
+        min_shares: of each store, the least share of a crop that a mask takes to be asked for.
         image_size: side of the images in pixels.
         low_res_size: side of the masks.
         images: images of a batch.
         prompts: masks of an image.
         min_crop: smallest side of a crop, as a share of the scene's.
+        is_jittered: whether brightness, contrast and colours of a crop are changed at random.
         size_exponent: a mask is chosen with a weight of its area to this power.
         seed: seed of the choice.
     """
@@ -42,9 +44,11 @@ class BatchOptions:
     weights: tuple[float, ...]
     image_size: int
     low_res_size: int
+    min_shares: tuple[float, ...] = (0.004,)
     images: int = 8
     prompts: int = 16
     min_crop: float = 0.5
+    is_jittered: bool = False
     size_exponent: float = 0.35
     seed: int = 0
 
@@ -71,8 +75,9 @@ class Batches:
         images: list[np.ndarray] = []
         masks: list[np.ndarray] = []
         while len(images) < options.images:
-            store = self._stores[rng.choice(len(self._stores), p=options.weights)]
-            example = _example(store[int(rng.integers(len(store)))], options, rng)
+            number = rng.choice(len(self._stores), p=options.weights)
+            store, min_share = self._stores[number], options.min_shares[number]
+            example = _example(store[int(rng.integers(len(store)))], options, min_share, rng)
             if example is not None:
                 images.append(example[0])
                 masks.append(example[1])
@@ -137,7 +142,7 @@ def _make_in_worker(step: int) -> Batch:
 
 
 def _example(
-    scene: Scene, options: BatchOptions, rng: np.random.Generator
+    scene: Scene, options: BatchOptions, min_share: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """A crop of a scene with its masks, or `None` where the crop holds none."""
     side = scene.image.shape[0]
@@ -154,8 +159,8 @@ def _example(
     # Choose masks by their area in the crop.
     bits = scene.bits[crop]
     kinds = np.uint32(1) << np.arange(max(1, scene.count), dtype=np.uint32)
-    shares = ((bits[::3, ::3, None] & kinds) > 0).mean((0, 1))
-    known = np.flatnonzero((shares > MIN_SHARE) & (shares < MAX_SHARE))
+    shares = ((bits[::2, ::2, None] & kinds) > 0).mean((0, 1))
+    known = np.flatnonzero((shares > min_share) & (shares < MAX_SHARE))
     if not len(known):
         return None
     weights = shares[known] ** options.size_exponent
@@ -168,6 +173,8 @@ def _example(
     # Resize to the longest side, flip, and pad right and bottom.
     flip = rng.random() < 0.5
     image = _resize(scene.image[crop], options.image_size, flip, Image.Resampling.BILINEAR)
+    if options.is_jittered:
+        image = jitter(image, rng)
     padded = np.empty((options.image_size, options.image_size, 3), np.uint8)
     padded[:] = PIXEL_MEAN
     padded[: image.shape[0], : image.shape[1]] = image
@@ -177,6 +184,17 @@ def _example(
         mask = _resize(mask, options.low_res_size, flip, Image.Resampling.BOX) >= 128
         masks[chosen == kind, : mask.shape[0], : mask.shape[1]] = mask
     return padded, masks
+
+
+def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another exposure of `(H, W, 3)` uint8: brightness, contrast, tint, now and then grey."""
+    pixels = image.astype(np.float32) / 255
+    if rng.random() < 0.05:
+        pixels = np.repeat(pixels.mean(-1, keepdims=True), 3, -1)
+    gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3)).astype(np.float32)
+    pixels = np.clip(pixels * gain + np.float32(rng.normal(0, 0.04)), 0, 1)
+    pixels = pixels ** np.float32(np.exp(rng.normal(0, 0.2)))
+    return (pixels * 255 + 0.5).astype(np.uint8)
 
 
 def _resize(array: np.ndarray, longest: int, flip: bool, resampling: Any) -> np.ndarray:

@@ -5,12 +5,16 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFilter
 
+from keras_sam.train.surfaces import smooth_noise
+
 Rng = np.random.Generator
 
 
 def photograph(image: np.ndarray, rng: Rng) -> np.ndarray:
     """What a camera makes of a scene: light, exposure, blur, noise, compression; uint8."""
     size = image.shape[0]
+    if rng.random() < 0.4:
+        image = image * _dappled_light(size, rng)[..., None]
     y, x = np.mgrid[:size, :size].astype(np.float32) / size - 0.5
     angle = rng.random() * 6.3
     image = image * (1 + 0.4 * rng.random() * (x * np.cos(angle) + y * np.sin(angle)))[..., None]
@@ -34,3 +38,10 @@ def photograph(image: np.ndarray, rng: Rng) -> np.ndarray:
         picture.save(buffer, "JPEG", quality=int(rng.integers(30, 95)))
         picture = Image.open(buffer)
     return np.asarray(picture)
+
+
+def _dappled_light(size: int, rng: Rng) -> np.ndarray:
+    """Light `(S, S)`, 1 or less, with shadows that end softly or sharply and bound no thing."""
+    edge = np.exp(rng.uniform(0.5, 3.5))
+    shadow = 1 / (1 + np.exp(-edge * (4 * smooth_noise(size, rng, 3) - rng.uniform(1.5, 3.5))))
+    return 1 - rng.uniform(0.15, 0.6) * shadow

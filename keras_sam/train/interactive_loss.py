@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_sam.layers.prompts import NOT_A_POINT, PADDING
 from keras_sam.train.mask_losses import dice_loss, mask_iou, pixel_loss
-from keras_sam.train.simulated_prompts import error_point, inner_point, noisy_box
+from keras_sam.train.simulated_prompts import BOX_NOISE, error_point, inner_point, noisy_box
 
 
 class InteractiveLoss(keras.layers.Layer):
@@ -24,6 +24,7 @@ class InteractiveLoss(keras.layers.Layer):
     Args:
         rounds: correction rounds behind the first prompt.
         box_probability: share of prompts that start from a box.
+        box_noise: standard deviation of the noise on a box, as a share of its side.
         deep_click_probability: share of clicks put deep inside the mask; the others are uniform
             over it.
         focal_gamma: exponent of the focal loss; 0 gives cross-entropy.
@@ -39,6 +40,7 @@ class InteractiveLoss(keras.layers.Layer):
         *,
         rounds: int = 2,
         box_probability: float = 0.5,
+        box_noise: float = BOX_NOISE,
         deep_click_probability: float = 0.0,
         focal_gamma: float = 2.0,
         focal_alpha: float | None = 0.25,
@@ -51,6 +53,7 @@ class InteractiveLoss(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rounds = rounds
         self.box_probability = box_probability
+        self.box_noise = box_noise
         self.deep_click_probability = deep_click_probability
         self.focal_gamma = focal_gamma
         self.focal_alpha = focal_alpha
@@ -120,7 +123,9 @@ class InteractiveLoss(keras.layers.Layer):
             deep_probability=self.deep_click_probability,
             seed=self.seed_generator,
         )
-        box = noisy_box(truth, image_size=image_size, seed=self.seed_generator)
+        box = noisy_box(
+            truth, image_size=image_size, noise=self.box_noise, seed=self.seed_generator
+        )
         draw = keras.random.uniform(ops.shape(truth)[:2], seed=self.seed_generator)
         by_box = (draw < self.box_probability)[..., None]  # (B, P, 1)
         points = ops.stack([click, ops.zeros_like(click)], axis=2)

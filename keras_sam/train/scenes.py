@@ -7,6 +7,7 @@ import numpy as np
 from keras_sam.train.background import draw_background
 from keras_sam.train.camera import photograph
 from keras_sam.train.canvas import Canvas
+from keras_sam.train.regions import draw_regions
 from keras_sam.train.scene_objects import (
     draw_animal,
     draw_blob,
@@ -19,6 +20,7 @@ from keras_sam.train.scene_objects import (
 )
 
 MAX_MASKS = 32
+REGIONS_PROBABILITY = 0.55  # that a scene is cut into regions, with few things in front
 MIN_SHARE, MAX_SHARE = 0.003, 0.7  # of the image, for a mask to be kept
 # What stands in a scene; a kind that is named more often is drawn more often.
 KINDS = [
@@ -64,8 +66,13 @@ def draw_scene(seed: int, size: int = 256) -> Scene:
     """
     rng = np.random.default_rng(seed)
     canvas = Canvas(size)
-    draw_background(canvas, rng)
-    for _ in range(int(rng.integers(2, 13))):
+    if rng.random() < REGIONS_PROBABILITY:
+        draw_regions(canvas, rng)
+        things = int(rng.integers(0, 5))
+    else:
+        draw_background(canvas, rng)
+        things = int(rng.integers(2, 13))
+    for _ in range(things):
         draw = KINDS[rng.integers(len(KINDS))]
         depth = 0.35 + 0.65 * rng.random()
         draw(canvas, rng, depth)

@@ -58,12 +58,15 @@ def error_point(
     return points, ops.cast(labels > 0.5, "int32")[..., None]
 
 
-def noisy_box(masks: Any, *, image_size: tuple[int, int], seed: Any) -> Any:
+def noisy_box(
+    masks: Any, *, image_size: tuple[int, int], noise: float = BOX_NOISE, seed: Any
+) -> Any:
     """The box of each mask with noise on its corners.
 
     Args:
         masks: `(B, P, L, L)`, 0 or 1.
         image_size: `(height, width)` of the model frame.
+        noise: its standard deviation as a share of the box's side.
         seed: a `keras.random.SeedGenerator`.
 
     Returns:
@@ -77,9 +80,9 @@ def noisy_box(masks: Any, *, image_size: tuple[int, int], seed: Any) -> Any:
     bottom_right = ops.stack([x1, y1], axis=-1) / low_res * size
     side = bottom_right - top_left
     corners = ops.stack([top_left, bottom_right], axis=2)  # (B, P, 2, 2)
-    deviation = ops.minimum(BOX_NOISE * side, BOX_NOISE_LIMIT * size)[:, :, None]
-    noise = keras.random.normal(ops.shape(corners), seed=seed) * deviation
-    return ops.clip(corners + noise, 0.0, size)
+    deviation = ops.minimum(noise * side, BOX_NOISE_LIMIT * size)[:, :, None]
+    shift = keras.random.normal(ops.shape(corners), seed=seed) * deviation
+    return ops.clip(corners + shift, 0.0, size)
 
 
 def _depth(masks: Any) -> Any:

@@ -5,7 +5,11 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
+from keras_sam.train.photo_textures import photo_texture
+
 Rng = np.random.Generator
+
+PHOTO_PROBABILITY = 0.4  # that a surface has the grain of a photograph
 
 PALETTE = np.array(
     [
@@ -22,6 +26,8 @@ PALETTE = np.array(
 def random_surface(size: int, rng: Rng, colour: np.ndarray | None = None) -> np.ndarray:
     """A textured surface `(S, S, 3)` of about one colour."""
     colour = random_colour(rng) if colour is None else colour
+    if rng.random() < PHOTO_PROBABILITY:
+        return photo_texture(size, rng, colour)
     noise = _bank_crop(size, rng, int(rng.integers(18)))
     strength = 0.02 + 0.25 * rng.random() ** 2
     kind = rng.random()

@@ -59,7 +59,8 @@ def test_the_preset_is_read(hub, tiny):
     found = read_checkpoint(hub.address)
     assert found.config == tiny.config
     assert set(found.arrays) == set(tiny.arrays)
-    assert hub.fetched == ["config.json", "preprocessing.json", "model.weights.h5"]
+    ours = ["preprocessing.json", "thresholds.json"]
+    assert hub.fetched == ["config.json", *ours, "model.weights.h5"]
 
 
 def test_a_preset_of_keras_hub_has_no_file_of_ours(hub):
@@ -72,26 +73,33 @@ def test_a_preset_of_keras_hub_has_no_file_of_ours(hub):
 def test_the_preprocessing_of_transformers_is_fetched(hub, checkpoint, has_ours):
     shutil.rmtree(hub.source)
     write_transformers(hub.source, replace(checkpoint, preprocessing=MEDSAM), dtype="float32")
-    fetched, expected = ["config.json", "preprocessing.json"], MEDSAM
+    fetched, expected = ["config.json", "preprocessing.json", "thresholds.json"], MEDSAM
     if not has_ours:
         (hub.source / "preprocessing.json").unlink()
-        fetched, expected = [*fetched, "preprocessor_config.json"], NEAREST_OF_TRANSFORMERS
+        fetched, expected = [*fetched[:2], "preprocessor_config.json"], NEAREST_OF_TRANSFORMERS
     assert read_checkpoint(hub.address, load_weights=False).preprocessing == expected
     assert hub.fetched == fetched
+
+
+def test_thresholds_are_fetched(hub, checkpoint):
+    own = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
+    shutil.rmtree(hub.source)
+    write_transformers(hub.source, replace(checkpoint, thresholds=own), dtype="float32")
+    assert read_checkpoint(hub.address, load_weights=False).thresholds == own
 
 
 def test_all_files_are_of_one_version(hub):
     read_checkpoint(hub.address)
     versions = {
-        "hf": [("user/model", COMMIT)] * 3,
-        "kaggle": [("user/model/keras/variant",)] + [("user/model/keras/variant/7",)] * 2,
+        "hf": [("user/model", COMMIT)] * 4,
+        "kaggle": [("user/model/keras/variant",)] + [("user/model/keras/variant/7",)] * 3,
     }
     assert hub.requests == versions[hub.address.partition(":")[0]]
 
 
 def test_no_weights_are_fetched_if_none_are_asked_for(hub):
     read_checkpoint(hub.address, load_weights=False)
-    assert hub.fetched == ["config.json", "preprocessing.json"]
+    assert hub.fetched == ["config.json", "preprocessing.json", "thresholds.json"]
 
 
 @pytest.mark.parametrize(

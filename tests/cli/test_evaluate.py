@@ -40,16 +40,35 @@ def test_one_json_object(run, annotations, photograph, tiny_preset):
     )
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
-    assert set(figures) == {"box", "click", "click_best", "images", "masks"}
+    names = {"box", "click", "click_best", "three_clicks", "images", "masks", "calibration"}
+    assert set(figures) == names
     assert (figures["images"], figures["masks"]) == (1, 2)
     assert 0 <= figures["click"] <= figures["click_best"] <= 1
     assert 0 <= figures["box"] <= 1
+    assert sum(one["masks"] for one in figures["calibration"]) == 2 * 3
 
 
 def test_as_text(run, annotations, photograph, tiny_preset):
     result = run("evaluate", annotations, "--images", photograph.parent, "--preset", tiny_preset)
     assert result.exit_code == 0, result.stderr
     assert "2 masks of 1 images" in result.stdout
+    assert "one click and two corrections" in result.stdout
+    assert "ratings are off by" in result.stdout
+
+
+def test_held_out_images_must_leave_some(run, annotations, photograph, tiny_preset):
+    result = run(
+        "evaluate",
+        annotations,
+        "--images",
+        photograph.parent,
+        "--preset",
+        tiny_preset,
+        "--held-out",
+        1,
+    )
+    assert result.exit_code == 1
+    assert "hold out fewer than the 1 images" in result.stderr
 
 
 def test_a_missing_folder_is_one_sentence(run, annotations, tiny_preset, tmp_path):

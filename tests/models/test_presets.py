@@ -54,6 +54,21 @@ def test_preprocessing_is_kept(segmenter, tmp_path, given):
     assert SAMImageSegmenter.from_config(model.get_config()).preprocessing == expected
 
 
+def test_thresholds_are_kept(segmenter, tmp_path):
+    """As preprocessing is."""
+    own = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
+    model = SAMImageSegmenter.from_config(segmenter.get_config() | {"thresholds": own})
+    model.save_to_preset(tmp_path / "task")
+    model.backbone.image_encoder.save_to_preset(tmp_path / "encoder")
+    for name in ("task", "encoder"):
+        assert Backbone.from_preset(tmp_path / name).thresholds == own
+    assert model.with_image_shape((32, 32, 3)).thresholds == own
+    assert SAMImageSegmenter.from_config(model.get_config()).thresholds == own
+    assert segmenter.thresholds["pred_iou_thresh"] == 0.88
+    with pytest.raises(ValueError, match=r"a number in 0\.\.1"):
+        model.thresholds = {"pred_iou_thresh": 2}
+
+
 def test_preprocessing_may_be_set(segmenter):
     model = SAMImageSegmenter(segmenter.backbone, preprocessor="medsam")
     assert model.backbone.image_encoder.preprocessing["normalisation"] == "min_max"

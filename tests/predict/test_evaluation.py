@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_sam.geometry import deepest_point, mask_to_coco_rle, read_coco
 from keras_sam.predict import Engine, SAMPredictor, evaluate
+from keras_sam.predict.evaluation import error_click
 
 
 @pytest.fixture
@@ -44,21 +45,56 @@ def test_figures_equal_those_by_hand(segmenter, image, labelled):
     )
     predictor = SAMPredictor(segmenter)
     predictor.set_image(image)
-    box, click, best = [], [], []
+    box, click, best, corrected = [], [], [], []
     for mask, corners in zip(masks, ([10, 5, 50, 30], [60, 20, 80, 45]), strict=True):
         box.append(iou(predictor.predict(box=corners, multimask_output=False)[0][0], mask))
-        found, rated, _ = predictor.predict([deepest_point(mask)], [1])
+        points, labels = [deepest_point(mask)], [1]
+        found, rated, logits = predictor.predict(points, labels)
         scores = [iou(one, mask) for one in found]
         click.append(scores[int(np.argmax(rated))])
         best.append(max(scores))
+        chosen = int(np.argmax(rated))
+        last, logits = found[chosen], logits[chosen]
+        for _ in range(2):
+            x, y = deepest_point(last ^ mask)
+            points.append((x, y))
+            labels.append(int(mask[y, x]))
+            masks_found, _, logits = predictor.predict(
+                points,
+                labels,
+                mask_input=logits.reshape(1, *logits.shape[-2:]),
+                multimask_output=False,
+            )
+            last = masks_found[0]
+        corrected.append(iou(last, mask))
     assert result.box == pytest.approx(np.mean(box), abs=2e-3)
     assert result.click == pytest.approx(np.mean(click), abs=2e-3)
     assert result.click_best == pytest.approx(np.mean(best), abs=2e-3)
+    assert result.three_clicks == pytest.approx(np.mean(corrected), abs=2e-3)
     assert (result.images, result.masks) == (1, 2)
+    assert sum(one.masks for one in result.calibration) == 2 * 3
     assert calls == [(1, 2), (2, 2)]
 
 
-def test_an_image_is_decoded_once(segmenter, labelled, monkeypatch):
+def test_only_the_first_masks_count(segmenter, labelled):
+    dataset, folder, _ = labelled
+    assert evaluate(segmenter, dataset, folder, max_masks=1).masks == 1
+
+
+def test_a_correction_is_deep_in_what_is_wrong():
+    mask = np.zeros((20, 30), bool)
+    mask[5:15, 5:25] = True
+    missed, taken = mask.copy(), mask.copy()
+    missed[5:15, 14:25] = False
+    taken[0:5] = True
+    x, y, label = error_click(missed, mask)
+    assert (14 < x < 25, 5 < y < 15, label) == (True, True, 1)
+    x, y, label = error_click(taken, mask)
+    assert (0 < y < 4, label) == (True, 0)
+    assert error_click(mask, mask)[2] == 1
+
+
+def test_masks_of_all_prompts_are_decoded_together(segmenter, labelled, monkeypatch):
     dataset, folder, _ = labelled
     decode, calls = Engine.decode, []
 
@@ -68,7 +104,7 @@ def test_an_image_is_decoded_once(segmenter, labelled, monkeypatch):
 
     monkeypatch.setattr(Engine, "decode", counted)
     evaluate(segmenter, dataset, folder)
-    assert len(calls) == 1
+    assert len(calls) == 3  # first prompts, and two corrections
 
 
 def test_another_size_and_a_missing_image_are_refused(segmenter, image, labelled):

@@ -263,3 +263,14 @@ def test_own_points(predictor, image):
 def test_another_model():
     with pytest.raises(TypeError, match="SAMImageSegmenter"):
         SAMMaskGenerator(SAMImageSegmenter)
+
+
+def test_thresholds_left_out_are_the_models(segmenter):
+    own = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
+    assert SAMMaskGenerator(segmenter).settings.pred_iou_thresh == 0.88
+    segmenter.thresholds = own
+    try:
+        settings = SAMMaskGenerator(segmenter, stability_score_thresh=0.0).settings
+    finally:
+        segmenter.thresholds = None  # the model is shared
+    assert (settings.pred_iou_thresh, settings.stability_score_thresh) == (0.4, 0.0)

@@ -4,14 +4,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from keras_sam.train.batches import Batches, BatchOptions, stream_batches
-from keras_sam.train.scene_store import SceneStore, build_store
-from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, draw_scene
+from keras_sam.train.batches import Batches, BatchOptions, jitter, stream_batches
+from keras_sam.train.canvas import Canvas
+from keras_sam.train.photo_textures import photo_texture
+from keras_sam.train.regions import cut_picture, draw_regions
+from keras_sam.train.scene_store import SceneStore, build_store, write_shard
+from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, Scene, draw_scene
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,44 @@ def test_scenes_hold_parts_within_objects():
     assert nested > 12
 
 
+def test_regions_leave_no_gap():
+    for seed in range(5):
+        canvas = Canvas(64)
+        draw_regions(canvas, np.random.default_rng(seed))
+        masks = np.stack(canvas.masks)
+        assert masks.any(0).all()
+        assert len(masks) > 2
+
+
+def test_cuts_number_the_regions_and_keep_wholes():
+    rng = np.random.default_rng(1)
+    label, wholes = cut_picture(64, 9, rng)
+    assert len(np.unique(label)) > 5
+    assert label.max() == 9
+    assert wholes
+    # A region that was cut is more than one of the last regions.
+    assert any(len(np.unique(label[whole])) > 1 for whole in wholes)
+
+
+def test_photo_textures_have_grain_and_about_their_colour():
+    colour = np.array([0.2, 0.6, 0.4], np.float32)
+    surfaces = [photo_texture(48, np.random.default_rng(seed), colour) for seed in range(12)]
+    assert all(surface.shape == (48, 48, 3) for surface in surfaces)
+    assert all(surface.std() > 0.001 for surface in surfaces)
+    close = [np.abs(surface.mean((0, 1)) - colour).max() < 0.1 for surface in surfaces]
+    assert 3 <= sum(close) < 12  # others keep the photograph's colours
+
+
+def test_jitter_changes_colours_and_no_shapes():
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[2:5, 3:6] = (200, 120, 90)
+    changed = jitter(image, np.random.default_rng(0))
+    assert changed.shape == image.shape
+    assert changed.dtype == np.uint8
+    assert not np.array_equal(changed, image)
+    assert len(np.unique(changed.reshape(-1, 3), axis=0)) == 2
+
+
 def test_a_store_keeps_finished_shards(store_path):
     store = SceneStore.open(store_path)
     assert len(store) == 4
@@ -74,6 +116,21 @@ def test_a_batch_holds_images_and_masks_that_are_there(store_path):
     assert 0 <= x["images"].min() < x["images"].max() <= 1
     assert y["masks"].shape == (2, 3, 16, 16)
     assert set(np.unique(y["masks"])) == {0, 1}
+
+
+def test_batches_come_from_each_store_by_its_weight(store_path, tmp_path):
+    white = Scene(np.full((64, 64, 3), 255, np.uint8), np.zeros((64, 64), np.uint32), 1)
+    white.bits[:32, :32] = 1
+    write_shard(tmp_path, 0, [white])
+    both = options(
+        store_path, stores=(store_path, str(tmp_path)), weights=(0.5, 0.5), min_shares=(0.01, 0.01)
+    )
+    crops = np.concatenate([Batches(both)[step][0]["images"] for step in range(8)])
+    assert 3 < (crops[:, :10, :10].min((1, 2, 3)) == 1).sum() < 13  # of 16
+    # A store whose masks are all too small for it is passed over.
+    small = replace(both, min_shares=(0.01, 0.9))
+    crops = np.concatenate([Batches(small)[step][0]["images"] for step in range(4)])
+    assert (crops[:, :10, :10].min((1, 2, 3)) < 1).all()
 
 
 def test_worker_processes_make_the_same_batches(store_path):

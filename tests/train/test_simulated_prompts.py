@@ -82,3 +82,10 @@ def test_boxes_enclose_their_masks_but_for_the_noise(masks):
     limit = 4.5 * 20 / 1024 * 128  # standard deviations
     assert np.abs(boxes[0] - expected).max() < limit
     assert np.abs(boxes[0] - expected).max() > 0
+
+
+def test_boxes_without_noise_are_exact(masks):
+    seed = keras.random.SeedGenerator(3)
+    found = noisy_box(tensor(masks), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
+    expected = [[[40, 16], [120, 48]], [[20, 12], [24, 16]]]
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected)

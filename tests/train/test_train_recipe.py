@@ -1,6 +1,7 @@
 """A run that is stopped and started again ends where one goes that was never stopped."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ RECIPE = Recipe(
         Phase(image_size=64, steps=2, images=1, prompts=2, loss="affinity"),
         Phase(image_size=32, steps=2, images=1, prompts=2, loss="affinity"),
     ),
+    image_size=48,
     scenes=2,
     workers=0,
     save_every=1,
@@ -42,14 +44,36 @@ def test_a_stopped_run_goes_on(tmp_path):
             ops.convert_to_numpy(found), ops.convert_to_numpy(expected), atol=1e-6
         )
     saved = SAMBackbone.from_preset(tmp_path / "whole" / "preset")
-    assert saved.image_shape == (32, 32, 3)
+    assert saved.image_shape == (48, 48, 3)  # larger than those of the last phase
+    assert saved.thresholds["pred_iou_thresh"] == RECIPE.pred_iou_thresh
     lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["phase"] for line in lines] == [0, 1]
     with pytest.raises(ValueError, match="another recipe"):
         train(Recipe(scenes=3), tmp_path / "whole")
 
 
-@pytest.mark.parametrize("recipe", [Recipe(phases=()), Recipe(dtype="float33")])
+def test_a_run_goes_on_from_a_preset_with_a_later_phase(tmp_path):
+    recipe = replace(RECIPE, image_size=64)
+    train(replace(recipe, phases=recipe.phases[:1]), tmp_path / "before")
+    before = SAMBackbone.from_preset(tmp_path / "before" / "preset")
+    still = replace(recipe.phases[1], image_size=64, learning_rate=0.0)
+    later = replace(
+        recipe,
+        phases=(recipe.phases[0], still),
+        start=str(tmp_path / "before" / "preset"),
+        first_phase=1,
+    )
+    (tmp_path / "after").mkdir()
+    (tmp_path / "after" / "scenes").symlink_to(tmp_path / "before" / "scenes")
+    after = train(later, tmp_path / "after")
+    for found, expected in zip(after.backbone.weights, before.weights, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(expected))
+    assert json.loads((tmp_path / "after" / "log.jsonl").read_text())["phase"] == 1
+
+
+@pytest.mark.parametrize(
+    "recipe", [Recipe(phases=()), Recipe(first_phase=99), Recipe(dtype="float33")]
+)
 def test_a_recipe_that_cannot_be_run_writes_nothing(tmp_path, recipe):
     with pytest.raises(ValueError, match=r"at least one phase|float33"):
         train(recipe, tmp_path / "run")

@@ -1,0 +1,85 @@
+"""`build_labelled_store`: labelled images, cut into scenes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_sam.geometry import CocoDataset, CocoImage, hold_out, read_coco, read_image
+from keras_sam.train.scene_store import SHARD_SIZE, SceneStore, write_shard
+from keras_sam.train.scenes import MAX_MASKS, Scene
+
+HELD_OUT = 80  # images of a folder that are measured on
+MIN_PIXELS = 12  # of a scene, for a mask to be kept
+CUTS = 2  # scenes of an image
+
+Rng = np.random.Generator
+
+
+def build_labelled_store(
+    directory: str | Path, folder: str | Path, *, seed: int = 1, size: int = 256
+) -> SceneStore:
+    """Cuts scenes from labelled images, but for those held out; a store that is there is kept.
+
+    Args:
+        directory: where the shards go.
+        folder: `images/` and `annotations.json` (COCO).
+        seed: seed of the cuts.
+        size: side of a scene in pixels.
+
+    Raises:
+        FileNotFoundError: if the folder lacks a file.
+        ValueError: if it has no more than `HELD_OUT` images, or a damaged one.
+    """
+    directory, folder = Path(directory), Path(folder)
+    if (directory / "complete").exists():
+        return SceneStore.open(directory)
+    dataset, _ = hold_out(read_coco(folder / "annotations.json"), HELD_OUT)
+    scenes = list(_cut_all(dataset, folder / "images", size, np.random.default_rng(seed)))
+    directory.mkdir(parents=True, exist_ok=True)
+    for shard, first in enumerate(range(0, len(scenes), SHARD_SIZE)):
+        write_shard(directory, shard, scenes[first : first + SHARD_SIZE])
+    (directory / "complete").touch()
+    return SceneStore.open(directory)
+
+
+def _cut_all(dataset: CocoDataset, images: Path, size: int, rng: Rng) -> Iterator[Scene]:
+    for image in dataset.images:
+        pixels = read_image(images / image.file_name)
+        for _ in range(CUTS):
+            scene = cut_scene(image, pixels, size, rng)
+            if scene.count:
+                yield scene
+
+
+def cut_scene(image: CocoImage, pixels: np.ndarray, size: int, rng: Rng) -> Scene:
+    """A square of an image, as wide as its short side, scaled, turned and mirrored at random.
+
+    Args:
+        image: its annotations.
+        pixels: `(H, W, 3)` uint8.
+        size: side of the scene in pixels.
+        rng: of the choices; of more than `MAX_MASKS` masks it keeps some.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (int(rng.integers(0, length - side + 1)) for length in (height, width))
+    place = slice(top, top + side), slice(left, left + side)
+    turns, is_mirrored = int(rng.integers(4)), rng.random() < 0.5
+
+    def turned(array: np.ndarray, resampling: Image.Resampling) -> np.ndarray:
+        scaled = np.asarray(Image.fromarray(array[place]).resize((size, size), resampling))
+        scaled = np.rot90(scaled, turns)
+        return scaled[:, ::-1] if is_mirrored else scaled
+
+    masks = [
+        turned(note.mask().astype(np.uint8) * 255, Image.Resampling.BOX) >= 128
+        for note in image.annotations
+    ]
+    masks = [mask for mask in masks if np.count_nonzero(mask) >= MIN_PIXELS]
+    kept = rng.permutation(len(masks))[:MAX_MASKS]
+    bits = np.zeros((size, size), np.uint32)
+    for index, number in enumerate(kept):
+        bits |= masks[number].astype(np.uint32) << np.uint32(index)
+    return Scene(turned(pixels, Image.Resampling.BILINEAR), bits, len(kept))

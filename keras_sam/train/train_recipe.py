@@ -1,0 +1,214 @@
+"""`train`: from a recipe to a preset."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.models.set_trainable import set_trainable
+from keras_sam.train.affinity_loss import AffinityLoss
+from keras_sam.train.batches import BatchOptions, stream_batches
+from keras_sam.train.interactive_loss import InteractiveLoss
+from keras_sam.train.labelled_store import build_labelled_store
+from keras_sam.train.recipe import Phase, Recipe
+from keras_sam.train.scene_store import build_store
+from keras_sam.train.tiny_segmenter import tiny_segmenter
+from keras_sam.train.warm_start import warm_start
+from keras_sam.train.warmup_cosine import WarmupCosine
+
+
+def train(
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    progress: Callable[[dict[str, Any]], None] | None = None,
+    scene_progress: Callable[[int], None] | None = None,
+) -> SAMImageSegmenter:
+    """Trains from nothing, or goes on where a run in `output` was stopped.
+
+    Args:
+        recipe: what to do.
+        output: directory of scenes, checkpoints, the log `log.jsonl` and the preset `preset/`.
+        progress: called every 20 steps with the line of the log.
+        scene_progress: called with the number of scenes drawn so far.
+
+    Returns:
+        The trained segmenter, in float32; it is saved as a preset in `output/preset`.
+
+    Raises:
+        ValueError: if `output` holds a run of another recipe, or the recipe has no phase or an
+            unknown dtype; nothing is written then.
+    """
+    if not 0 <= recipe.first_phase < len(recipe.phases):
+        raise ValueError(
+            f"a recipe needs at least one phase from first_phase={recipe.first_phase} on, "
+            f"got {len(recipe.phases)}"
+        )
+    keras.dtype_policies.get(recipe.dtype)  # an unknown one is an error before a file is written
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    _check_same_recipe(recipe, output / "recipe.json")
+    build_store(
+        output / "scenes",
+        count=recipe.scenes,
+        seed=recipe.seed,
+        workers=os.cpu_count() or 1,
+        progress=scene_progress,
+    )
+    if recipe.labelled is not None:
+        build_labelled_store(output / "labelled", recipe.labelled, seed=recipe.seed)
+    keras.utils.set_random_seed(recipe.seed)
+    segmenter = _first_segmenter(recipe)
+    for number, phase in enumerate(recipe.phases[recipe.first_phase :], start=recipe.first_phase):
+        segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
+    set_trainable(segmenter, True)
+    shape = (recipe.image_size, recipe.image_size, 3)
+    final = segmenter.with_image_shape(shape, dtype="float32")
+    final.thresholds = {
+        "pred_iou_thresh": recipe.pred_iou_thresh,
+        "stability_score_thresh": recipe.stability_score_thresh,
+    }
+    final.save_to_preset(output / "preset")
+    return final
+
+
+def _first_segmenter(recipe: Recipe) -> SAMImageSegmenter:
+    if recipe.start is not None:
+        return SAMImageSegmenter.from_preset(recipe.start)
+    size = recipe.phases[recipe.first_phase].image_size
+    segmenter = tiny_segmenter(size, dtype=recipe.dtype)
+    warm_start(segmenter.backbone)
+    return segmenter
+
+
+def _run_phase(
+    recipe: Recipe,
+    number: int,
+    phase: Phase,
+    before: SAMImageSegmenter,
+    output: Path,
+    progress: Callable[[dict[str, Any]], None] | None,
+) -> SAMImageSegmenter:
+    """One phase, from the weights of the one before or from its own checkpoint."""
+    # Build.
+    shape = (phase.image_size, phase.image_size, 3)
+    segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
+    _train_what_learns(segmenter, phase)
+    schedule = WarmupCosine(phase.learning_rate, phase.steps)
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=0.05, beta_2=0.98, global_clipnorm=1.0
+    )
+    segmenter.compile(optimizer, loss=_loss(phase, seed=recipe.seed + number))
+    optimizer.build(segmenter.trainable_variables)
+    # Go on from a checkpoint.
+    checkpoint = output / f"phase{number}.npz"
+    state = [*segmenter.variables, *optimizer.variables]
+    start = _load_state(checkpoint, state)
+    # Train.
+    options = _batch_options(recipe, number, output, segmenter.backbone.low_res_size[0])
+    began = time.monotonic()
+    batches = stream_batches(options, start=start, stop=phase.steps, workers=recipe.workers)
+    for step, (x, y) in enumerate(batches, start=start + 1):
+        logs = segmenter.train_on_batch(x, y, return_dict=True)
+        if step % 20 == 0 or step == phase.steps:
+            line = {"phase": number, "step": step, "steps": phase.steps} | {
+                name: round(float(value), 4) for name, value in logs.items()
+            }
+            line["seconds"] = round((time.monotonic() - began) / (step - start), 3)
+            _log(output / "log.jsonl", line, progress)
+            segmenter.reset_metrics()
+        if step % recipe.save_every == 0 or step == phase.steps:
+            _save_state(checkpoint, state, step)
+    return segmenter
+
+
+def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int) -> BatchOptions:
+    phase = recipe.phases[number]
+    # A labelled image may show many small things, such as nuclei.
+    stores = [(output / "scenes", 1.0, 0.004)]
+    if recipe.labelled is not None and phase.labelled_share:
+        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004)
+        stores.append((output / "labelled", phase.labelled_share, 0.001))
+    paths, weights, min_shares = zip(*stores, strict=True)
+    return BatchOptions(
+        stores=tuple(map(str, paths)),
+        weights=weights,
+        min_shares=min_shares,
+        image_size=phase.image_size,
+        low_res_size=low_res_size,
+        images=phase.images,
+        prompts=phase.prompts,
+        size_exponent=phase.size_exponent,
+        is_jittered=phase.is_jittered,
+        seed=recipe.seed + 1000 * number,
+    )
+
+
+def _train_what_learns(segmenter: SAMImageSegmenter, phase: Phase) -> None:
+    """Freezes what a phase's loss does not reach; Keras would warn of its missing gradients."""
+    prompt_encoder = segmenter.backbone.prompt_encoder
+    for layer, learns in (
+        (prompt_encoder, phase.loss == "prompts"),
+        (prompt_encoder.mask_downscaler, phase.loss == "prompts" and phase.rounds > 0),
+        (segmenter.backbone.mask_decoder, phase.loss == "prompts"),
+    ):
+        set_trainable(layer, learns)
+
+
+def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
+    if phase.loss == "affinity":
+        return AffinityLoss()
+    return InteractiveLoss(
+        rounds=phase.rounds,
+        deep_click_probability=phase.deep_click_probability,
+        box_noise=phase.box_noise,
+        focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
+        focal_alpha=None,
+        pixel_weight=1.0,
+        iou_weight=5.0,  # with 1 the ratings hardly tell good masks from bad ones
+        seed=seed,
+    )
+
+
+def _check_same_recipe(recipe: Recipe, path: Path) -> None:
+    described = json.loads(json.dumps(asdict(recipe)))
+    if not path.exists():
+        path.write_text(json.dumps(described, indent=2))
+    elif json.loads(path.read_text()) != described:
+        raise ValueError(
+            f"{path.parent} holds a run of another recipe; give the same settings to go on, or "
+            "another output directory"
+        )
+
+
+def _save_state(path: Path, variables: list[keras.Variable], step: int) -> None:
+    arrays = {str(i): keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+    beside = path.with_suffix(".part.npz")
+    np.savez(beside, step=step, **arrays)
+    os.replace(beside, path)
+
+
+def _load_state(path: Path, variables: list[keras.Variable]) -> int:
+    """Restores a phase and tells its step; 0 where there is no checkpoint."""
+    if not path.exists():
+        return 0
+    with np.load(path) as saved:
+        for index, variable in enumerate(variables):
+            variable.assign(saved[str(index)])
+        return int(saved["step"])
+
+
+def _log(
+    path: Path, line: dict[str, Any], progress: Callable[[dict[str, Any]], None] | None
+) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    if progress is not None:
+        progress(line)
