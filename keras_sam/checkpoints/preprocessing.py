@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.keras_config import shortened
+from keras_sam.checkpoints.known_fields import known_fields
 
 CHOICES = {
     "resize": ("longest_side", "stretch"),
@@ -44,17 +45,12 @@ def parse_preprocessing(value: Any, *, source: str) -> dict[str, str]:
         return dict(NAMED[value])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    given = {} if value is None else value
-    if not isinstance(given, Mapping):
-        raise CheckpointError(
-            f"the preprocessing of '{source}' is {shortened(value)}; expected "
-            f"{' or '.join(NAMED)}, or the fields {', '.join(CHOICES)}"
-        )
-    if unknown := sorted(map(str, set(given) - set(CHOICES))):
-        raise CheckpointError(
-            f"the preprocessing of '{source}' has the unknown fields {shortened(unknown)}; known "
-            f"are {', '.join(CHOICES)}"
-        )
+    given = known_fields(
+        value,
+        CHOICES,
+        what=f"the preprocessing of '{source}'",
+        expected=f"{' or '.join(NAMED)}, or the fields {', '.join(CHOICES)}",
+    )
     for name, choice in given.items():
         if not isinstance(choice, str) or choice not in CHOICES[name]:
             raise CheckpointError(

@@ -5,12 +5,12 @@ Ratings of one model mean less than those of another, so the thresholds belong t
 """
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.keras_config import shortened
+from keras_sam.checkpoints.known_fields import known_fields
 from keras_sam.checkpoints.preset_files import THRESHOLDS, read_json
 
 # Those of Meta's SamAutomaticMaskGenerator.
@@ -27,17 +27,12 @@ def parse_thresholds(value: Any, *, source: str) -> dict[str, float]:
     Raises:
         CheckpointError: for another name, or a value that is no number in 0..1.
     """
-    given = {} if value is None else value
-    if not isinstance(given, Mapping):
-        raise CheckpointError(
-            f"the thresholds of '{source}' are {shortened(value)}; expected the fields "
-            f"{', '.join(SAM)}"
-        )
-    if unknown := sorted(map(str, set(given) - set(SAM))):
-        raise CheckpointError(
-            f"the thresholds of '{source}' have the unknown fields {shortened(unknown)}; known "
-            f"are {', '.join(SAM)}"
-        )
+    given = known_fields(
+        value,
+        SAM,
+        what=f"the thresholds of '{source}'",
+        expected=f"the fields {', '.join(SAM)}",
+    )
     for name, number in given.items():
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number or math.isnan(number) or not 0 <= number <= 1:

@@ -37,8 +37,7 @@ def write_transformers(directory: str | Path, checkpoint: Checkpoint, *, dtype: 
 
     Where transformers cannot prepare images as the model wants them, its file tells what comes
     nearest, and `preprocessing.json` beside it all of it; `thresholds.json` holds what is not
-    Meta's. The directory is written beside its
-    place and renamed.
+    Meta's. The directory is written beside its place and renamed.
 
     Args:
         directory: path of a new or empty directory.

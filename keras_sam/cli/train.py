@@ -46,7 +46,9 @@ def train_command(
     start: Annotated[
         str | None,
         typer.Option(
-            "--start", help="A preset of the same architecture to go on from.", show_default=False
+            "--start",
+            help="A preset to go on from, in place of random weights.",
+            show_default=False,
         ),
     ] = None,
     first_phase: Annotated[
@@ -72,10 +74,10 @@ def train_command(
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains the built-in tiny preset: from nothing, on procedural scenes.
+    """Trains the built-in tiny preset on procedural scenes, from nothing or from a preset.
 
     Started again with the same options and folder, it goes on where it was stopped. Options that
-    are left out are those of the shipped preset.
+    are left out are those of the shipped preset, which had nuclei beside the scenes, by --labelled.
     """
     choose_backend(backend, trains=True)
     from keras_sam.predict.keep_freed_memory import keep_freed_memory

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sam.layers.on_cpu import backend_is_on_cpu
+
 # So much of the bias is made at a time (torch, inference), in memory that is used again: on a CPU
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
@@ -65,9 +67,11 @@ def relative_position_attention(
         Tensor `(B, K, T, d)`.
     """
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
-    if keras.backend.backend() == "torch":
+    backend, is_fixed = keras.backend.backend(), isinstance(query.shape[0], int)
+    if backend == "torch":
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
-    if _is_on_cpu() and isinstance(query.shape[0], int):
+    # OpenVINO attends in blocks by itself.
+    if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
     return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
 
@@ -148,19 +152,6 @@ def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
     logits = ops.reshape(logits, (*shape, bias_h.shape[-1], bias_w.shape[-1]))
     logits = logits + bias_h[..., :, None] + bias_w[..., None, :]
     return ops.reshape(logits, (*shape, key.shape[-2]))
-
-
-def _is_on_cpu() -> bool:
-    """Whether JAX or TensorFlow runs on processors; OpenVINO blocks attention by itself."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return bool(jax.default_backend() == "cpu")
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return not tf.config.list_logical_devices("GPU")
-    return False
 
 
 def _blockwise_relative_attention(

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sam.layers.on_cpu import backend_is_on_cpu
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.keep_freed_memory import keep_freed_memory
@@ -31,7 +32,7 @@ class Engine(ABC):
     @property
     def is_on_cpu(self) -> bool:
         """Whether processors do the steps: what does not fit their cache is slow."""
-        return True
+        return backend_is_on_cpu()
 
     @property
     def num_programs(self) -> int:
@@ -207,13 +208,6 @@ def create_engine(model: SAMImageSegmenter) -> Engine:
 class JaxEngine(Engine):
     """`jax.jit` with the weights as arguments, so that none is a constant of the program."""
 
-    @property
-    def is_on_cpu(self) -> bool:
-        """As of any engine."""
-        import jax
-
-        return jax.default_backend() == "cpu"
-
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
         import jax
 
@@ -243,13 +237,6 @@ class TorchEngine(Engine):
 
 class TensorflowEngine(Engine):
     """`tf.function`."""
-
-    @property
-    def is_on_cpu(self) -> bool:
-        """As of any engine."""
-        import tensorflow as tf
-
-        return not tf.config.list_logical_devices("GPU")
 
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
         import tensorflow as tf

@@ -13,6 +13,7 @@ from keras_sam.train.scenes import MAX_MASKS, Scene
 HELD_OUT = 80  # images of a folder that are measured on
 MIN_PIXELS = 12  # of a scene, for a mask to be kept
 CUTS = 2  # scenes of an image
+COMPLETE = "complete"  # a file that is made when all scenes are there
 
 Rng = np.random.Generator
 
@@ -33,15 +34,30 @@ def build_labelled_store(
         ValueError: if it has no more than `HELD_OUT` images, or a damaged one.
     """
     directory, folder = Path(directory), Path(folder)
-    if (directory / "complete").exists():
+    if is_complete(directory):
         return SceneStore.open(directory)
-    dataset, _ = hold_out(read_coco(folder / "annotations.json"), HELD_OUT)
-    scenes = list(_cut_all(dataset, folder / "images", size, np.random.default_rng(seed)))
+    rng = np.random.default_rng(seed)
+    scenes = list(_cut_all(read_labelled(folder), folder / "images", size, rng))
     directory.mkdir(parents=True, exist_ok=True)
     for shard, first in enumerate(range(0, len(scenes), SHARD_SIZE)):
         write_shard(directory, shard, scenes[first : first + SHARD_SIZE])
-    (directory / "complete").touch()
+    (directory / COMPLETE).touch()
     return SceneStore.open(directory)
+
+
+def is_complete(directory: str | Path) -> bool:
+    """Whether a store was built to its end."""
+    return (Path(directory) / COMPLETE).exists()
+
+
+def read_labelled(folder: str | Path) -> CocoDataset:
+    """The images of a folder that are trained on.
+
+    Raises:
+        FileNotFoundError: if the folder lacks its annotations.
+        ValueError: if they are damaged, or of no more than `HELD_OUT` images.
+    """
+    return hold_out(read_coco(Path(folder) / "annotations.json"), HELD_OUT)[0]
 
 
 def _cut_all(dataset: CocoDataset, images: Path, size: int, rng: Rng) -> Iterator[Scene]:

@@ -16,7 +16,7 @@ from keras_sam.models.set_trainable import set_trainable
 from keras_sam.train.affinity_loss import AffinityLoss
 from keras_sam.train.batches import BatchOptions, stream_batches
 from keras_sam.train.interactive_loss import InteractiveLoss
-from keras_sam.train.labelled_store import build_labelled_store
+from keras_sam.train.labelled_store import build_labelled_store, is_complete, read_labelled
 from keras_sam.train.recipe import Phase, Recipe
 from keras_sam.train.scene_store import build_store
 from keras_sam.train.tiny_segmenter import tiny_segmenter
@@ -31,7 +31,7 @@ def train(
     progress: Callable[[dict[str, Any]], None] | None = None,
     scene_progress: Callable[[int], None] | None = None,
 ) -> SAMImageSegmenter:
-    """Trains from nothing, or goes on where a run in `output` was stopped.
+    """Trains from nothing or a preset, or goes on where a run in `output` was stopped.
 
     Args:
         recipe: what to do.
@@ -43,16 +43,24 @@ def train(
         The trained segmenter, in float32; it is saved as a preset in `output/preset`.
 
     Raises:
-        ValueError: if `output` holds a run of another recipe, or the recipe has no phase or an
-            unknown dtype; nothing is written then.
+        ValueError: if `output` holds a run of another recipe, or the recipe has no phase, an
+            unknown dtype, or labelled images or a preset that cannot be used; nothing is written
+            then.
+        FileNotFoundError: if the labelled images have no annotations; likewise.
     """
     if not 0 <= recipe.first_phase < len(recipe.phases):
         raise ValueError(
             f"a recipe needs at least one phase from first_phase={recipe.first_phase} on, "
             f"got {len(recipe.phases)}"
         )
-    keras.dtype_policies.get(recipe.dtype)  # an unknown one is an error before a file is written
-    output = Path(output)
+    # What cannot be used is an error before a file is written.
+    keras.dtype_policies.get(recipe.dtype)
+    output, labelled = Path(output), Path(output) / "labelled"
+    if recipe.labelled is not None and not is_complete(labelled):
+        read_labelled(recipe.labelled)
+    keras.utils.set_random_seed(recipe.seed)
+    segmenter = _first_segmenter(recipe)
+    # Make what is seen.
     output.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(recipe, output / "recipe.json")
     build_store(
@@ -63,9 +71,8 @@ def train(
         progress=scene_progress,
     )
     if recipe.labelled is not None:
-        build_labelled_store(output / "labelled", recipe.labelled, seed=recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    segmenter = _first_segmenter(recipe)
+        build_labelled_store(labelled, recipe.labelled, seed=recipe.seed)
+    # Train.
     for number, phase in enumerate(recipe.phases[recipe.first_phase :], start=recipe.first_phase):
         segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
     set_trainable(segmenter, True)

@@ -78,3 +78,25 @@ def test_a_recipe_that_cannot_be_run_writes_nothing(tmp_path, recipe):
     with pytest.raises(ValueError, match=r"at least one phase|float33"):
         train(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labelled": "nowhere"},
+        {"start": "nowhere"},
+        {"first_phase": 2},
+        {"dtype": "float5"},
+    ],
+)
+def test_a_recipe_that_cannot_be_run_leaves_nothing(tmp_path, changes):
+    with pytest.raises((ValueError, FileNotFoundError), match=r"nowhere|first_phase=2|float5"):
+        train(replace(RECIPE, **changes), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_labelled_images_leave_nothing(tmp_path):
+    (tmp_path / "annotations.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(ValueError, match="hold out"):
+        train(replace(RECIPE, labelled=str(tmp_path)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
