@@ -4,6 +4,9 @@ A projection of the many tokens is a product of two matrices with a third, whose
 `query (keys W)ᵀ = (query Wᵀ) keysᵀ`, and `softmax (values W) = (softmax values) W`. For N few
 tokens and K heads the many then meet `K N` columns instead of `K d`, which is less while `N < d`.
 The bias of a key adds the same to all logits of a query, so the softmax takes it out.
+
+Where many attend to few, the heads of a logit lie next to each other, not the few: a softmax over
+seven numbers in a row fills no vector register, one over seven rows of eight heads does.
 """
 
 from typing import Any
@@ -42,7 +45,7 @@ def many_to_few_attention(logits: Any, values: Any, output_kernel: Any, *, mask:
     """Many tokens attend to few, projected to their width: `(softmax(logits) values) Wo`.
 
     Args:
-        logits: tensor `(B, T, K, N)`.
+        logits: tensor `(B, T, N, K)`.
         values: tensor `(B, K, N, d)`, projected.
         output_kernel: tensor `(K * d, D)`.
         mask: boolean tensor `(B, N)` of the few, or `None` for all.
@@ -50,12 +53,12 @@ def many_to_few_attention(logits: Any, values: Any, output_kernel: Any, *, mask:
     Returns:
         Tensor `(B, T, D)`, to which the bias of the output is still to be added.
     """
-    many, heads, few = logits.shape[1:]
+    many, few, heads = logits.shape[1:]
     head_dim, width = values.shape[-1], output_kernel.shape[-1]
-    weights = masked_softmax(logits, None if mask is None else mask[:, None, None, :])
-    weights = ops.reshape(weights, (-1, many, heads * few))
+    mask = None if mask is None else mask[:, None, :, None]
+    weights = ops.reshape(masked_softmax(logits, mask, axis=2), (-1, many, few * heads))
     absorbed = ops.matmul(values, ops.reshape(output_kernel, (heads, head_dim, width)))
-    return ops.matmul(weights, ops.reshape(absorbed, (-1, heads * few, width)))
+    return ops.matmul(weights, _heads_last(absorbed))
 
 
 def absorbed_logits(many: Any, keys: Any, query_kernel: Any, query_bias: Any) -> Any:
@@ -68,17 +71,15 @@ def absorbed_logits(many: Any, keys: Any, query_kernel: Any, query_bias: Any) ->
         query_bias: tensor `(K * d,)`.
 
     Returns:
-        Tensor `(B, T, K, N)`.
+        Tensor `(B, T, N, K)`.
     """
     heads, few, head_dim = keys.shape[1:]
-    many_count, width = many.shape[1:]
     keys = keys * head_dim**-0.5
     absorbed = ops.matmul(keys, _split_columns(query_kernel, heads))  # (B, K, N, D)
-    absorbed = ops.reshape(absorbed, (-1, heads * few, width))
     of_bias = ops.matmul(keys, ops.reshape(query_bias, (heads, head_dim, 1)))  # (B, K, N, 1)
-    logits = ops.matmul(many, ops.swapaxes(absorbed, 1, 2))
-    logits = logits + ops.reshape(of_bias, (-1, 1, heads * few))
-    return ops.reshape(logits, (-1, many_count, heads, few))
+    logits = ops.matmul(many, ops.swapaxes(_heads_last(absorbed), 1, 2))
+    logits = logits + ops.swapaxes(_heads_last(of_bias), 1, 2)
+    return ops.reshape(logits, (-1, many.shape[1], few, heads))
 
 
 def shared_logits(queries: Any, keys: Any, *, prompts: Any) -> Any:
@@ -90,7 +91,7 @@ def shared_logits(queries: Any, keys: Any, *, prompts: Any) -> Any:
         prompts: the number P.
 
     Returns:
-        Tensor `(B * P, T, K, N)`.
+        Tensor `(B * P, T, N, K)`.
     """
     heads, few, head_dim = keys.shape[1:]
     many = queries.shape[2]
@@ -99,8 +100,14 @@ def shared_logits(queries: Any, keys: Any, *, prompts: Any) -> Any:
     keys = ops.reshape(keys, (-1, heads, head_dim, prompts * few))
     logits = ops.matmul(queries, keys)  # (B, K, T, P * N)
     logits = ops.reshape(logits, (-1, heads, many, prompts, few))
-    logits = ops.transpose(logits, (0, 3, 2, 1, 4))  # (B, P, T, K, N)
-    return ops.reshape(logits, (-1, many, heads, few))
+    logits = ops.transpose(logits, (0, 3, 2, 4, 1))  # (B, P, T, N, K)
+    return ops.reshape(logits, (-1, many, few, heads))
+
+
+def _heads_last(array: Any) -> Any:
+    """`(B, K, N, ...)` as `(B, N * K, ...)`."""
+    heads, few, width = array.shape[1:]
+    return ops.reshape(ops.swapaxes(array, 1, 2), (-1, few * heads, width))
 
 
 def _split_columns(kernel: Any, heads: int) -> Any:

@@ -117,13 +117,13 @@ def merge_heads(tokens: Any) -> Any:
     return ops.reshape(ops.transpose(tokens, (0, 2, 1, 3)), (-1, length, heads * width))
 
 
-def masked_softmax(logits: Any, mask: Any) -> Any:
-    """Softmax over keys in float32; a masked key gets weight 0."""
+def masked_softmax(logits: Any, mask: Any, axis: int = -1) -> Any:
+    """Softmax over the axis of keys in float32; a masked key gets weight 0."""
     dtype = keras.backend.standardize_dtype(logits.dtype)
     logits = ops.cast(logits, "float32")
     if mask is not None:
         logits = ops.where(mask, logits, -1e9)
-    return ops.cast(ops.softmax(logits, axis=-1), dtype)
+    return ops.cast(ops.softmax(logits, axis=axis), dtype)
 
 
 def _relative_position_terms(

@@ -1,6 +1,5 @@
 """`Engine`: a model's steps as compiled programs, one kind of engine for each backend."""
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,10 @@ import numpy as np
 from keras_sam.layers.on_cpu import backend_is_on_cpu
 from keras_sam.layers.two_way_transformer import ImageFeatures
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.image_embedding import encoder_fingerprint
+from keras_sam.predict.int8_encoder import Int8Encoder, check_int8_backend
 from keras_sam.predict.keep_freed_memory import keep_freed_memory
+from keras_sam.predict.openvino_graph import Program, build_graph, compile_graph
 
 Step = Callable[..., tuple[Any, ...]]
 
@@ -200,9 +202,20 @@ def engine_class() -> type[Engine]:
     return engines[backend]
 
 
-def create_engine(model: SAMImageSegmenter) -> Engine:
-    """The engine of a model on the backend in use."""
-    return engine_class()(model)
+def create_engine(model: SAMImageSegmenter, int8_encoder: Int8Encoder | None = None) -> Engine:
+    """The engine of a model on the backend in use.
+
+    Args:
+        model: the segmenter.
+        int8_encoder: takes the place of its image encoder; on OpenVINO alone.
+
+    Raises:
+        ValueError: if the int8 encoder is of another model, or the backend is not OpenVINO.
+    """
+    if int8_encoder is None:
+        return engine_class()(model)
+    check_int8_backend()
+    return OpenvinoEngine(model, int8_encoder)
 
 
 class JaxEngine(Engine):
@@ -247,61 +260,28 @@ class TensorflowEngine(Engine):
 class OpenvinoEngine(Engine):
     """A graph of our own, compiled for fixed shapes.
 
-    OpenVINO computes a model of float32 in bfloat16 where it can, unless it is told not to: the
-    precision is the model's own, and float32 where the device has no bfloat16.
+    Args:
+        model: as of any engine; the precision is its own.
+        int8_encoder: takes the place of the model's image encoder.
     """
+
+    def __init__(self, model: SAMImageSegmenter, int8_encoder: Int8Encoder | None = None) -> None:
+        super().__init__(model)
+        self._encode_int8: Program | None = None
+        if int8_encoder is not None:
+            if int8_encoder.fingerprint != encoder_fingerprint(model):
+                raise ValueError("the int8 encoder was made of another model or image size")
+            self._encode_int8 = int8_encoder.compile()
+
+    def encode(self, images: np.ndarray) -> Any:
+        """As of any engine; in int8 one image after the other."""
+        if self._encode_int8 is None:
+            return super().encode(images)
+        pixels = np.ascontiguousarray(images, np.float32)
+        return np.concatenate([self._encode_int8(image[None])[0] for image in pixels])
 
     def _to_device(self, value: Any) -> Any:
         return np.ascontiguousarray(value)
 
     def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
-        import openvino
-        from keras.src.backend.openvino.core import OPENVINO_DTYPES, OpenVINOKerasTensor
-        from openvino import opset16
-
-        parameters = [
-            opset16.parameter(list(value.shape), OPENVINO_DTYPES[str(value.dtype)])
-            for value in inputs
-        ]
-        outputs = step(*(OpenVINOKerasTensor(parameter.output(0)) for parameter in parameters))
-        results = [output.output for output in outputs]
-        graph = openvino.Model(results, parameters)
-        precision = openvino.Type.f32
-        if self.model.compute_dtype == "bfloat16" and "BF16" in _capabilities():
-            precision = openvino.Type.bf16
-        program = openvino.compile_model(
-            graph, "CPU", {openvino.properties.hint.inference_precision: precision}
-        )
-
-        def run(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-            found = program([_to_openvino(value) for value in inputs])
-            return tuple(
-                _from_openvino(found[index], result) for index, result in enumerate(results)
-            )
-
-        return run
-
-
-@functools.cache
-def _capabilities() -> tuple[str, ...]:
-    import openvino
-
-    return tuple(openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-
-
-def _to_openvino(array: np.ndarray) -> Any:
-    """An input of a program: NumPy's bfloat16 is a type that OpenVINO does not know."""
-    import openvino
-
-    if array.dtype.name != "bfloat16":
-        return array
-    return openvino.Tensor(array.view(np.float16), array.shape, openvino.Type.bf16)
-
-
-def _from_openvino(array: np.ndarray, result: Any) -> np.ndarray:
-    """An output of a program, whose bfloat16 OpenVINO tells to be float16."""
-    import ml_dtypes
-    import openvino
-
-    is_bfloat16 = result.get_element_type() == openvino.Type.bf16
-    return np.array(array.view(ml_dtypes.bfloat16) if is_bfloat16 else array)
+        return compile_graph(build_graph(step, inputs), self.model.compute_dtype)

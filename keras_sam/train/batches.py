@@ -34,7 +34,7 @@ class BatchOptions:
         low_res_size: side of the masks.
         images: images of a batch.
         prompts: masks of an image.
-        min_crop: smallest side of a crop, as a share of the scene's.
+        min_crops: of each store, the smallest side of a crop, as a share of the scene's.
         is_jittered: whether brightness, contrast and colours of a crop are changed at random.
         size_exponent: a mask is chosen with a weight of its area to this power.
         seed: seed of the choice.
@@ -47,7 +47,7 @@ class BatchOptions:
     min_shares: tuple[float, ...] = (0.004,)
     images: int = 8
     prompts: int = 16
-    min_crop: float = 0.5
+    min_crops: tuple[float, ...] = (0.5,)
     is_jittered: bool = False
     size_exponent: float = 0.35
     seed: int = 0
@@ -76,8 +76,8 @@ class Batches:
         masks: list[np.ndarray] = []
         while len(images) < options.images:
             number = rng.choice(len(self._stores), p=options.weights)
-            store, min_share = self._stores[number], options.min_shares[number]
-            example = _example(store[int(rng.integers(len(store)))], options, min_share, rng)
+            store = self._stores[number]
+            example = _example(store[int(rng.integers(len(store)))], options, number, rng)
             if example is not None:
                 images.append(example[0])
                 masks.append(example[1])
@@ -142,12 +142,12 @@ def _make_in_worker(step: int) -> Batch:
 
 
 def _example(
-    scene: Scene, options: BatchOptions, min_share: float, rng: np.random.Generator
+    scene: Scene, options: BatchOptions, store: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """A crop of a scene with its masks, or `None` where the crop holds none."""
+    """A crop of a scene of a store with its masks, or `None` where the crop holds none."""
     side = scene.image.shape[0]
     # Choose a crop: its longest side, and an aspect ratio as photographs have.
-    longest = side * rng.uniform(options.min_crop, 1.0)
+    longest = side * rng.uniform(options.min_crops[store], 1.0)
     height, width = longest, longest
     aspect = rng.uniform(0.6, 1.0) if rng.random() < 0.7 else 1.0
     if rng.random() < 0.7:
@@ -160,7 +160,7 @@ def _example(
     bits = scene.bits[crop]
     kinds = np.uint32(1) << np.arange(max(1, scene.count), dtype=np.uint32)
     shares = ((bits[::2, ::2, None] & kinds) > 0).mean((0, 1))
-    known = np.flatnonzero((shares > min_share) & (shares < MAX_SHARE))
+    known = np.flatnonzero((shares > options.min_shares[store]) & (shares < MAX_SHARE))
     if not len(known):
         return None
     weights = shares[known] ** options.size_exponent

@@ -93,6 +93,31 @@ class Recipe:
             labelled_share=0.12,
             is_jittered=True,
         ),
+        Phase(
+            image_size=192,
+            steps=1500,
+            images=4,
+            prompts=48,
+            learning_rate=6e-4,
+            size_exponent=0.0,
+            deep_click_probability=0.8,
+            box_noise=0.01,
+            labelled_share=0.2,
+            is_jittered=True,
+        ),
+        Phase(
+            image_size=256,
+            steps=500,
+            images=4,
+            prompts=24,
+            rounds=1,
+            learning_rate=4e-4,
+            size_exponent=0.0,
+            deep_click_probability=0.8,
+            box_noise=0.01,
+            labelled_share=0.2,
+            is_jittered=True,
+        ),
     )
     image_size: int = 256
     scenes: int = 4000

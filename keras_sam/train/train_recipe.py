@@ -138,16 +138,17 @@ def _run_phase(
 
 def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int) -> BatchOptions:
     phase = recipe.phases[number]
-    # A labelled image may show many small things, such as nuclei.
-    stores = [(output / "scenes", 1.0, 0.004)]
+    # A labelled image may show many small things, such as nuclei: they are not enlarged much.
+    stores = [(output / "scenes", 1.0, 0.004, 0.5)]
     if recipe.labelled is not None and phase.labelled_share:
-        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004)
-        stores.append((output / "labelled", phase.labelled_share, 0.001))
-    paths, weights, min_shares = zip(*stores, strict=True)
+        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004, 0.5)
+        stores.append((output / "labelled", phase.labelled_share, 0.0006, 0.8))
+    paths, weights, min_shares, min_crops = zip(*stores, strict=True)
     return BatchOptions(
         stores=tuple(map(str, paths)),
         weights=weights,
         min_shares=min_shares,
+        min_crops=min_crops,
         image_size=phase.image_size,
         low_res_size=low_res_size,
         images=phase.images,
