@@ -10,10 +10,10 @@ import numpy as np
 SAME_MASK = 0.9  # IoU
 # Of arrays the root mean square of the difference, as a share of that of the reference. Weights are
 # random: nothing evens out what a type rounds.
-LARGEST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.1}
+LARGEST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
 # Of everything mode the share of masks that the other side has not: a rating or a stability score
 # next to its threshold falls on one side or the other.
-LARGEST_MISSING = {"float32": 0.05, "bfloat16": 0.3}
+LARGEST_MISSING = {"float32": 0.05, "bfloat16": 0.3, "int8": 0.5}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from benchmarks.write_models import SIZES, TINY
 DTYPES = ("float32", "bfloat16")
 OUTPUT = Path("runs/bench")
 # torch.compile is for graphics cards: there it is in `benchmarks gpu`.
-ON_REQUEST = ("transformers-compile",)
+ON_REQUEST = ("transformers-compile", "ours-openvino-int8")
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,9 @@ def main(
     models: Annotated[
         Path | None, typer.Option(help="Directory for the models; in that of the results.")
     ] = None,
+    python: Annotated[
+        str, typer.Option(help="That ours run with, of an environment of another's installing.")
+    ] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="A tiny model, to see whether it works.")
     ] = False,
@@ -127,6 +130,7 @@ def main(
         timeout=timeout,
         points_per_side=points_per_side,
         baseline=baseline,
+        python=python,
     )
     check(plan)
     compare(plan, wide_console())

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import Everything, ModelFiles, entry_for
+from benchmarks.contenders import OURS, Everything, ModelFiles, entry_for
 from benchmarks.plan import Job, Plan, start_command
 from benchmarks.worker_process import WorkerError, WorkerProcess
 
@@ -42,6 +42,11 @@ class Member:
     def is_running(self) -> bool:
         """Whether it still takes part."""
         return self.status == "ran"
+
+    @property
+    def precision(self) -> str:
+        """What it computes in."""
+        return self._entry.precision or self.job.dtype
 
     @property
     def process_id(self) -> int | None:
@@ -90,6 +95,7 @@ class Member:
             backend=self._entry.backend,
             log=logs / f"{self.job.name}-{self.name}.txt",
             timeout=self.plan.timeout,
+            python=self.plan.python if self.name.startswith(OURS) else "",
         )
 
     def _fresh_outputs(self) -> str:

@@ -30,6 +30,8 @@ class Plan:
         points_per_side: of the grid of everything mode.
         baseline: what the others are compared with; the first of ours that runs if empty.
         reference: whose outputs in float32 are held to be right.
+        python: of an environment that ours run in, for what each import of theirs costs; this
+            one's if empty.
     """
 
     contenders: tuple[str, ...]
@@ -48,6 +50,7 @@ class Plan:
     points_per_side: int = 32
     baseline: str = ""
     reference: str = "transformers-sdpa"
+    python: str = ""
 
     def jobs(self) -> Iterator["Job"]:
         """Yields each workload of each size and type, a workload's own size but once."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.agreement import agreement
-from benchmarks.contenders import Everything, ModelFiles
+from benchmarks.contenders import OURS, Everything, ModelFiles
 from benchmarks.contenders.known import MATRIX_PRODUCT
 from benchmarks.contenders.matrix_product import product_gflop
 from benchmarks.figures import contender_figures, spread
@@ -19,7 +19,6 @@ from benchmarks.plan import Job, Plan
 from benchmarks.workloads import WORKLOADS
 from benchmarks.write_models import RATING, TRAINED, encoder_gflop, model_of, write_model
 
-OURS = "ours-"
 # Of everything mode with random weights: what shares of prompts and of their masks pass.
 PASSING_PROMPTS, PASSING_MASKS = 0.3, 0.5
 MOST_STABLE = 0.95  # Meta's threshold
@@ -150,7 +149,7 @@ def _figures(
                 product_seconds=product.seconds,
                 product_work=product_gflop(plan.device),
                 work=work,
-                agreement=agreement(member.outputs, expected, dtype=job.dtype)
+                agreement=agreement(member.outputs, expected, dtype=member.precision)
                 if expected and member.outputs.exists()
                 else None,
             )

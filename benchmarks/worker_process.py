@@ -48,15 +48,18 @@ class WorkerProcess:
         backend: of Keras, or "".
         log: a file for what its libraries print.
         timeout: seconds that an answer may take.
+        python: that it runs with; this one if empty.
     """
 
-    def __init__(self, start: dict[str, Any], *, backend: str, log: Path, timeout: float) -> None:
+    def __init__(
+        self, start: dict[str, Any], *, backend: str, log: Path, timeout: float, python: str = ""
+    ) -> None:
         self.timeout = timeout
         self.log = log
         setting = start["setting"]
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.worker"],
+                [python or sys.executable, "-m", "benchmarks.worker"],
                 cwd=ROOT,
                 env=environment(
                     backend, setting["threads"], setting["device"], cache=log.parent / "compiled"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from benchmarks.contenders import Contender, Everything
 from benchmarks.write_models import TRAINED
@@ -25,6 +26,7 @@ class Workload:
         batch: images at once.
         prompts: prompts at once.
         size: of the model, where it is not the one asked for.
+        photograph: `(width, height)` that everything mode's is enlarged to; as it is if `None`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Workload:
     batch: int = 1
     prompts: int = 1
     size: str | None = None
+    photograph: tuple[int, int] | None = None
 
 
 WORKLOADS = {
@@ -42,7 +45,15 @@ WORKLOADS = {
         Workload("encoder-4", "image encoder, four images at once", "encode", batch=4),
         Workload("click", "one click on an encoded image", "predict"),
         Workload("prompts", "64 prompts on one encoded image", "predict", prompts=64),
-        Workload("everything", "everything in a photograph, random weights", "everything"),
+        Workload(
+            "everything", "everything in a photograph of 600 x 400, random weights", "everything"
+        ),
+        Workload(
+            "everything-large",
+            "everything in a photograph of 2400 x 1600, random weights",
+            "everything",
+            photograph=(2400, 1600),
+        ),
         Workload(
             "everything-trained",
             "everything in a photograph, the trained preset of the package",
@@ -87,7 +98,7 @@ def create_task(
     if workload.step == "everything":
         if wanted is None:
             raise ValueError("everything mode needs to know what is wanted")
-        photograph = read_image(PHOTOGRAPH)
+        photograph = read_photograph(workload.photograph)
         return Task(lambda: contender.everything(photograph, wanted), _found_to_arrays)
     image = square_images(1, image_size)[0]
     points, labels = random_prompts(workload.prompts, image_size)
@@ -100,6 +111,14 @@ def create_task(
         return contender.predict(points, labels)
 
     return Task(start, _masks_to_arrays)
+
+
+def read_photograph(size: tuple[int, int] | None) -> np.ndarray:
+    """The photograph `(H, W, 3)` uint8, enlarged to `(width, height)`."""
+    pixels = read_image(PHOTOGRAPH)
+    if size is None:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(tuple(size), Image.Resampling.BICUBIC))
 
 
 def square_images(count: int, side: int) -> np.ndarray:

@@ -8,10 +8,11 @@ from benchmarks.contenders.contender import (
     Setting,
     UnsupportedError,
 )
-from benchmarks.contenders.known import CONTENDERS, Entry, create_contender, entry_for
+from benchmarks.contenders.known import CONTENDERS, OURS, Entry, create_contender, entry_for
 
 __all__ = [
     "CONTENDERS",
+    "OURS",
     "Contender",
     "Entry",
     "Everything",

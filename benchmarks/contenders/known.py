@@ -10,7 +10,7 @@ from benchmarks.contenders.keras_hub_sam import KerasHubSAM
 from benchmarks.contenders.matrix_product import MatrixProduct
 from benchmarks.contenders.onnx_sam import OnnxSAM
 from benchmarks.contenders.openvino_sam import OpenvinoSAM
-from benchmarks.contenders.ours import Ours
+from benchmarks.contenders.ours import Ours, OursInt8
 from benchmarks.contenders.transformers_sam import TransformersSAM
 
 
@@ -23,19 +23,25 @@ class Entry:
         backend: of Keras, if it runs on Keras.
         packages: whose versions the report tells.
         converts: whether it has to convert the model first.
+        precision: that it computes in, whatever is asked for; if empty what is asked for.
     """
 
     create: Callable[[], Any]
     backend: str = ""
     packages: tuple[str, ...] = ()
     converts: bool = False
+    precision: str = ""
 
 
+OURS = "ours-"
 BACKENDS = ("openvino", "torch", "jax", "tensorflow")
 TRANSFORMERS = ("transformers", "torch")
 
 CONTENDERS: dict[str, Entry] = {
-    **{f"ours-{name}": Entry(Ours, name, ("keras", name)) for name in BACKENDS},
+    **{f"{OURS}{name}": Entry(Ours, name, ("keras", name)) for name in BACKENDS},
+    f"{OURS}openvino-int8": Entry(
+        OursInt8, "openvino", ("keras", "nncf", "openvino"), converts=True, precision="int8"
+    ),
     "transformers-sdpa": Entry(TransformersSAM, packages=TRANSFORMERS),
     "transformers-eager": Entry(lambda: TransformersSAM("eager"), packages=TRANSFORMERS),
     "transformers-compile": Entry(lambda: TransformersSAM(is_compiled=True), packages=TRANSFORMERS),

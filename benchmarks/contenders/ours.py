@@ -1,10 +1,13 @@
 """`Ours`: this package, on the backend that `KERAS_BACKEND` tells."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.contenders.contender import Contender, Everything, ModelFiles, Setting
+
+PHOTOGRAPHS = Path(__file__).parent.parent.parent / "keras_sam" / "images"
 
 
 class Ours(Contender):
@@ -18,7 +21,13 @@ class Ours(Contender):
         set_up_backend(setting)
         self.device = setting.device
         model = SAMImageSegmenter.from_preset(files.keras, dtype=setting.dtype)
-        self.predictor = SAMPredictor(model, prompts_per_batch=64)
+        self.predictor = SAMPredictor(
+            model, prompts_per_batch=64, int8_encoder=self.int8_encoder(files)
+        )
+
+    def int8_encoder(self, files: ModelFiles) -> Any:
+        """What encodes in place of the model, if anything does."""
+        return None
 
     def images_to_inputs(self, images: np.ndarray) -> Any:
         import keras
@@ -54,3 +63,27 @@ class Ours(Contender):
         )
         records = generator.generate(image)
         return [(record["segmentation"], record["predicted_iou"]) for record in records]
+
+
+class OursInt8(Ours):
+    """With an image encoder of 8-bit integers, made with the photographs of the package."""
+
+    def convert(self, files: ModelFiles, setting: Setting, *, step: str) -> None:
+        from benchmarks.contenders.keras_backend import set_up_backend
+        from keras_sam.models import SAMImageSegmenter
+        from keras_sam.predict import Int8Encoder
+
+        if self._path(files).exists():
+            return
+        set_up_backend(setting)
+        model = SAMImageSegmenter.from_preset(files.keras)
+        images = sorted(PHOTOGRAPHS.glob("*.jpg"))
+        Int8Encoder.quantize(model, images).save(self._path(files))
+
+    def int8_encoder(self, files: ModelFiles) -> Any:
+        from keras_sam.predict import Int8Encoder
+
+        return Int8Encoder.load(self._path(files))
+
+    def _path(self, files: ModelFiles) -> Path:
+        return files.directory / "int8_encoder.safetensors"

@@ -70,10 +70,15 @@ def relative_position_attention(
     backend, is_fixed = keras.backend.backend(), isinstance(query.shape[0], int)
     if backend == "torch":
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
-    # OpenVINO attends in blocks by itself.
     if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
-    return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
+    parts = query, key, value, bias_h, bias_w
+    tokens = query.shape[2]
+    if backend == "openvino" and is_fixed and 4 * tokens**2 > LOGITS_BYTES:
+        # Its logits would all be in memory at once, 805 MB for 12 heads of 4,096 tokens.
+        by_head = (_attend(*(part[:, k : k + 1] for part in parts)) for k in range(query.shape[1]))
+        return ops.concatenate(list(by_head), axis=1)
+    return _attend(*parts)
 
 
 def distance_attention(
@@ -152,6 +157,11 @@ def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
     logits = ops.reshape(logits, (*shape, bias_h.shape[-1], bias_w.shape[-1]))
     logits = logits + bias_h[..., :, None] + bias_w[..., None, :]
     return ops.reshape(logits, (*shape, key.shape[-2]))
+
+
+def _attend(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
+    """`relative_position_attention` in plain operations."""
+    return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
 
 
 def _blockwise_relative_attention(

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid
 from keras_sam.layers.mlp import MLP
 
@@ -125,9 +126,7 @@ class PixelRefiner(keras.layers.Layer):
         self.conv1 = keras.layers.Conv2D(
             hidden_dim, 3, padding="same", dtype=self.dtype_policy, name="conv1"
         )
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm"
-        )
+        self.layer_norm = LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm")
         self.conv2 = keras.layers.Conv2D(
             output_dim, 3, padding="same", dtype=self.dtype_policy, name="conv2"
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_sam.layers.layer_norm import LayerNorm
+
 
 class MaskDownscaler(keras.layers.Layer):
     """Two convolutions of stride 2 with layer norm and activation, then one of 1 x 1.
@@ -51,4 +53,4 @@ class MaskDownscaler(keras.layers.Layer):
         return keras.layers.Conv2D(filters, side, strides=side, dtype=self.dtype_policy, name=name)
 
     def _layer_norm(self, name: str) -> keras.layers.Layer:
-        return keras.layers.LayerNormalization(epsilon=1e-6, dtype=self.dtype_policy, name=name)
+        return LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name=name)

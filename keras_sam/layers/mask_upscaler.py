@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.layer_norm import LayerNorm
+
 
 class PixelProjection(keras.layers.Layer):
     """A transposed convolution of kernel 2 and stride 2, as one matrix product.
@@ -63,9 +65,7 @@ class MaskUpscaler(keras.layers.Layer):
         self.conv_transpose1 = PixelProjection(
             hidden_dim, dtype=self.dtype_policy, name="conv_transpose1"
         )
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm"
-        )
+        self.layer_norm = LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm")
         self.conv_transpose2 = PixelProjection(
             output_dim, dtype=self.dtype_policy, name="conv_transpose2"
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_sam.layers.layer_norm import LayerNorm
+
 
 class Neck(keras.layers.Layer):
     """A 1 x 1 and a 3 x 3 convolution without bias, each followed by a layer norm.
@@ -18,9 +20,7 @@ class Neck(keras.layers.Layer):
         self.conv1 = keras.layers.Conv2D(
             num_output_channels, 1, use_bias=False, dtype=self.dtype_policy, name="conv1"
         )
-        self.layer_norm1 = keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm1"
-        )
+        self.layer_norm1 = LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm1")
         self.conv2 = keras.layers.Conv2D(
             num_output_channels,
             3,
@@ -29,9 +29,7 @@ class Neck(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="conv2",
         )
-        self.layer_norm2 = keras.layers.LayerNormalization(
-            epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm2"
-        )
+        self.layer_norm2 = LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm2")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.conv1.build(input_shape)

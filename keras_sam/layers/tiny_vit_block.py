@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_sam.layers.conv_norm import ConvNorm
+from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.window_attention import WindowAttention
 
@@ -49,9 +50,7 @@ class TinyViTBlock(keras.layers.Layer):
         self.local_conv = ConvNorm(
             None, 3, use_batch_norm=use_batch_norm, dtype=self.dtype_policy, name="local_conv"
         )
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm"
-        )
+        self.layer_norm = LayerNorm(epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm")
         self.mlp = MLP(
             intermediate_dim, hidden_size, activation="gelu", dtype=self.dtype_policy, name="mlp"
         )

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.downsampled_attention import DownsampledAttention
+from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mlp import MLP
 
 
@@ -59,9 +60,7 @@ class TwoWayBlock(keras.layers.Layer):
         self.mlp = MLP(intermediate_dim, hidden_size, dtype=self.dtype_policy, name="mlp")
         self.image_to_token_attention = self._attention("image_to_token_attention", 2)
         self.layer_norm1, self.layer_norm2, self.layer_norm3, self.layer_norm4 = (
-            keras.layers.LayerNormalization(
-                epsilon=1e-5, dtype=self.dtype_policy, name=f"layer_norm{index}"
-            )
+            LayerNorm(epsilon=1e-5, dtype=self.dtype_policy, name=f"layer_norm{index}")
             for index in range(1, 5)
         )
 
@@ -198,7 +197,7 @@ class TwoWayTransformer(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="final_attention",
         )
-        self.final_layer_norm = keras.layers.LayerNormalization(
+        self.final_layer_norm = LayerNorm(
             epsilon=1e-5, dtype=self.dtype_policy, name="final_layer_norm"
         )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.relative_position_attention import RelativePositionAttention
 
@@ -47,7 +48,7 @@ class ViTBlock(keras.layers.Layer):
         self.use_rel_pos = use_rel_pos
         self.layer_norm_epsilon = layer_norm_epsilon
         self.activation = activation
-        self.layer_norm1 = keras.layers.LayerNormalization(
+        self.layer_norm1 = LayerNorm(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="layer_norm1"
         )
         self.attention = RelativePositionAttention(
@@ -61,7 +62,7 @@ class ViTBlock(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="attention",
         )
-        self.layer_norm2 = keras.layers.LayerNormalization(
+        self.layer_norm2 = LayerNorm(
             epsilon=layer_norm_epsilon, dtype=self.dtype_policy, name="layer_norm2"
         )
         self.mlp = MLP(

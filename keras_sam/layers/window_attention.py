@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import distance_attention
+from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.linear import linear
 from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
 
@@ -30,9 +31,7 @@ class WindowAttention(keras.layers.Layer):
         self.num_heads = num_heads
         self.hidden_size = hidden_size
         self.window_size = window_size
-        self.layer_norm = keras.layers.LayerNormalization(
-            epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm"
-        )
+        self.layer_norm = LayerNorm(epsilon=1e-5, dtype=self.dtype_policy, name="layer_norm")
         self.qkv = keras.layers.Dense(3 * hidden_size, dtype=self.dtype_policy, name="qkv")
         self.projection = keras.layers.Dense(
             hidden_size, dtype=self.dtype_policy, name="projection"

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 
 @contextmanager
@@ -13,6 +12,8 @@ def float32_inference() -> Iterator[None]:
     On a CPU with bfloat16 instructions OpenVINO would use those, and Keras gives no way to ask
     for another precision.
     """
+    from unittest.mock import patch
+
     import openvino
 
     compile_model = openvino.compile_model

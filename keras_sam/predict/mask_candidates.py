@@ -15,6 +15,7 @@ from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
 # its own copy of the image tokens, and about six arrays of that size live at once.
 DECODER_BYTES = 2**27
 COPIES = 6
+EXACT_DRAWS = 8  # at most so many at once are drawn without padding
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,12 @@ def _computing_threads() -> int | None:
 
 
 def _padded(indices: np.ndarray, most: int) -> np.ndarray:
-    """Indices repeated up to a quarter of the most, or to the most: two programs are compiled."""
+    """Indices as they are where few are drawn at once, a program for each number of them.
+
+    Of more, repeated up to a quarter of the most, or to the most: two programs are compiled.
+    """
+    if most <= EXACT_DRAWS:
+        return indices.astype(np.int32)
     few = -(-most // 4)
     count = few if len(indices) <= few else most
     padding = np.full(count - len(indices), indices[0])
