@@ -1,11 +1,14 @@
 """`MaskCandidates`: of the masks of many prompts of an image, those that are good enough."""
 
+import functools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from keras_sam.geometry import OriginalMasks
 from keras_sam.geometry.original_masks import MaskPart
@@ -15,7 +18,9 @@ from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
 # its own copy of the image tokens, and about six arrays of that size live at once.
 DECODER_BYTES = 2**27
 COPIES = 6
-EXACT_DRAWS = 8  # at most so many at once are drawn without padding
+# What the upscaled images of the prompts that are drawn at once may take there.
+DRAWING_BYTES = 2**23
+UPSCALED = 16 / 8  # pixels of an image token, and its width over theirs
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,12 @@ class MaskCandidates:
         self.predictor = predictor
         self.pred_iou_thresh = pred_iou_thresh
         self.stability_score_thresh = stability_score_thresh
-        self.batch_size = points_per_batch
+        self.batch_size, self.drawn_at_once = points_per_batch, -(-points_per_batch // 4)
         if predictor.engine.is_on_cpu:
-            self.batch_size = min(points_per_batch, _prompts_that_fit(predictor))
+            fitting = _prompts_that_fit(predictor, DECODER_BYTES / COPIES)
+            self.batch_size = min(points_per_batch, fitting)
+            fitting = _prompts_that_fit(predictor, DRAWING_BYTES / UPSCALED)
+            self.drawn_at_once = min(self.batch_size, fitting)
         self.masks = OriginalMasks(
             predictor.frame,
             predictor.model.backbone.low_res_size,
@@ -103,10 +111,13 @@ class MaskCandidates:
         chosen = np.flatnonzero(is_wanted.any(axis=1))
         if not len(chosen):
             return [], ratings.max(axis=1)
-        logits = engine.draw(features, attended, _padded(chosen, self.batch_size))
+        logits = self._draw(attended, chosen)
         rows, masks = np.nonzero(is_wanted[chosen])
         places = list(zip(rows.tolist(), masks.tolist(), strict=True))
-        parts = pool.map(lambda place: self.masks.measure(logits[place]), places)
+        # The pool computes in parallel. Threads of NumPy's library would wait for more work in a
+        # loop afterwards, and take a processor from the engine for 50 ms.
+        with _numpy_threads().limit(limits=1, user_api="blas"):
+            parts = list(pool.map(lambda place: self.masks.measure(logits[place]), places))
         found = []
         for (row, mask), part in zip(places, parts, strict=True):
             if self._is_stable(part):
@@ -115,32 +126,35 @@ class MaskCandidates:
                 found.append(Candidate(part, rating, (float(x), float(y))))
         return found, ratings.max(axis=1)
 
+    def _draw(self, attended: tuple[Any, Any], chosen: np.ndarray) -> np.ndarray:
+        """Logits `(K, M, L, L)` of the chosen prompts `(K,)`, by one program for all numbers."""
+        engine, features = self.predictor.engine, self.predictor.image_features
+        size = self.drawn_at_once
+        padded = np.concatenate([chosen, chosen[:1].repeat(-len(chosen) % size)]).astype(np.int32)
+        parts = [
+            engine.draw(features, attended, padded[start : start + size])
+            for start in range(0, len(padded), size)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def _is_stable(self, part: MaskPart) -> bool:
         limit = self.stability_score_thresh
         return limit <= 0 or part.stability_score >= limit
 
 
-def _prompts_that_fit(predictor: SAMPredictor) -> int:
+def _prompts_that_fit(predictor: SAMPredictor, most_bytes: float) -> int:
+    """How many prompts' image tokens take so much memory; 1 at least."""
     backbone = predictor.model.backbone
     height, width = backbone.embedding_size
-    of_prompt = 4 * height * width * backbone.mask_decoder.hidden_size  # bytes of its tokens
-    return max(1, DECODER_BYTES // (COPIES * of_prompt))
+    return max(1, int(most_bytes / (4 * height * width * backbone.mask_decoder.hidden_size)))
+
+
+@functools.cache
+def _numpy_threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _computing_threads() -> int | None:
     """How many threads this process was given to compute with; None if nobody said."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     return int(given) if given.isdecimal() and int(given) else None
-
-
-def _padded(indices: np.ndarray, most: int) -> np.ndarray:
-    """Indices as they are where few are drawn at once, a program for each number of them.
-
-    Of more, repeated up to a quarter of the most, or to the most: two programs are compiled.
-    """
-    if most <= EXACT_DRAWS:
-        return indices.astype(np.int32)
-    few = -(-most // 4)
-    count = few if len(indices) <= few else most
-    padding = np.full(count - len(indices), indices[0])
-    return np.concatenate([indices, padding]).astype(np.int32)

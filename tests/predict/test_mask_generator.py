@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.geometry import coco_rle_to_mask
+from keras_sam.geometry import OriginalMasks, coco_rle_to_mask
 from keras_sam.models import SAMImageSegmenter
 from tests.predict.metas_everything import (
     PHOTOGRAPH,
@@ -222,6 +223,47 @@ def test_steps_are_small_on_a_cpu_alone(predictor, image, monkeypatch):
         generator.generate(image, progress=lambda count, _, done=done: done.append(count))
         counts[is_on_cpu] = done
     assert counts == {True: [1, 2, 3, 4, 4], False: [4, 4]}
+
+
+def test_how_many_are_drawn_at_once_changes_nothing(predictor, image, monkeypatch):
+    """On a CPU few are: five here."""
+    expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
+    memory = "keras_sam.predict.mask_candidates.DRAWING_BYTES"
+    monkeypatch.setattr(memory, 5 * 2 * 4 * 32 * 32 * 128)
+    counts = []
+    draw = predictor.engine.draw
+
+    def count(features, attended, indices):
+        counts.append(len(indices))
+        return draw(features, attended, indices)
+
+    monkeypatch.setattr(predictor.engine, "draw", count)
+    found = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
+    assert set(counts) == {5}
+    for record, other in zip(found, expected, strict=True):
+        assert record["point_coords"] == other["point_coords"]
+        assert (record["segmentation"] != other["segmentation"]).mean() < 1e-3
+
+
+def test_numpy_has_one_thread_while_masks_are_measured(predictor, image, monkeypatch):
+    """Others would wait in a loop and take a processor from the engine's next step."""
+
+    def numpy_threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen = []
+    measure = OriginalMasks.measure
+
+    def watch(masks, logits):
+        seen.append(numpy_threads())
+        return measure(masks, logits)
+
+    monkeypatch.setattr(OriginalMasks, "measure", watch)
+    with threadpool_limits(2, user_api="blas"):
+        assert SAMMaskGenerator(predictor, **SETTINGS).generate(image)
+        assert numpy_threads() == {2}
+    assert seen
+    assert all(threads == {1} for threads in seen)
 
 
 def test_nothing_is_found(predictor, image):
