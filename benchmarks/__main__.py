@@ -2,7 +2,7 @@
 
 import typer
 
-from benchmarks import auto_points, batch, calibration, compare, everything, gpu, loading
+from benchmarks import auto_points, batch, calibration, compare, everything, gpu, int8, loading
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.command("auto")(auto_points.main)
@@ -11,6 +11,7 @@ app.command("calibration")(calibration.main)
 app.command("compare")(compare.main)
 app.command("gpu")(gpu.main)
 app.command("everything")(everything.main)
+app.command("int8")(int8.main)
 app.command("loading")(loading.main)
 
 

@@ -65,7 +65,7 @@ class ImageScores:
 
 
 def evaluate(
-    model: SAMImageSegmenter,
+    model: SAMImageSegmenter | SAMPredictor,
     dataset: CocoDataset,
     images_dir: str | Path,
     *,
@@ -76,7 +76,7 @@ def evaluate(
     """Measures a model on labelled images.
 
     Args:
-        model: the segmenter.
+        model: the segmenter, or a predictor of it.
         dataset: of `read_coco`.
         images_dir: the folder of its images.
         limit: only the first images.
@@ -88,7 +88,7 @@ def evaluate(
         ValueError: if an image has another size than its annotations, or there is no mask.
     """
     images = dataset.images[:limit]
-    predictor = SAMPredictor(model)
+    predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
     found: list[ImageScores] = []
     for done, image in enumerate(images, start=1):
         masks = [mask for note in image.annotations if (mask := note.mask()).any()][:max_masks]
