@@ -111,11 +111,20 @@ class Int8Encoder:
             raise ValueError(f"{path.name} is a damaged int8 encoder: {error}") from error
 
     def compile(self) -> Program:
-        """The program: an image `(1, H, W, 3)` float32 in 0..1 to its embedding `(1, G, G, D)`."""
+        """The program: an image `(1, H, W, 3)` float32 in 0..1 to its embedding `(1, G, G, D)`.
+
+        Raises:
+            ValueError: if OpenVINO cannot read the graph.
+        """
         import openvino
 
         weights = np.frombuffer(self.weights, np.uint8)
-        graph = openvino.Core().read_model(self.graph, openvino.Tensor(weights))
+        try:
+            graph = openvino.Core().read_model(self.graph, openvino.Tensor(weights))
+        except RuntimeError as error:
+            raise ValueError(
+                "the int8 encoder's graph is damaged: OpenVINO cannot read it"
+            ) from error
         return compile_graph(graph, "float32")
 
 

@@ -76,6 +76,14 @@ def test_another_model_is_refused(int8_encoder):
 
 
 @pytest.mark.openvino
+def test_a_damaged_graph_is_refused(model, int8_encoder):
+    for graph in (b"", b"something else", int8_encoder.graph[:2000]):
+        damaged = dataclasses.replace(int8_encoder, graph=graph)
+        with pytest.raises(ValueError, match="graph is damaged"):
+            SAMPredictor(model, int8_encoder=damaged)
+
+
+@pytest.mark.openvino
 def test_quantizing_needs_images(model):
     with pytest.raises(ValueError, match="needs images like those to come, got none"):
         Int8Encoder.quantize(model, [])
