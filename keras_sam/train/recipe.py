@@ -95,7 +95,7 @@ class Recipe:
         ),
         Phase(
             image_size=192,
-            steps=1500,
+            steps=700,
             images=4,
             prompts=48,
             learning_rate=6e-4,
@@ -107,7 +107,7 @@ class Recipe:
         ),
         Phase(
             image_size=256,
-            steps=500,
+            steps=80,
             images=4,
             prompts=24,
             rounds=1,
