@@ -1,6 +1,7 @@
 """`Recipe`: how the built-in tiny preset is made."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 
@@ -36,6 +37,19 @@ class Phase:
     box_noise: float = 0.1
     labelled_share: float = 0.0
     is_jittered: bool = False
+
+
+# Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds.
+as_people_ask = partial(
+    Phase,
+    images=4,
+    learning_rate=6e-4,
+    size_exponent=0.0,
+    deep_click_probability=0.8,
+    box_noise=0.01,
+    labelled_share=0.2,
+    is_jittered=True,
+)
 
 
 @dataclass(frozen=True)
@@ -81,43 +95,9 @@ class Recipe:
             size_exponent=0.0,
             deep_click_probability=0.9,
         ),
-        Phase(
-            image_size=192,
-            steps=560,
-            images=4,
-            prompts=32,
-            learning_rate=6e-4,
-            size_exponent=0.0,
-            deep_click_probability=0.8,
-            box_noise=0.03,
-            labelled_share=0.12,
-            is_jittered=True,
-        ),
-        Phase(
-            image_size=192,
-            steps=700,
-            images=4,
-            prompts=48,
-            learning_rate=6e-4,
-            size_exponent=0.0,
-            deep_click_probability=0.8,
-            box_noise=0.01,
-            labelled_share=0.2,
-            is_jittered=True,
-        ),
-        Phase(
-            image_size=256,
-            steps=80,
-            images=4,
-            prompts=24,
-            rounds=1,
-            learning_rate=4e-4,
-            size_exponent=0.0,
-            deep_click_probability=0.8,
-            box_noise=0.01,
-            labelled_share=0.2,
-            is_jittered=True,
-        ),
+        as_people_ask(image_size=192, steps=560, prompts=32, box_noise=0.03, labelled_share=0.12),
+        as_people_ask(image_size=192, steps=700, prompts=48),
+        as_people_ask(image_size=256, steps=80, prompts=24, rounds=1, learning_rate=4e-4),
     )
     image_size: int = 256
     scenes: int = 4000
