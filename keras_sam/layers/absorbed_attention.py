@@ -11,7 +11,6 @@ seven numbers in a row fills no vector register, one over seven rows of eight he
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_sam.layers.attention import masked_softmax
@@ -36,12 +35,7 @@ def few_to_many_attention(
     width = many_keys.shape[-1]
     absorbed = ops.matmul(query * head_dim**-0.5, _split_columns(key_kernel, heads))
     absorbed = ops.reshape(absorbed, (-1, heads * few, width))
-    if keras.backend.backend() == "openvino":
-        # With the many in rows nothing matches its fused attention, which is slow for few rows.
-        logits = ops.matmul(many_keys, ops.swapaxes(absorbed, 1, 2))  # (B, T, K * N)
-        weights = ops.swapaxes(masked_softmax(logits, None, axis=1), 1, 2)
-    else:
-        weights = masked_softmax(ops.matmul(absorbed, ops.swapaxes(many_keys, 1, 2)), None)
+    weights = masked_softmax(ops.matmul(absorbed, ops.swapaxes(many_keys, 1, 2)), None)
     mixed = ops.matmul(weights, many_values)  # (B, K * N, D)
     mixed = ops.reshape(mixed, (-1, heads, few, width))
     return ops.matmul(mixed, ops.swapaxes(_split_columns(value_kernel, heads), 1, 2))

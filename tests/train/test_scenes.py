@@ -123,7 +123,11 @@ def test_batches_come_from_each_store_by_its_weight(store_path, tmp_path):
     white.bits[:32, :32] = 1
     write_shard(tmp_path, 0, [white])
     both = options(
-        store_path, stores=(store_path, str(tmp_path)), weights=(0.5, 0.5), min_shares=(0.01, 0.01)
+        store_path,
+        stores=(store_path, str(tmp_path)),
+        weights=(0.5, 0.5),
+        min_shares=(0.01, 0.01),
+        min_crops=(0.5, 0.5),
     )
     crops = np.concatenate([Batches(both)[step][0]["images"] for step in range(8)])
     assert 3 < (crops[:, :10, :10].min((1, 2, 3)) == 1).sum() < 13  # of 16
