@@ -106,7 +106,7 @@ def main(
         Path | None, typer.Option(help="Directory for the models; in that of the results.")
     ] = None,
     python: Annotated[
-        str, typer.Option(help="That ours run with, of an environment of another's installing.")
+        str, typer.Option(help="Python of another environment, for ours to run in.")
     ] = "",
     quick: Annotated[
         bool, typer.Option("--quick", help="A tiny model, to see whether it works.")

@@ -8,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.contenders.ours import PHOTOGRAPHS
 from keras_sam.geometry import read_coco
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import Evaluation, Int8Encoder, SAMPredictor, evaluate
 
-PHOTOGRAPHS = Path(__file__).parent.parent / "keras_sam" / "images"
 SCORES = ("box", "click", "click_best", "three_clicks")
 
 

@@ -30,8 +30,7 @@ class Plan:
         points_per_side: of the grid of everything mode.
         baseline: what the others are compared with; the first of ours that runs if empty.
         reference: whose outputs in float32 are held to be right.
-        python: of an environment that ours run in, for what each import of theirs costs; this
-            one's if empty.
+        python: of another environment, for ours to run in; this one's if empty.
     """
 
     contenders: tuple[str, ...]

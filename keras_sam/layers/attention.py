@@ -13,7 +13,8 @@ from keras_sam.layers.on_cpu import backend_is_on_cpu
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
-# So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason.
+# So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason; where those
+# of a head are more, OpenVINO makes them head by head.
 LOGITS_BYTES = 2**22
 
 
@@ -53,7 +54,7 @@ def relative_position_attention(
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
     at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX and TensorFlow
-    on a CPU for some heads or rows at a time, too.
+    on a CPU for some heads or rows at a time, too, and with OpenVINO for one head.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.

@@ -1,7 +1,6 @@
 """`ImageEmbedding`: an encoded image, to be kept and prompted later."""
 
 import hashlib
-import json
 import reprlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from keras_sam.geometry import Preprocessing, is_size, write_atomically
+from keras_sam.geometry import Preprocessing, is_size
 from keras_sam.geometry.preprocessing import SAM
 from keras_sam.geometry.read_image import MAX_PIXELS
 from keras_sam.models import SAMImageSegmenter, weights_by_name
+from keras_sam.predict.facts_file import load_facts, save_facts
 
 FORMAT = "keras_sam.ImageEmbedding"
 SAMPLED_VALUES = 256
@@ -50,9 +48,8 @@ class ImageEmbedding:
             "fingerprint": self.fingerprint,
             "preprocessing": asdict(self.preprocessing),
         }
-        metadata = {"format": FORMAT, "facts": json.dumps(facts)}
         arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
-        write_atomically(path, save(arrays, metadata=metadata))
+        save_facts(path, FORMAT, arrays, facts)
 
     @classmethod
     def load(cls, path: str | Path) -> "ImageEmbedding":
@@ -62,33 +59,20 @@ class ImageEmbedding:
             FileNotFoundError: if the file is missing.
             ValueError: if it is damaged or something else.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no image embedding at {path}")
-        try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT or list(file.keys()) != ["embedding"]:
-                    raise ValueError(f"{path.name} is not an image embedding")
-                embedding = file.get_tensor("embedding")
-            facts = json.loads(metadata["facts"])
-            sizes = {
-                name: _check_size(name, facts[name])
-                for name in ("original_size", "input_size", "image_size")
-            }
-            fingerprint = str(facts["fingerprint"])
-            preprocessing = Preprocessing(**facts.get("preprocessing", {}))  # older files: SAM's
-        except (
-            SafetensorError,
-            KeyError,
-            TypeError,
-            RecursionError,
-            json.JSONDecodeError,
-        ) as error:
-            raise ValueError(f"{path.name} is a damaged image embedding: {error}") from error
+        return load_facts(path, FORMAT, {"embedding"}, cls._parse, what="image embedding")
+
+    @classmethod
+    def _parse(cls, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> "ImageEmbedding":
+        sizes = {
+            name: _check_size(name, facts[name])
+            for name in ("original_size", "input_size", "image_size")
+        }
+        fingerprint = str(facts["fingerprint"])
+        preprocessing = Preprocessing(**facts.get("preprocessing", {}))  # older files: SAM's
+        embedding = arrays["embedding"]
         if embedding.ndim != 4 or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
             raise ValueError(
-                f"{path.name} must hold finite float32 values of shape (1, G, G, D), got "
+                "an image embedding must hold finite float32 values of shape (1, G, G, D), got "
                 f"{embedding.dtype} {embedding.shape}"
             )
         return cls(

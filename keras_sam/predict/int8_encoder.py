@@ -1,7 +1,6 @@
 """`Int8Encoder`: an image encoder whose matrix products are of 8-bit integers, for OpenVINO."""
 
 import contextlib
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
-from keras_sam.geometry import read_image, write_atomically
+from keras_sam.geometry import read_image
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict.facts_file import load_facts, save_facts
 from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.image_embedding import encoder_fingerprint
 from keras_sam.predict.openvino_graph import Program, build_graph, compile_graph
@@ -27,8 +25,9 @@ FORMAT = "keras_sam.Int8Encoder"
 class Int8Encoder:
     """The image encoder of one model, quantised once and kept in a file.
 
-    It takes less time and a quarter of the memory for the weights, and its embeddings differ a
-    little from the model's; docs/performance.md has both. Give it to `SAMPredictor`.
+    Its weights take a quarter of the memory, and its embeddings differ a little from the model's.
+    It is faster on processors with instructions for it (VNNI, AMX); docs/performance.md has
+    figures. Give it to `SAMPredictor`.
 
     Attributes:
         graph: of OpenVINO, as XML.
@@ -67,7 +66,7 @@ class Int8Encoder:
         inputs = [_to_input(model, image) for image in images]
         graph = build_graph(lambda pixels: (model.encode_image(pixels),), (inputs[0],))
         _fold_constants(graph)
-        with _quiet(nncf):
+        with _without_notes():
             quantized = nncf.quantize(
                 graph,
                 nncf.Dataset(inputs),
@@ -83,8 +82,7 @@ class Int8Encoder:
             "graph": np.frombuffer(self.graph, np.uint8),
             "weights": np.frombuffer(self.weights, np.uint8),
         }
-        metadata = {"format": FORMAT, "facts": json.dumps({"fingerprint": self.fingerprint})}
-        write_atomically(path, save(arrays, metadata=metadata))
+        save_facts(path, FORMAT, arrays, {"fingerprint": self.fingerprint})
 
     @classmethod
     def load(cls, path: str | Path) -> "Int8Encoder":
@@ -94,21 +92,12 @@ class Int8Encoder:
             FileNotFoundError: if the file is missing.
             ValueError: if it is damaged or something else.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no int8 encoder at {path}")
-        try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise ValueError(f"{path.name} is not an int8 encoder")
-                return cls(
-                    file.get_tensor("graph").tobytes(),
-                    file.get_tensor("weights").tobytes(),
-                    str(json.loads(metadata["facts"])["fingerprint"]),
-                )
-        except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path.name} is a damaged int8 encoder: {error}") from error
+
+        def parse(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> "Int8Encoder":
+            graph, weights = (arrays[name].tobytes() for name in ("graph", "weights"))
+            return cls(graph, weights, str(facts["fingerprint"]))
+
+        return load_facts(path, FORMAT, {"graph", "weights"}, parse, what="int8 encoder")
 
     def compile(self) -> Program:
         """The program: an image `(1, H, W, 3)` float32 in 0..1 to its embedding `(1, G, G, D)`.
@@ -163,13 +152,15 @@ def _fold_constants(graph: Any) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(nncf: Any) -> Iterator[None]:
-    """Without the notes that NNCF prints of each of its steps."""
-    nncf.set_log_level(logging.ERROR)
+def _without_notes() -> Iterator[None]:
+    """Of NNCF, which tells of each layer that it leaves alone."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        nncf.set_log_level(logging.INFO)
+        logger.setLevel(level)
 
 
 def _to_bytes(graph: Any) -> tuple[bytes, bytes]:

@@ -65,12 +65,14 @@ class MaskCandidates:
         self.predictor = predictor
         self.pred_iou_thresh = pred_iou_thresh
         self.stability_score_thresh = stability_score_thresh
-        self.batch_size, self.drawn_at_once = points_per_batch, -(-points_per_batch // 4)
+        self.batch_size = points_per_batch
+        # Masks are drawn by a program for few prompts, or by one for many.
+        self.few, self.many = -(-points_per_batch // 4), points_per_batch
         if predictor.engine.is_on_cpu:
             fitting = _prompts_that_fit(predictor, DECODER_BYTES / COPIES)
             self.batch_size = min(points_per_batch, fitting)
             fitting = _prompts_that_fit(predictor, DRAWING_BYTES / UPSCALED)
-            self.drawn_at_once = min(self.batch_size, fitting)
+            self.few = self.many = min(self.batch_size, fitting)
         self.masks = OriginalMasks(
             predictor.frame,
             predictor.model.backbone.low_res_size,
@@ -127,9 +129,9 @@ class MaskCandidates:
         return found, ratings.max(axis=1)
 
     def _draw(self, attended: tuple[Any, Any], chosen: np.ndarray) -> np.ndarray:
-        """Logits `(K, M, L, L)` of the chosen prompts `(K,)`, by one program for all numbers."""
+        """Logits `(K, M, L, L)` of the chosen prompts `(K,)`, and of some again at the end."""
         engine, features = self.predictor.engine, self.predictor.image_features
-        size = self.drawn_at_once
+        size = self.few if len(chosen) <= self.few else self.many
         padded = np.concatenate([chosen, chosen[:1].repeat(-len(chosen) % size)]).astype(np.int32)
         parts = [
             engine.draw(features, attended, padded[start : start + size])

@@ -26,8 +26,8 @@ class SAMPredictor:
     Args:
         model: the segmenter.
         prompts_per_batch: how many prompts are decoded together at most; bounds memory.
-        int8_encoder: encodes images in place of the model, faster and a little less exactly; on
-            OpenVINO alone.
+        int8_encoder: encodes images in place of the model, a little less exactly; on OpenVINO
+            alone.
     """
 
     def __init__(
