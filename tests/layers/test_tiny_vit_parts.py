@@ -13,6 +13,7 @@ from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.mbconv import MBConv
 from keras_sam.layers.patch_merging import PatchMerging
 from keras_sam.models import weights_by_name
+from tests.precision import in_float32
 
 BLOCK = {"num_heads": 3, "intermediate_dim": 24, "hidden_size": 12, "window_size": 4}
 LAYERS = {
@@ -75,7 +76,8 @@ def test_parity_with_timm(recorded, part):
     for name, weight in weights_by_name(layer).items():
         weight.assign(in_our_layout(name, tensors.pop(their_name(name))))
     assert not tensors
-    found = keras.Sequential([layer]).predict(recorded[f"{part}/input"], verbose=0)
+    with in_float32():
+        found = keras.Sequential([layer]).predict(recorded[f"{part}/input"], verbose=0)
     np.testing.assert_allclose(found, recorded[f"{part}/output"], rtol=1e-4, atol=1e-5)
 
 

@@ -1,13 +1,10 @@
 """A small SAM for square images, its inputs, and what it makes of them."""
 
-from contextlib import nullcontext
-
-import keras
 import numpy as np
 
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
-from keras_sam.models.openvino_precision import float32_inference
+from tests.precision import in_float32
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
@@ -63,11 +60,6 @@ def build_segmenter():
 def predict(model, inputs=PROMPTS):
     with in_float32():
         return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
-
-
-def in_float32():
-    """Keeps OpenVINO from bfloat16, which models of keras-hub would take."""
-    return float32_inference() if keras.backend.backend() == "openvino" else nullcontext()
 
 
 def assert_close(found, expected, atol=1e-4):

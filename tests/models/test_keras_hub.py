@@ -21,10 +21,10 @@ from tests.models.square_sam import (
     RANDOM,
     assert_close,
     build_segmenter,
-    in_float32,
     predict,
     randomise,
 )
+from tests.precision import in_float32
 
 pytestmark = pytest.mark.filterwarnings(r"default:::keras_hub(\..*)?")
 
