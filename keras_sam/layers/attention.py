@@ -14,9 +14,8 @@ from keras_sam.layers.on_cpu import backend_is_on_cpu
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
 # So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason; where those
-# of a head are more, OpenVINO makes them for one head and some rows at a time.
+# of a head are more, OpenVINO makes them head by head.
 LOGITS_BYTES = 2**22
-OPENVINO_LOGITS_BYTES = 2**24
 
 
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
@@ -55,7 +54,7 @@ def relative_position_attention(
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
     at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX and TensorFlow
-    on a CPU for some heads or rows at a time, too, and with OpenVINO for rows of one head.
+    on a CPU for some heads or rows at a time, too, and with OpenVINO for one head.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -74,9 +73,13 @@ def relative_position_attention(
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
     if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
-    if backend == "openvino" and is_fixed and 4 * query.shape[2] ** 2 > LOGITS_BYTES:
-        return _unrolled_relative_attention(query, key, value, bias_h, bias_w)
-    return _attend(query, key, value, bias_h, bias_w)
+    parts = query, key, value, bias_h, bias_w
+    tokens = query.shape[2]
+    if backend == "openvino" and is_fixed and 4 * tokens**2 > LOGITS_BYTES:
+        # Its logits would all be in memory at once, 805 MB for 12 heads of 4,096 tokens.
+        by_head = (_attend(*(part[:, k : k + 1] for part in parts)) for k in range(query.shape[1]))
+        return ops.concatenate(list(by_head), axis=1)
+    return _attend(*parts)
 
 
 def distance_attention(
@@ -160,24 +163,6 @@ def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
 def _attend(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
     """`relative_position_attention` in plain operations."""
     return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
-
-
-def _unrolled_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
-    """`relative_position_attention` for rows of one head at a time, one after the other.
-
-    OpenVINO makes the bias of all the logits first, 805 MB for 12 heads of 4,096 tokens.
-    """
-    heads, tokens = query.shape[1:3]
-    rows = _largest_divisor(tokens, OPENVINO_LOGITS_BYTES // (4 * tokens))
-    attended = []
-    for head in range(heads):
-        head_key, head_value = key[:, head : head + 1], value[:, head : head + 1]
-        blocks = []
-        for row in range(0, tokens, rows):
-            place = slice(None), slice(head, head + 1), slice(row, row + rows)
-            blocks.append(_attend(query[place], head_key, head_value, bias_h[place], bias_w[place]))
-        attended.append(ops.concatenate(blocks, axis=2))
-    return ops.concatenate(attended, axis=1)
 
 
 def _blockwise_relative_attention(

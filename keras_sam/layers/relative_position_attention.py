@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_sam.layers.attention import attention, relative_position_attention
 from keras_sam.layers.linear import linear
-from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
+from keras_sam.layers.windows import pad_grid
 
 
 class RelativePositionAttention(keras.layers.Layer):
@@ -79,23 +79,10 @@ class RelativePositionAttention(keras.layers.Layer):
             qkv = pad_grid(ops.matmul(grid, self.qkv.kernel), self.window_size)
             if self.use_bias:
                 qkv = qkv + self.qkv.bias
-            qkv = grid_to_windows(qkv, self.window_size)
         else:
             qkv = linear(self.qkv, grid)
         # Attend.
-        attended = self._attend(qkv)
-        # Drop padded queries, then project.
-        if self.window_size:
-            attended = windows_to_grid(attended, self.grid_size)
-        return linear(self.projection, attended)
-
-    def _attend(self, qkv: Any) -> Any:
-        """`(N, h, w, 3 * K * d)` to `(N, h, w, K * d)`."""
-        height, width = self.attended_size
-        heads, head_dim = self.num_heads, self.head_dim
-        qkv = ops.reshape(qkv, (-1, height * width, 3, heads, head_dim))
-        qkv = ops.transpose(qkv, (2, 0, 3, 1, 4))  # (3, N, K, T, d)
-        query, key, value = qkv[0], qkv[1], qkv[2]
+        query, key, value = self._split(qkv)
         if self.use_rel_pos:
             rel_pos = ops.convert_to_tensor(self.rel_pos_h), ops.convert_to_tensor(self.rel_pos_w)
             attended = relative_position_attention(
@@ -103,5 +90,25 @@ class RelativePositionAttention(keras.layers.Layer):
             )
         else:
             attended = attention(query, key, value)
-        attended = ops.transpose(attended, (0, 2, 1, 3))  # (N, T, K, d)
-        return ops.reshape(attended, (-1, height, width, heads * head_dim))
+        # Drop padded queries, then project.
+        attended = self._merge(attended, (qkv.shape[1], qkv.shape[2]))
+        return linear(self.projection, attended[:, : self.grid_size[0], : self.grid_size[1]])
+
+    def _split(self, qkv: Any) -> tuple[Any, Any, Any]:
+        """`(B, H, W, 3 * K * d)` to three `(N, K, T, d)`, N windows in row-major order."""
+        height, width = self.attended_size
+        rows, columns = qkv.shape[1] // height, qkv.shape[2] // width
+        heads, head_dim = self.num_heads, self.head_dim
+        qkv = ops.reshape(qkv, (-1, rows, height, columns, width, 3, heads, head_dim))
+        qkv = ops.transpose(qkv, (5, 0, 1, 3, 6, 2, 4, 7))
+        qkv = ops.reshape(qkv, (3, -1, heads, height * width, head_dim))
+        return qkv[0], qkv[1], qkv[2]
+
+    def _merge(self, attended: Any, size: tuple[int, int]) -> Any:
+        """`(N, K, T, d)` to a grid `(B, *size, K * d)`."""
+        height, width = self.attended_size
+        rows, columns = size[0] // height, size[1] // width
+        heads, head_dim = self.num_heads, self.head_dim
+        grid = ops.reshape(attended, (-1, rows, columns, heads, height, width, head_dim))
+        grid = ops.transpose(grid, (0, 1, 4, 2, 5, 3, 6))
+        return ops.reshape(grid, (-1, *size, heads * head_dim))

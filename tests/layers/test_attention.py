@@ -54,7 +54,6 @@ def test_attention_equals_the_formula():
 def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, block_bytes):
     monkeypatch.setitem(module.BIAS_BYTES, "cpu", block_bytes)
     monkeypatch.setattr(module, "LOGITS_BYTES", block_bytes)
-    monkeypatch.setattr(module, "OPENVINO_LOGITS_BYTES", block_bytes)
     height, width = grid_size
     arrays = [random(2, 3, height * width, 4, seed=seed) for seed in range(3)]
     tables = random(2 * height - 1, 4, seed=3), random(2 * width - 1, 4, seed=4)
