@@ -8,13 +8,14 @@ import numpy as np
 from keras import ops
 
 from keras_sam.layers.on_cpu import backend_is_on_cpu
+from keras_sam.layers.openvino_loop import openvino_loop
 
 # So much of the bias is made at a time (torch, inference), in memory that is used again: on a CPU
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
 # So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason; where those
-# of a head are more, OpenVINO makes them head by head.
+# of a head are more, OpenVINO makes twice as many, of rows of one head.
 LOGITS_BYTES = 2**22
 
 
@@ -54,7 +55,7 @@ def relative_position_attention(
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
     at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX and TensorFlow
-    on a CPU for some heads or rows at a time, too, and with OpenVINO for one head.
+    on a CPU for some heads or rows at a time, too, and with OpenVINO for rows of one head.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -73,13 +74,9 @@ def relative_position_attention(
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
     if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
-    parts = query, key, value, bias_h, bias_w
-    tokens = query.shape[2]
-    if backend == "openvino" and is_fixed and 4 * tokens**2 > LOGITS_BYTES:
-        # Its logits would all be in memory at once, 805 MB for 12 heads of 4,096 tokens.
-        by_head = (_attend(*(part[:, k : k + 1] for part in parts)) for k in range(query.shape[1]))
-        return ops.concatenate(list(by_head), axis=1)
-    return _attend(*parts)
+    if backend == "openvino" and is_fixed and 4 * query.shape[2] ** 2 > LOGITS_BYTES:
+        return _looped_relative_attention(query, key, value, bias_h, bias_w)
+    return _attend(query, key, value, bias_h, bias_w)
 
 
 def distance_attention(
@@ -163,6 +160,30 @@ def _relative_logits(query: Any, key: Any, bias_h: Any, bias_w: Any) -> Any:
 def _attend(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
     """`relative_position_attention` in plain operations."""
     return ops.matmul(masked_softmax(_relative_logits(query, key, bias_h, bias_w), None), value)
+
+
+def _looped_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
+    """`relative_position_attention` with OpenVINO, for rows of one head at a time.
+
+    The bias is summed by itself. Otherwise OpenVINO makes one kernel of all this, which is the
+    faster way for windows and the slower one here.
+    """
+    batch, _, tokens, head_dim = query.shape
+    rows = _largest_divisor(tokens, 2 * LOGITS_BYTES // (4 * batch * tokens))
+
+    def attend(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
+        keys = ops.swapaxes(key * head_dim**-0.5, -1, -2)
+        bias_h, bias_w = bias_h[..., :, None], bias_w[..., None, :]
+        blocks = []
+        for row in range(0, tokens, rows):
+            block = slice(None), slice(None), slice(row, row + rows)
+            bias = bias_h[block] + bias_w[block]  # (B, 1, rows, H, W)
+            logits = ops.reshape(ops.matmul(query[block], keys), bias.shape) + bias
+            weights = ops.softmax(ops.reshape(logits, (batch, 1, rows, tokens)))
+            blocks.append(ops.matmul(weights, value))
+        return ops.concatenate(blocks, axis=2)
+
+    return openvino_loop(attend, (query, key, value, bias_h, bias_w), axis=1)
 
 
 def _blockwise_relative_attention(
