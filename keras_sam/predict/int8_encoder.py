@@ -26,8 +26,9 @@ class Int8Encoder:
     """The image encoder of one model, quantised once and kept in a file.
 
     Its weights take a quarter of the memory, and its embeddings differ a little from the model's.
-    It is faster on processors with instructions for it (VNNI, AMX); docs/performance.md has
-    figures. Give it to `SAMPredictor`.
+    It is faster on processors with instructions for it (VNNI, AMX); what is not of integers is then
+    computed in bfloat16, where there are instructions for that. docs/performance.md has figures.
+    Give it to `SAMPredictor`.
 
     Attributes:
         graph: of OpenVINO, as XML.
@@ -114,7 +115,7 @@ class Int8Encoder:
             raise ValueError(
                 "the int8 encoder's graph is damaged: OpenVINO cannot read it"
             ) from error
-        return compile_graph(graph, "float32")
+        return compile_graph(graph, "bfloat16")
 
 
 def check_int8_backend() -> None:
