@@ -204,6 +204,8 @@ def _blockwise_relative_attention(
         group, query, bias_h, bias_w = block
         key, value = keys[group], values[group]
         logits = ops.cast(_relative_logits(query, key, bias_h, bias_w), "float32")
+        if keras.backend.backend() == "tensorflow":  # has one kernel for all of a softmax
+            return ops.matmul(ops.cast(ops.softmax(logits), value.dtype), value)
         # Dividing what is narrow, after the product, spares a pass over the logits.
         weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
         attended = ops.cast(ops.matmul(ops.cast(weights, value.dtype), value), "float32")

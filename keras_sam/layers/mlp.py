@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_sam.layers.linear import linear
 
@@ -48,7 +49,10 @@ class MLP(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """`(..., C)` to `(..., output_dim)`."""
-        x = inputs
+        x, shape = inputs, ops.shape(inputs)
+        if keras.backend.backend() == "tensorflow":  # fuses activations into 2-D products alone
+            x = ops.reshape(x, (-1, shape[-1]))
         for dense in self.dense_layers[:-1]:
             x = self.activate(linear(dense, x))
-        return linear(self.dense_layers[-1], x)
+        x = linear(self.dense_layers[-1], x)
+        return ops.reshape(x, (*shape[:-1], self.output_dim)) if len(x.shape) < len(shape) else x
