@@ -24,7 +24,13 @@ class Engine(ABC):
     Args:
         model: the segmenter. Weights assigned later are used; with OpenVINO, whose programs hold
             the weights, make a new engine.
+
+    Attributes:
+        decoder_bytes: what the decoder may take for many prompts at once on a CPU, where more at
+            once are no faster.
     """
+
+    decoder_bytes = 2**27
 
     def __init__(self, model: SAMImageSegmenter) -> None:
         keep_freed_memory()
@@ -264,6 +270,8 @@ class OpenvinoEngine(Engine):
         model: as of any engine; the precision is its own.
         int8_encoder: takes the place of the model's image encoder.
     """
+
+    decoder_bytes = 2**26
 
     def __init__(self, model: SAMImageSegmenter, int8_encoder: Int8Encoder | None = None) -> None:
         super().__init__(model)

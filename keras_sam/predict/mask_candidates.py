@@ -14,9 +14,7 @@ from keras_sam.geometry import OriginalMasks
 from keras_sam.geometry.original_masks import MaskPart
 from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
 
-# What a step of the decoder may take on a CPU: more prompts at once are no faster there. Each has
-# its own copy of the image tokens, and about six arrays of that size live at once.
-DECODER_BYTES = 2**27
+# Each prompt has its own copy of the image tokens, and about six arrays of that size live at once.
 COPIES = 6
 # What the upscaled images of the prompts that are drawn at once may take there.
 DRAWING_BYTES = 2**23
@@ -69,7 +67,7 @@ class MaskCandidates:
         # Masks are drawn by a program for few prompts, or by one for many.
         self.few, self.many = -(-points_per_batch // 4), points_per_batch
         if predictor.engine.is_on_cpu:
-            fitting = _prompts_that_fit(predictor, DECODER_BYTES / COPIES)
+            fitting = _prompts_that_fit(predictor, predictor.engine.decoder_bytes / COPIES)
             self.batch_size = min(points_per_batch, fitting)
             fitting = _prompts_that_fit(predictor, DRAWING_BYTES / UPSCALED)
             self.few = self.many = min(self.batch_size, fitting)

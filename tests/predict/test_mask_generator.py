@@ -214,7 +214,7 @@ def test_a_label_map(predictor, image):
 
 def test_steps_are_small_on_a_cpu_alone(predictor, image, monkeypatch):
     """More prompts at once take memory there, and no less time; a graphics card wants them all."""
-    monkeypatch.setattr("keras_sam.predict.mask_candidates.DECODER_BYTES", 1)
+    monkeypatch.setattr(type(predictor.engine), "decoder_bytes", 1)
     counts = {}
     for is_on_cpu in (True, False):
         monkeypatch.setattr(type(predictor.engine), "is_on_cpu", is_on_cpu)
