@@ -14,9 +14,9 @@ from keras_sam.layers.openvino_loop import openvino_loop
 # it stays in the cache. All of it takes 805 MB for a 64 x 64 grid of 12 heads in float32.
 BIAS_BYTES = {"cpu": 2**23}
 BIAS_BYTES_OF_OTHERS = 2**29
-# So many logits are made at a time by JAX and TensorFlow on a CPU, for the same reason; where those
-# of a head are more, OpenVINO makes twice as many, of rows of one head.
-LOGITS_BYTES = 2**22
+# So many logits are made at a time on a CPU, for the same reason; OpenVINO makes as many for rows
+# of one head, where those of a head are more.
+LOGITS_BYTES = {"jax": 2**22, "tensorflow": 2**23, "openvino": 2**23}
 
 
 def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
@@ -74,7 +74,7 @@ def relative_position_attention(
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
     if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
-    if backend == "openvino" and is_fixed and 4 * query.shape[2] ** 2 > LOGITS_BYTES:
+    if backend == "openvino" and is_fixed and 4 * query.shape[2] ** 2 > LOGITS_BYTES[backend]:
         return _looped_relative_attention(query, key, value, bias_h, bias_w)
     return _attend(query, key, value, bias_h, bias_w)
 
@@ -169,7 +169,7 @@ def _looped_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bi
     faster way for windows and the slower one here.
     """
     batch, _, tokens, head_dim = query.shape
-    rows = _largest_divisor(tokens, 2 * LOGITS_BYTES // (4 * batch * tokens))
+    rows = _largest_divisor(tokens, LOGITS_BYTES["openvino"] // (4 * batch * tokens))
 
     def attend(query: Any, key: Any, value: Any, bias_h: Any, bias_w: Any) -> Any:
         keys = ops.swapaxes(key * head_dim**-0.5, -1, -2)
@@ -221,11 +221,11 @@ def _blockwise_relative_attention(
 
 
 def _block_size(heads: int, tokens: int) -> tuple[int, int]:
-    """Heads and rows of a block of at most `LOGITS_BYTES`: several whole heads, or rows of one."""
-    of_row = 4 * tokens
-    if of_row * tokens > LOGITS_BYTES:
-        return 1, _largest_divisor(tokens, LOGITS_BYTES // of_row)
-    return _largest_divisor(heads, LOGITS_BYTES // (of_row * tokens)), tokens
+    """Heads and rows of a block of `LOGITS_BYTES` at most: several whole heads, or rows of one."""
+    most, of_row = LOGITS_BYTES[keras.backend.backend()], 4 * tokens
+    if of_row * tokens > most:
+        return 1, _largest_divisor(tokens, most // of_row)
+    return _largest_divisor(heads, most // (of_row * tokens)), tokens
 
 
 def _largest_divisor(number: int, most: int) -> int:

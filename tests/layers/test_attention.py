@@ -53,7 +53,7 @@ def test_attention_equals_the_formula():
 @pytest.mark.parametrize("grid_size", [(3, 3), (2, 5)])
 def test_relative_position_attention_equals_the_formula(monkeypatch, grid_size, block_bytes):
     monkeypatch.setitem(module.BIAS_BYTES, "cpu", block_bytes)
-    monkeypatch.setattr(module, "LOGITS_BYTES", block_bytes)
+    monkeypatch.setattr(module, "LOGITS_BYTES", dict.fromkeys(module.LOGITS_BYTES, block_bytes))
     height, width = grid_size
     arrays = [random(2, 3, height * width, 4, seed=seed) for seed in range(3)]
     tables = random(2 * height - 1, 4, seed=3), random(2 * width - 1, 4, seed=4)
@@ -68,7 +68,7 @@ def test_blocks_have_the_gradients_of_the_whole(monkeypatch):
     grid = random(2, 4, 5, 6)
     trained = []
     for block_bytes in (2**20, 3000, 170):  # all at once, one head, two rows
-        monkeypatch.setattr(module, "LOGITS_BYTES", block_bytes)
+        monkeypatch.setattr(module, "LOGITS_BYTES", dict.fromkeys(module.LOGITS_BYTES, block_bytes))
         layer = RelativePositionAttention(2, 4, grid_size=(4, 5), output_dim=6)
         model = keras.Sequential([keras.Input((4, 5, 6)), layer])
         for seed, weight in enumerate(layer.weights):
