@@ -11,10 +11,9 @@ seven numbers in a row fills no vector register, one over seven rows of eight he
 
 from typing import Any
 
-import keras
 from keras import ops
 
-from keras_sam.layers.attention import masked_softmax
+from keras_sam.layers.attention import masked_softmax, softmax_product
 
 
 def few_to_many_attention(
@@ -37,7 +36,7 @@ def few_to_many_attention(
     absorbed = ops.matmul(query * head_dim**-0.5, _split_columns(key_kernel, heads))
     absorbed = ops.reshape(absorbed, (-1, heads * few, width))
     logits = ops.matmul(absorbed, ops.swapaxes(many_keys, 1, 2))
-    mixed = _softmax_product(logits, many_values)  # (B, K * N, D)
+    mixed = softmax_product(logits, many_values)  # (B, K * N, D)
     mixed = ops.reshape(mixed, (-1, heads, few, width))
     return ops.matmul(mixed, ops.swapaxes(_split_columns(value_kernel, heads), 1, 2))
 
@@ -103,22 +102,6 @@ def shared_logits(queries: Any, keys: Any, *, prompts: Any) -> Any:
     logits = ops.reshape(logits, (-1, heads, many, prompts, few))
     logits = ops.transpose(logits, (0, 3, 2, 4, 1))  # (B, P, T, N, K)
     return ops.reshape(logits, (-1, many, few, heads))
-
-
-def _softmax_product(logits: Any, values: Any) -> Any:
-    """`softmax(logits) values`.
-
-    OpenVINO fuses a softmax and the products around it into one kernel, made for many queries and
-    slow for few. Divided by its sum after the product, it stays three.
-    """
-    if keras.backend.backend() != "openvino":
-        return ops.matmul(masked_softmax(logits, None), values)
-    dtype = keras.backend.standardize_dtype(logits.dtype)
-    logits = ops.cast(logits, "float32")
-    weights = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-    total = ops.sum(weights, axis=-1, keepdims=True)
-    product = ops.cast(ops.matmul(ops.cast(weights, dtype), values), "float32")
-    return ops.cast(product / total, dtype)
 
 
 def _heads_last(array: Any) -> Any:

@@ -49,10 +49,12 @@ class MLP(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """`(..., C)` to `(..., output_dim)`."""
-        x, shape = inputs, ops.shape(inputs)
-        if keras.backend.backend() == "tensorflow":  # fuses activations into 2-D products alone
-            x = ops.reshape(x, (-1, shape[-1]))
+        shape = ops.shape(inputs)
+        is_flat = (
+            keras.backend.backend() == "tensorflow"
+        )  # fuses activations into 2-D products alone
+        x = ops.reshape(inputs, (-1, shape[-1])) if is_flat else inputs
         for dense in self.dense_layers[:-1]:
             x = self.activate(linear(dense, x))
         x = linear(self.dense_layers[-1], x)
-        return ops.reshape(x, (*shape[:-1], self.output_dim)) if len(x.shape) < len(shape) else x
+        return ops.reshape(x, (*shape[:-1], self.output_dim)) if is_flat else x
