@@ -127,10 +127,14 @@ class ImageMasker:
         found = {}
         for row, index in enumerate(indices):
             point = _point(arguments, row)
+            boxes = arguments["boxes"]
+            window = self.predictor.frame.window(None if boxes is None else boxes[row])
             records = []
             for mask in np.argsort(-ratings[row], kind="stable"):
                 candidate = Candidate(
-                    drawer.measure(logits[row, mask]), float(ratings[row, mask]), point
+                    drawer.measure(logits[row, mask], within=window),
+                    float(ratings[row, mask]),
+                    point,
                 )
                 record = FoundMask(candidate, crop, size, masks=drawer).to_record("coco_rle")
                 records.append(record | {"prompt_index": index})

@@ -16,9 +16,10 @@ CHOICES = {
     "interpolation": ("bilinear", "bicubic"),
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
+    "box_masks": ("free", "inside"),
 }
 SAM = {name: choices[0] for name, choices in CHOICES.items()}
-MEDSAM = {
+MEDSAM = SAM | {
     "resize": "stretch",
     "interpolation": "bicubic",
     "normalisation": "min_max",

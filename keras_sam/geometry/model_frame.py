@@ -1,7 +1,10 @@
 """`ModelFrame`: the way of an image into the model's frame, and of masks back."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +13,7 @@ from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
 from keras_sam.geometry.resizer import Resizer
 
 MOST_CERTAIN = np.float32(1 - 2**-24)  # the probability next to 1, a logit of 16.6
+OUTSIDE = np.float32(-16)  # logits outside the box that masks end at
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,19 @@ class ModelFrame:
         boxes = np.asarray(boxes)
         return self.to_original_points(boxes.reshape(*boxes.shape[:-1], 2, 2)).reshape(boxes.shape)
 
-    def to_original_logits(self, low_res_logits: np.ndarray) -> np.ndarray:
+    def to_original_logits(
+        self, low_res_logits: np.ndarray, *, boxes: np.ndarray | None = None
+    ) -> np.ndarray:
         """Low-res logits `(..., L, L)` to float32 logits `(..., H, W)` of the original.
 
         Equal to Meta's `postprocess_masks`: bilinear to `image_size`, crop to `input_size`,
         bilinear to `original_size`. An image that was stretched has no padding to crop: bilinear
         to `original_size` at once. Logits of probabilities stay within 16.7.
+
+        Args:
+            low_res_logits: of P prompts, if there are boxes.
+            boxes: of the prompts, `(P, 4)` XYXY of the original, NaN where there is none. If
+                `preprocessing.box_masks` is "inside", logits outside them are -16 at most.
 
         Raises:
             ValueError: for fewer than two axes, or an empty one.
@@ -110,14 +121,23 @@ class ModelFrame:
         logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
         for place, rows in vertical.bands(stretched, slice(0, self.original_size[0])):
             logits[..., place, :] = _to_logits(rows) if self._is_of_probabilities else rows
+        for prompt, window in self._windows(boxes):
+            inside = logits[prompt][..., *window].copy()
+            np.minimum(logits[prompt], OUTSIDE, out=logits[prompt])
+            logits[prompt][..., *window] = inside
         return logits
 
     def to_original_masks(
-        self, low_res_logits: np.ndarray, *, threshold: float = 0.0
+        self,
+        low_res_logits: np.ndarray,
+        *,
+        threshold: float = 0.0,
+        boxes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Low-res logits `(..., L, L)` to boolean masks `(..., H, W)`: logits over a threshold.
 
-        Holds the float logits of a few rows at a time.
+        Holds the float logits of a few rows at a time. Boxes are those of `to_original_logits`;
+        outside of them there is no mask.
 
         Raises:
             ValueError: as `to_original_logits`.
@@ -129,7 +149,22 @@ class ModelFrame:
         for index in np.ndindex(*stretched.shape[:-2]):
             for place, rows in vertical.bands(stretched[index], slice(0, self.original_size[0])):
                 np.greater(rows, threshold, out=masks[index][place])
+        for prompt, window in self._windows(boxes):
+            inside = masks[prompt][..., *window].copy()
+            masks[prompt] = False
+            masks[prompt][..., *window] = inside
         return masks
+
+    def window(self, box: Any) -> tuple[slice, slice] | None:
+        """Rows and columns of the original that the masks of a box `(4,)` XYXY may lie in.
+
+        `None` if there is no limit: for NaN, and unless `preprocessing.box_masks` is "inside".
+        """
+        if self.preprocessing.box_masks != "inside" or box is None or np.isnan(box).any():
+            return None
+        height, width = self.original_size
+        x0, y0, x1, y1 = np.asarray(box, np.float64)
+        return _touched(y0, y1, height), _touched(x0, x1, width)
 
     def resizers(self, low_res_size: tuple[int, int]) -> tuple[Resizer, Resizer]:
         """What stretches the rows and the columns of a low-res grid to the original.
@@ -153,6 +188,12 @@ class ModelFrame:
         (height, width), (new_height, new_width) = self.original_size, self.input_size
         return np.array([new_width / width, new_height / height])
 
+    def _windows(self, boxes: np.ndarray | None) -> Iterator[tuple[int, tuple[slice, slice]]]:
+        """Prompts whose masks are limited, and to what."""
+        for prompt, box in enumerate(() if boxes is None else boxes):
+            if (window := self.window(box)) is not None:
+                yield prompt, window
+
     @property
     def _is_of_probabilities(self) -> bool:
         return self.preprocessing.upscaled == "probabilities"
@@ -175,6 +216,11 @@ class ModelFrame:
         if self.preprocessing.resize == "longest_side":
             values = _interpolate(values, self.image_size[axis])[: self.input_size[axis]]
         return _interpolate(values, self.original_size[axis]).astype(np.float32)
+
+
+def _touched(start: float, stop: float, length: int) -> slice:
+    """The pixels of 0..length that an interval reaches into."""
+    return slice(max(0, math.floor(start)), min(length, math.ceil(stop)))
 
 
 def _to_probabilities(logits: np.ndarray) -> np.ndarray:

@@ -56,8 +56,15 @@ class OriginalMasks:
         cuts = np.array([threshold - offset, threshold, threshold + offset], np.float32)
         self._low, self._cut, self._high = (float(cut) for cut in frame.interpolated(cuts))
 
-    def measure(self, low_res_logits: np.ndarray) -> MaskPart:
-        """The box and the stability of a mask `(L, L)`, in one pass over its pixels."""
+    def measure(
+        self, low_res_logits: np.ndarray, *, within: tuple[slice, slice] | None = None
+    ) -> MaskPart:
+        """The box and the stability of a mask `(L, L)`, in one pass over its pixels.
+
+        Args:
+            low_res_logits: `(L, L)`.
+            within: rows and columns of the original that the mask may lie in; `None` for all.
+        """
         values = self.frame.interpolated(low_res_logits)
         reached = values > self._low
         rows, columns = (np.flatnonzero(reached.any(axis=axis)) for axis in (1, 0))
@@ -67,7 +74,9 @@ class OriginalMasks:
             axis.reached_by(found[0], found[-1])
             for axis, found in zip(self._axes, (rows, columns), strict=True)
         )
-        if any(side.start >= side.stop for side in window):  # in the padding alone
+        if within is not None:
+            window = tuple(map(_intersection, window, within))
+        if any(side.start >= side.stop for side in window):  # in the padding alone, or outside
             return _empty(float("nan"))
         counts = np.zeros(2, np.int64)
         in_row = np.zeros(window[0].stop - window[0].start, bool)
@@ -117,6 +126,10 @@ class OriginalMasks:
         rows = self._axes[0].reach(slice(box[1], box[3]))
         columns = self._axes[1].reach(slice(box[0], box[2]))
         return MaskPart(box, stability, values[rows, columns].copy(), rows, columns)
+
+
+def _intersection(one: slice, other: slice) -> slice:
+    return slice(max(one.start, other.start), min(one.stop, other.stop))
 
 
 def _empty(stability: float) -> MaskPart:

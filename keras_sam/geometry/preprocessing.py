@@ -15,6 +15,7 @@ CHOICES = {
     "interpolation": ("bilinear", "bicubic"),
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
+    "box_masks": ("free", "inside"),
 }
 # Pillow's filters, which are antialiased.
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -38,6 +39,8 @@ class Preprocessing:
             resized image is 0 and the greatest 1.
         upscaled: what is interpolated when masks go back to the original's size, "logits" or
             "probabilities"; outlines differ by fractions of a low-res pixel.
+        box_masks: where the masks of a box may lie. "free" leaves it to the model; "inside" ends
+            them at the box, for models too small to see well where it ends.
 
     Raises:
         ValueError: for anything else.
@@ -47,6 +50,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
     normalisation: str = "imagenet"
     upscaled: str = "logits"
+    box_masks: str = "free"
 
     def __post_init__(self) -> None:
         for field in fields(self):

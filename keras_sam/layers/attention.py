@@ -70,7 +70,7 @@ def relative_position_attention(
     """
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
     backend, is_fixed = keras.backend.backend(), isinstance(query.shape[0], int)
-    if backend == "torch":
+    if backend == "torch" and not _trains_on_cpu(query):
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
     if backend in ("jax", "tensorflow") and is_fixed and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)

@@ -140,7 +140,9 @@ def _score_image(predictor: SAMPredictor, masks: list[np.ndarray]) -> ImageScore
     by_box, by_click = np.split(low_res_logits, 2)
     ratings = iou_predictions[len(masks) :, 1:]
     return ImageScores(
-        box=np.array([_iou(frame, by_box[i, :1], mask)[0] for i, mask in enumerate(masks)]),
+        box=np.array(
+            [_iou(frame, by_box[i, :1], mask, boxes[i])[0] for i, mask in enumerate(masks)]
+        ),
         clicked=np.stack([_iou(frame, by_click[i, 1:], mask) for i, mask in enumerate(masks)]),
         ratings=ratings,
         corrected=_correct(
@@ -187,8 +189,11 @@ def error_click(found: np.ndarray, mask: np.ndarray) -> tuple[int, int, int]:
     return x, y, int(mask[y, x])
 
 
-def _iou(frame: ModelFrame, low_res_logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """IoU `(M,)` of predicted logits `(M, L, L)` with one mask `(H, W)`."""
-    found = frame.to_original_masks(low_res_logits)
+def _iou(
+    frame: ModelFrame, low_res_logits: np.ndarray, mask: np.ndarray, box: np.ndarray | None = None
+) -> np.ndarray:
+    """IoU `(M,)` of predicted logits `(M, L, L)`, of a box or not, with one mask `(H, W)`."""
+    boxes = None if box is None else np.repeat(box[None], len(low_res_logits), axis=0)
+    found = frame.to_original_masks(low_res_logits, boxes=boxes)
     intersection = np.count_nonzero(found & mask, axis=(1, 2))
     return intersection / np.count_nonzero(found | mask, axis=(1, 2))

@@ -186,9 +186,11 @@ class SAMPredictor:
             point_coords, point_labels, boxes, mask_inputs, multimask_output=multimask_output
         )
         frame = self._require_image()
+        limits = None if boxes is None else _with_nan(boxes)
         if return_logits:
-            return frame.to_original_logits(low_res_logits), iou_predictions, low_res_logits
-        masks = frame.to_original_masks(low_res_logits, threshold=MASK_THRESHOLD)
+            logits = frame.to_original_logits(low_res_logits, boxes=limits)
+            return logits, iou_predictions, low_res_logits
+        masks = frame.to_original_masks(low_res_logits, threshold=MASK_THRESHOLD, boxes=limits)
         return masks, iou_predictions, low_res_logits
 
     def predict_low_res(
@@ -202,7 +204,8 @@ class SAMPredictor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`.
 
-        With `multimask_output` None these are the single mask and then the three.
+        With `multimask_output` None these are the single mask and then the three. Where the model's
+        `box_masks` are "inside", these may still reach out of their box.
         """
         frame = self._require_image()
         masks = self._check_mask_inputs(mask_inputs)
@@ -315,6 +318,12 @@ def _count_prompts(given: dict[str, Any]) -> int:
     if not count:
         raise ValueError("expected at least one prompt, got none")
     return count
+
+
+def _with_nan(boxes: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Checked boxes as one array `(P, 4)`, NaN where a prompt has none."""
+    nothing = np.full(4, np.nan)
+    return np.stack([nothing if box is None else np.asarray(box, np.float64) for box in boxes])
 
 
 def _single_box(box: Any) -> Any:

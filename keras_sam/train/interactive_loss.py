@@ -1,5 +1,6 @@
 """`InteractiveLoss`: simulated prompts, correction rounds, and the loss of each."""
 
+import math
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ class InteractiveLoss(keras.layers.Layer):
 
     Args:
         rounds: correction rounds behind the first prompt.
+        correction_share: share of the prompts that are corrected; the others end with their first.
         box_probability: share of prompts that start from a box.
         box_noise: standard deviation of the noise on a box, as a share of its side.
         deep_click_probability: share of clicks put deep inside the mask; the others are uniform
@@ -39,6 +41,7 @@ class InteractiveLoss(keras.layers.Layer):
         self,
         *,
         rounds: int = 2,
+        correction_share: float = 1.0,
         box_probability: float = 0.5,
         box_noise: float = BOX_NOISE,
         deep_click_probability: float = 0.0,
@@ -51,7 +54,10 @@ class InteractiveLoss(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not 0 < correction_share <= 1:
+            raise ValueError(f"correction_share must be in 0..1 and not 0, got {correction_share}")
         self.rounds = rounds
+        self.correction_share = correction_share
         self.box_probability = box_probability
         self.box_noise = box_noise
         self.deep_click_probability = deep_click_probability
@@ -91,9 +97,15 @@ class InteractiveLoss(keras.layers.Layer):
         # First prompts: a click or a box.
         image_size = backbone.image_shape[:2]
         points, labels, boxes = self._first_prompts(truth, image_size)
-        previous = None
+        previous: Any = None
         total = 0.0
+        corrected = math.ceil(self.correction_share * truth.shape[1])
         for turn in range(self.rounds + 1):
+            if turn == 1:
+                points, labels, boxes, truth, present, previous = (
+                    part[:, :corrected]
+                    for part in (points, labels, boxes, truth, present, previous)
+                )
             if turn:
                 point, label = error_point(
                     previous, truth, image_size=image_size, seed=self.seed_generator

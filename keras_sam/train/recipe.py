@@ -15,6 +15,7 @@ class Phase:
         images: images of a step.
         prompts: masks of an image.
         rounds: correction rounds of a prompt.
+        correction_share: share of the prompts that have them.
         learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
         loss: "affinity" trains the image encoder alone, "prompts" the whole model.
         size_exponent: a mask is asked for with a weight of its area to this power: large ones
@@ -23,6 +24,8 @@ class Phase:
         box_noise: standard deviation of the noise on boxes, as a share of their side.
         labelled_share: share of the images that come from `Recipe.labelled`, if that is given.
         is_jittered: whether brightness and colours are changed at random.
+        averaging: share of the running average of the weights that a step keeps; the phase ends
+            with the average. 0 takes none.
     """
 
     image_size: int
@@ -30,6 +33,7 @@ class Phase:
     images: int = 8
     prompts: int = 16
     rounds: int = 0
+    correction_share: float = 1.0
     learning_rate: float = 1e-3
     loss: Literal["affinity", "prompts"] = "prompts"
     size_exponent: float = 0.35
@@ -37,6 +41,7 @@ class Phase:
     box_noise: float = 0.1
     labelled_share: float = 0.0
     is_jittered: bool = False
+    averaging: float = 0.0
 
 
 # Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds.
@@ -50,6 +55,10 @@ as_people_ask = partial(
     labelled_share=0.2,
     is_jittered=True,
 )
+
+
+# Besides, a quarter of the prompts are corrected twice, and the weights are averaged.
+corrected = partial(as_people_ask, rounds=2, correction_share=0.25, averaging=0.995)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,8 @@ class Recipe:
         pred_iou_thresh: of everything mode, saved with the preset, since ratings of so small a
             model are low; chosen by eye on the photographs of this package.
         stability_score_thresh: likewise.
+        box_masks: likewise, of `keras_sam.geometry.Preprocessing`: so small a model sees badly
+            where a box ends.
         seed: seed of scenes, weights, batches and prompts.
         dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
             a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
@@ -98,6 +109,8 @@ class Recipe:
         as_people_ask(image_size=192, steps=560, prompts=32, box_noise=0.03, labelled_share=0.12),
         as_people_ask(image_size=192, steps=700, prompts=48),
         as_people_ask(image_size=256, steps=80, prompts=24, rounds=1, learning_rate=4e-4),
+        corrected(image_size=192, steps=1200, images=6, prompts=32),
+        corrected(image_size=256, steps=500, prompts=32, learning_rate=3e-4),
     )
     image_size: int = 256
     scenes: int = 4000
@@ -106,6 +119,7 @@ class Recipe:
     first_phase: int = 0
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
+    box_masks: str = "inside"
     seed: int = 1
     dtype: str = "float32"
     workers: int = 1

@@ -3,9 +3,12 @@
 Masks lie on the low-res grid `(L, L)`; points and boxes come in pixels of the model frame.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 BOX_NOISE = 0.1  # standard deviation as a share of the box's side (arXiv 2304.02643, appendix A)
@@ -88,15 +91,33 @@ def noisy_box(
 def _depth(masks: Any) -> Any:
     """How far inside its mask a pixel lies, in 0..1: shares of squares around it, averaged.
 
-    The larger squares are taken on a grid four times coarser, which costs little.
+    The larger squares are taken on a grid four times coarser. A mean over squares is a product
+    with one matrix from the left and one from the right, on a CPU far faster than pooling.
     """
-    _, count, height, width = masks.shape
-    grid = ops.reshape(masks, (-1, height, width, 1))
-    near = ops.average_pool(grid, 5, strides=1, padding="same")
-    coarse = ops.average_pool(grid, 4, strides=4)
-    far = sum(ops.average_pool(coarse, side, strides=1, padding="same") for side in (3, 7))
-    far = ops.repeat(ops.repeat(far, 4, axis=1), 4, axis=2)
-    return ops.reshape((near + far) / 3.0, (-1, count, height, width))
+    coarse = _products(_cell_means, masks, 4)
+    far = sum(_products(_window_means, coarse, side) for side in (3, 7))
+    far = ops.repeat(ops.repeat(far, 4, axis=2), 4, axis=3)
+    return (_products(_window_means, masks, 5) + far) / 3.0
+
+
+def _products(matrix: Callable[[int, int], np.ndarray], grids: Any, size: int) -> Any:
+    """`matrix grid matrixᵀ` of each of `(B, P, H, W)`."""
+    height, width = grids.shape[2:]
+    return ops.matmul(ops.matmul(matrix(height, size), grids), matrix(width, size).T)
+
+
+@functools.cache
+def _window_means(length: int, side: int) -> np.ndarray:
+    """Mean over the `side` numbers around each of `length`, fewer at the ends: a matrix."""
+    places = np.arange(length)
+    near = np.abs(places[:, None] - places) <= side // 2
+    return (near / near.sum(axis=1, keepdims=True)).astype("float32")
+
+
+@functools.cache
+def _cell_means(length: int, size: int) -> np.ndarray:
+    """Mean over each `size` of `length` numbers: a matrix `(length / size, length)`."""
+    return np.repeat(np.eye(length // size, dtype="float32"), size, axis=1) / np.float32(size)
 
 
 def _grid_argmax(score: Any, image_size: tuple[int, int]) -> Any:

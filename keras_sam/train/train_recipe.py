@@ -82,6 +82,7 @@ def train(
         "pred_iou_thresh": recipe.pred_iou_thresh,
         "stability_score_thresh": recipe.stability_score_thresh,
     }
+    final.preprocessing = {"box_masks": recipe.box_masks}
     final.save_to_preset(output / "preset")
     return final
 
@@ -110,7 +111,12 @@ def _run_phase(
     _train_what_learns(segmenter, phase)
     schedule = WarmupCosine(phase.learning_rate, phase.steps)
     optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=0.05, beta_2=0.98, global_clipnorm=1.0
+        schedule,
+        weight_decay=0.05,
+        beta_2=0.98,
+        global_clipnorm=1.0,
+        use_ema=phase.averaging > 0,
+        ema_momentum=phase.averaging,
     )
     segmenter.compile(optimizer, loss=_loss(phase, seed=recipe.seed + number))
     optimizer.build(segmenter.trainable_variables)
@@ -133,6 +139,7 @@ def _run_phase(
             segmenter.reset_metrics()
         if step % recipe.save_every == 0 or step == phase.steps:
             _save_state(checkpoint, state, step)
+    optimizer.finalize_variable_values(segmenter.trainable_variables)
     return segmenter
 
 
@@ -175,6 +182,7 @@ def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
         return AffinityLoss()
     return InteractiveLoss(
         rounds=phase.rounds,
+        correction_share=phase.correction_share,
         deep_click_probability=phase.deep_click_probability,
         box_noise=phase.box_noise,
         focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_sam.geometry import ModelFrame, OriginalMasks, mask_to_box, stability_score
-from keras_sam.geometry.preprocessing import MEDSAM, SAM
+from keras_sam.geometry.preprocessing import MEDSAM, SAM, Preprocessing
 
 
 def blobs(seed: int) -> np.ndarray:
@@ -42,3 +42,20 @@ def test_nothing_over_the_thresholds():
     part = masks.measure(np.full((64, 64), -5.0, "float32"))
     assert part.box == (0, 0, 0, 0)
     assert masks.draw(part).shape == (0, 0)
+
+
+@pytest.mark.parametrize("box", [(30, 40, 90, 101), (0, 0, 2, 200), (250, 3, 260, 9)])
+def test_a_mask_that_ends_at_a_box(box):
+    frame = ModelFrame((200, 300), (256, 256), Preprocessing(box_masks="inside"))
+    masks = OriginalMasks(frame, (64, 64))
+    for seed in range(4):
+        logits = blobs(seed)
+        part = masks.measure(logits, within=frame.window(box))
+        boxes = np.array([box], float)
+        expected = frame.to_original_masks(logits[None], boxes=boxes)[0]
+        np.testing.assert_array_equal(part.box, mask_to_box(expected))
+        x0, y0, x1, y1 = part.box
+        np.testing.assert_array_equal(masks.draw(part), expected[y0:y1, x0:x1])
+        limited = frame.to_original_logits(logits[None], boxes=boxes)[0]
+        if (limited > -1).any():
+            np.testing.assert_allclose(part.stability_score, stability_score(limited), atol=2e-3)

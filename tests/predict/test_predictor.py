@@ -225,3 +225,25 @@ def test_new_weights_are_used(image, tiny_segmenter):
     assert np.abs(before.embedding - predictor.get_image_embedding().embedding).max() > 1e-3
     with pytest.raises(ValueError, match="another model"):
         predictor.set_image(before)
+
+
+def test_masks_of_a_box_end_at_it_where_the_model_says_so(segmenter, image):
+    told = segmenter.preprocessing
+    boxes = [BOX, None, BOX]
+    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
+    predictor = SAMPredictor(segmenter)
+    try:
+        predictor.set_image(image)
+        free = predictor.predict_many(points, labels, boxes)[0]
+        segmenter.preprocessing = {"box_masks": "inside"}
+        predictor.set_image(image)
+        found, _, low_res = predictor.predict_many(points, labels, boxes)
+    finally:
+        segmenter.preprocessing = told
+    inside = np.zeros(image.shape[:2], bool)
+    inside[6:40, 5:60] = True
+    np.testing.assert_array_equal(found[1], free[1])
+    for index in (0, 2):
+        assert (free[index] & ~inside).any()
+        np.testing.assert_array_equal(found[index], free[index] & inside)
+    assert low_res.shape == (3, 3, 32, 32)

@@ -46,6 +46,7 @@ def test_a_stopped_run_goes_on(tmp_path):
     saved = SAMBackbone.from_preset(tmp_path / "whole" / "preset")
     assert saved.image_shape == (48, 48, 3)  # larger than those of the last phase
     assert saved.thresholds["pred_iou_thresh"] == RECIPE.pred_iou_thresh
+    assert saved.preprocessing["box_masks"] == RECIPE.box_masks
     lines = (tmp_path / "whole" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["phase"] for line in lines] == [0, 1]
     with pytest.raises(ValueError, match="another recipe"):
