@@ -123,3 +123,20 @@ def test_wrong_prompts_are_the_error_of_their_image_alone(poison, results):
     assert "outside the image" in found["outside"].error
     assert found["outside"].size == (40, 50)
     assert len(found["good"].masks) == 1
+
+
+def test_masks_of_a_box_end_at_it_where_the_model_says_so(poison, results, settings, tmp_path):
+    path, box = str(poison[0] / "good.png"), [5, 6, 30, 35]
+    segmenter = SAMImageSegmenter.from_preset(settings.preset)
+    segmenter.preprocessing = {"box_masks": "inside"}
+    segmenter.save_to_preset(tmp_path / "inside")
+    image = BatchImage("good", path, boxes=[box])
+    free = results([image], multimask_output=True)["good"].masks
+    found = results([image], multimask_output=True, preset=str(tmp_path / "inside"))["good"].masks
+    inside = np.zeros((40, 50), bool)
+    inside[6:35, 5:30] = True
+    masks = [coco_rle_to_mask(mask["segmentation"]) for mask in free]
+    assert any((mask & ~inside).any() for mask in masks)
+    for mask, record in zip(masks, found, strict=True):
+        np.testing.assert_array_equal(coco_rle_to_mask(record["segmentation"]), mask & inside)
+        assert record["area"] == np.count_nonzero(mask & inside)

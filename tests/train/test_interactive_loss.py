@@ -114,3 +114,27 @@ def test_fit_without_a_loss_says_what_to_do(batch):
     model.compile("sgd")
     with pytest.raises(ValueError, match="InteractiveLoss"):
         model.fit(*batch, verbose=0)
+
+
+def test_a_share_of_the_prompts_is_corrected(batch, monkeypatch):
+    model, asked = tiny_model(), []
+    decode = model.decode
+
+    def count(embeddings, **prompts):
+        asked.append((prompts["points"].shape[1:3], prompts["masks"] is not None))
+        return decode(embeddings, **prompts)
+
+    monkeypatch.setattr(model, "decode", count)
+    for share, corrected in ((1.0, 2), (0.5, 1), (0.01, 1)):
+        asked.clear()
+        loss = InteractiveLoss(rounds=2, correction_share=share, seed=0)
+        embeddings = {"image_embeddings": model.encode_image(batch[0]["images"])}
+        value = loss.compute(model, batch[0], batch[1], embeddings)
+        assert np.isfinite(float(ops.convert_to_numpy(value)))
+        assert asked == [((2, 2), False), ((corrected, 3), True), ((corrected, 4), True)]
+
+
+@pytest.mark.parametrize("share", [0, 1.5])
+def test_a_wrong_share_is_refused(share):
+    with pytest.raises(ValueError, match="correction_share"):
+        InteractiveLoss(correction_share=share)

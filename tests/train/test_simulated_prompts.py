@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.train.simulated_prompts import error_point, inner_point, noisy_box
+from keras_sam.train.simulated_prompts import _depth, error_point, inner_point, noisy_box
 
 IMAGE_SIZE = (64, 128)  # a low-res grid of (16, 32): four pixels a cell
 
@@ -89,3 +89,21 @@ def test_boxes_without_noise_are_exact(masks):
     found = noisy_box(tensor(masks), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
     expected = [[[40, 16], [120, 48]], [[20, 12], [24, 16]]]
     np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected)
+
+
+def test_depth_is_the_mean_of_three_squares():
+    masks = (np.random.default_rng(4).random((1, 2, 16, 32)) < 0.6).astype("float32")
+
+    def means(grid, side):
+        found = np.zeros_like(grid)
+        for y, x in np.ndindex(grid.shape):
+            top, left = max(0, y - side // 2), max(0, x - side // 2)
+            found[y, x] = grid[top : y + side // 2 + 1, left : x + side // 2 + 1].mean()
+        return found
+
+    found = ops.convert_to_numpy(_depth(tensor(masks)))
+    for index in range(2):
+        grid = masks[0, index]
+        coarse = grid.reshape(4, 4, 8, 4).mean((1, 3))
+        far = sum(np.kron(means(coarse, side), np.ones((4, 4))) for side in (3, 7))
+        np.testing.assert_allclose(found[0, index], (means(grid, 5) + far) / 3, atol=1e-5)

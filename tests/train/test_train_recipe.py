@@ -101,3 +101,27 @@ def test_too_few_labelled_images_leave_nothing(tmp_path):
     with pytest.raises(ValueError, match="hold out"):
         train(replace(RECIPE, labelled=str(tmp_path)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_phase_ends_with_the_average_of_its_weights(tmp_path):
+    phase = replace(RECIPE.phases[1], steps=2, averaging=0.75)
+    recipe = replace(RECIPE, phases=(phase,), image_size=phase.image_size, save_every=1)
+    saved = []
+
+    def keep(line):
+        """Comes after step 2, when the checkpoint is still that of step 1."""
+        with np.load(tmp_path / "phase0.npz") as state:
+            saved.append(dict(state))
+
+    final = train(recipe, tmp_path, progress=keep)
+    with np.load(tmp_path / "phase0.npz") as state:
+        saved.append(dict(state))
+    first, second = saved
+    assert (first["step"], second["step"]) == (1, 2)
+    averages = [0.75 * first[name] + 0.25 * second[name] for name in first if name != "step"]
+    for weight in final.trainable_weights:
+        array = ops.convert_to_numpy(weight)
+        assert any(
+            array.shape == average.shape and np.allclose(array, average, atol=1e-6)
+            for average in averages
+        ), weight.path
