@@ -128,15 +128,20 @@ def test_wrong_prompts_are_the_error_of_their_image_alone(poison, results):
 def test_masks_of_a_box_end_at_it_where_the_model_says_so(poison, results, settings, tmp_path):
     path, box = str(poison[0] / "good.png"), [5, 6, 30, 35]
     segmenter = SAMImageSegmenter.from_preset(settings.preset)
-    segmenter.preprocessing = {"box_masks": "inside"}
-    segmenter.save_to_preset(tmp_path / "inside")
-    image = BatchImage("good", path, boxes=[box])
-    free = results([image], multimask_output=True)["good"].masks
-    found = results([image], multimask_output=True, preset=str(tmp_path / "inside"))["good"].masks
+    for hypernetwork in segmenter.backbone.mask_decoder.hypernetworks:
+        for weight in hypernetwork.weights[-2:]:
+            weight.assign(-weight)  # masks that were empty are full
+    found = {}
+    for box_masks in ("free", "inside"):
+        segmenter.preprocessing = {"box_masks": box_masks}
+        segmenter.save_to_preset(tmp_path / box_masks)
+        image = BatchImage(box_masks, path, boxes=[box])
+        preset = str(tmp_path / box_masks)
+        found |= results([image], multimask_output=True, preset=preset)
     inside = np.zeros((40, 50), bool)
     inside[6:35, 5:30] = True
-    masks = [coco_rle_to_mask(mask["segmentation"]) for mask in free]
+    masks = [coco_rle_to_mask(mask["segmentation"]) for mask in found["free"].masks]
     assert any((mask & ~inside).any() for mask in masks)
-    for mask, record in zip(masks, found, strict=True):
+    for mask, record in zip(masks, found["inside"].masks, strict=True):
         np.testing.assert_array_equal(coco_rle_to_mask(record["segmentation"]), mask & inside)
         assert record["area"] == np.count_nonzero(mask & inside)
