@@ -2,9 +2,21 @@
 
 import typer
 
-from benchmarks import auto_points, batch, calibration, compare, everything, gpu, int8, loading
+from benchmarks import (
+    ablation,
+    auto_points,
+    batch,
+    calibration,
+    compare,
+    everything,
+    gpu,
+    int8,
+    loading,
+    pictures,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.command("ablation")(ablation.main)
 app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
 app.command("calibration")(calibration.main)
@@ -13,6 +25,7 @@ app.command("gpu")(gpu.main)
 app.command("everything")(everything.main)
 app.command("int8")(int8.main)
 app.command("loading")(loading.main)
+app.command("pictures")(pictures.main)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Recipe:
         as_people_ask(image_size=192, steps=700, prompts=48),
         as_people_ask(image_size=256, steps=80, prompts=24, rounds=1, learning_rate=4e-4),
         corrected(image_size=192, steps=1200, images=6, prompts=32),
-        corrected(image_size=256, steps=500, prompts=32, learning_rate=3e-4),
+        corrected(image_size=256, steps=500, prompts=32, learning_rate=3e-4, labelled_share=0.3),
     )
     image_size: int = 256
     scenes: int = 4000

@@ -149,7 +149,7 @@ def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int)
     stores = [(output / "scenes", 1.0, 0.004, 0.5)]
     if recipe.labelled is not None and phase.labelled_share:
         stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004, 0.5)
-        stores.append((output / "labelled", phase.labelled_share, 0.0006, 0.8))
+        stores.append((output / "labelled", phase.labelled_share, 0.0004, 0.8))
     paths, weights, min_shares, min_crops = zip(*stores, strict=True)
     return BatchOptions(
         stores=tuple(map(str, paths)),
