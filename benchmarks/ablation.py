@@ -82,7 +82,7 @@ def main(
     ),
     count: Annotated[int, typer.Option("--scenes", help="Scenes of a training.")] = 1000,
     steps: Annotated[int, typer.Option(help="Steps of a training.")] = 300,
-    seeds: Annotated[int, typer.Option(help="Trainings of each.")] = 1,
+    seed: Annotated[int, typer.Option(help="Run again with another to see the noise.")] = 1,
     dtype: Annotated[str, typer.Option(help="Policy of training.")] = "float32",
 ) -> None:
     """Trains image encoders by the dense warm-up, each without one ingredient of the scenes.
@@ -93,25 +93,25 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     log = output / "results.jsonl"
     photographs = list(read_photographs(read_coco(annotations), images))
-    done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    for seed in range(1, seeds + 1):
-        for name, patches in INGREDIENTS.items():
-            is_done = any((one["name"], one["seed"]) == (name, seed) for one in done)
-            if is_done or (name == NUCLEI and labelled is None):
-                continue
-            with patched(patches):
-                store = output / f"{name.replace(' ', '_')}_{seed}"
-                build_store(store, count=count, seed=seed, size=SIZE)  # in this process
-            stores = [store]
-            if name == NUCLEI and labelled is not None:
-                stores.append(output / "labelled")
-                build_labelled_store(stores[1], labelled, size=SIZE)
-            encoder = train_encoder(stores, steps=steps, seed=seed, dtype=dtype)
-            line = {"name": name, "seed": seed, "iou": click_iou(encoder, photographs)}
-            done.append(line)
-            with log.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-            print_results(done)
+    done = {one["name"] for one in _read(log) if one["seed"] == seed}
+    for name, patches in INGREDIENTS.items():
+        if name in done or (name == NUCLEI and labelled is None):
+            continue
+        stores = [output / f"{name.replace(' ', '_')}_{seed}"]
+        with patched(patches):
+            build_store(stores[0], count=count, seed=seed, size=SIZE)  # in this process
+        if name == NUCLEI and labelled is not None:
+            stores.append(output / f"labelled_{seed}")
+            build_labelled_store(stores[1], labelled, seed=seed, size=SIZE)
+        encoder = train_encoder(stores, steps=steps, seed=seed, dtype=dtype)
+        line = {"name": name, "seed": seed, "iou": click_iou(encoder, photographs)}
+        with log.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print_results(_read(log))
+
+
+def _read(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
 @contextmanager
