@@ -84,6 +84,7 @@ def main(
     steps: Annotated[int, typer.Option(help="Steps of a training.")] = 300,
     seed: Annotated[int, typer.Option(help="Run again with another to see the noise.")] = 1,
     dtype: Annotated[str, typer.Option(help="Policy of training.")] = "float32",
+    only: Annotated[list[str] | None, typer.Option(help="Rows of the table; all.")] = None,
 ) -> None:
     """Trains image encoders by the dense warm-up, each without one ingredient of the scenes.
 
@@ -94,11 +95,13 @@ def main(
     log = output / "results.jsonl"
     photographs = list(read_photographs(read_coco(annotations), images))
     done = {one["name"] for one in _read(log) if one["seed"] == seed}
-    for name, patches in INGREDIENTS.items():
+    if unknown := set(only or ()) - set(INGREDIENTS):
+        raise typer.BadParameter(f"{sorted(unknown)}; expected some of {list(INGREDIENTS)}")
+    for name in only or INGREDIENTS:
         if name in done or (name == NUCLEI and labelled is None):
             continue
         stores = [output / f"{name.replace(' ', '_')}_{seed}"]
-        with patched(patches):
+        with patched(INGREDIENTS[name]):
             build_store(stores[0], count=count, seed=seed, size=SIZE)  # in this process
         if name == NUCLEI and labelled is not None:
             stores.append(output / f"labelled_{seed}")

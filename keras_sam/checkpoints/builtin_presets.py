@@ -18,7 +18,7 @@ class PresetInfo:
         class_name: class of the model it holds.
         handle: where the weights are: `kaggle://...`, `hf://...`, or the directory in this
             package.
-        preprocessing: how images are prepared, by name.
+        preprocessing: how images are prepared, by name; `None` where the preset's files tell.
     """
 
     description: str
@@ -27,7 +27,7 @@ class PresetInfo:
     source: str
     class_name: str
     handle: str
-    preprocessing: str = "sam"
+    preprocessing: str | None = "sam"
 
 
 # The published table of keras-hub swaps the parameter counts of the last two.
@@ -112,12 +112,16 @@ def builtin_presets() -> dict[str, PresetInfo]:
             source="this project, from nothing; labels of others: nuclei of BBBC038 (CC0)",
             class_name="SAMBackbone",
             handle=str(preset_directory(TINY)),
+            preprocessing=None,
         )
     return presets
 
 
 def builtin_preprocessing(preset: str | Path) -> str | None:
-    """The preprocessing of a built-in preset, given by name or address; `None` for others."""
+    """The preprocessing of a built-in preset, given by name or address.
+
+    `None` for others, and for those whose files tell.
+    """
     address = str(preset).partition("@")[0]
     for name, info in builtin_presets().items():
         if isinstance(preset, str) and (preset == name or address == info.handle):
