@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +19,8 @@ COPIES = 6
 # What the upscaled images of the prompts that are drawn at once may take there.
 DRAWING_BYTES = 2**23
 UPSCALED = 16 / 8  # pixels of an image token, and its width over theirs
+
+Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,11 @@ class MaskCandidates:
         )
 
     def find(
-        self, points: np.ndarray, prompts: np.ndarray, labels: np.ndarray
+        self,
+        points: np.ndarray,
+        prompts: np.ndarray,
+        labels: np.ndarray,
+        windows: Sequence[Window | None] | None = None,
     ) -> Iterator[tuple[list[Candidate], np.ndarray]]:
         """Yields the candidates of each batch of prompts, and each prompt's best rating `(P,)`.
 
@@ -87,17 +93,20 @@ class MaskCandidates:
             points: `(P, 2)` (x, y) of the image, to be told of the masks.
             prompts: `(P, N, 2)` points of the model frame.
             labels: `(P, N)`.
+            windows: of each prompt the rows and columns that its masks may lie in, if limited.
         """
+        windows = [None] * len(points) if windows is None else windows
         with ThreadPoolExecutor(_computing_threads()) as pool:
             for start in range(0, len(points), self.batch_size):
                 batch = slice(start, start + self.batch_size)
-                yield self._find(points[batch], prompts[batch], labels[batch], pool)
+                yield self._find(points[batch], prompts[batch], labels[batch], windows[batch], pool)
 
     def _find(
         self,
         points: np.ndarray,
         prompts: np.ndarray,
         labels: np.ndarray,
+        windows: Sequence[Window | None],
         pool: ThreadPoolExecutor,
     ) -> tuple[list[Candidate], np.ndarray]:
         count = len(points)
@@ -114,10 +123,14 @@ class MaskCandidates:
         logits = self._draw(attended, chosen)
         rows, masks = np.nonzero(is_wanted[chosen])
         places = list(zip(rows.tolist(), masks.tolist(), strict=True))
+
+        def measure(place: tuple[int, int]) -> MaskPart:
+            return self.masks.measure(logits[place], within=windows[chosen[place[0]]])
+
         # The pool computes in parallel. Threads of NumPy's library would wait for more work in a
         # loop afterwards, and take a processor from the engine for 50 ms.
         with _numpy_threads().limit(limits=1, user_api="blas"):
-            parts = list(pool.map(lambda place: self.masks.measure(logits[place]), places))
+            parts = list(pool.map(measure, places))
         found = []
         for (row, mask), part in zip(places, parts, strict=True):
             if self._is_stable(part):

@@ -150,7 +150,11 @@ class MaskSearch:
     ) -> Iterator[tuple[list[FoundMask], np.ndarray]]:
         """Yields the masks of each batch of prompts that the crop does not cut, and its ratings."""
         size = (self.pixels.shape[0], self.pixels.shape[1])
-        for batch, ratings in candidates.find(points, *self._prompts(crop, points)):
+        windows = None
+        if self.boxes is not None:
+            boxes = self.boxes - np.array(crop.box[:2] * 2)
+            windows = [self.predictor.frame.window(box) for box in boxes]
+        for batch, ratings in candidates.find(points, *self._prompts(crop, points), windows):
             found = [
                 FoundMask(candidate, crop, size, masks=candidates.masks) for candidate in batch
             ]

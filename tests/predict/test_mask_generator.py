@@ -254,9 +254,9 @@ def test_numpy_has_one_thread_while_masks_are_measured(predictor, image, monkeyp
     seen = []
     measure = OriginalMasks.measure
 
-    def watch(masks, logits):
+    def watch(masks, logits, **within):
         seen.append(numpy_threads())
-        return measure(masks, logits)
+        return measure(masks, logits, **within)
 
     monkeypatch.setattr(OriginalMasks, "measure", watch)
     with threadpool_limits(2, user_api="blas"):
