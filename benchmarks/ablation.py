@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from unittest.mock import patch
@@ -15,18 +16,27 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_sam.geometry import CocoDataset, ModelFrame, deepest_point, read_coco, read_image
-from keras_sam.train import camera, canvas, scene_objects, scenes, surfaces
-from keras_sam.train.affinity_loss import OFFSET, AffinityLoss
-from keras_sam.train.batches import Batches, BatchOptions
-from keras_sam.train.labelled_store import build_labelled_store
+from keras_sam.train import (
+    Phase,
+    Recipe,
+    camera,
+    canvas,
+    scene_objects,
+    scenes,
+    surfaces,
+    train,
+)
+from keras_sam.train.affinity_loss import OFFSET
 from keras_sam.train.scene_store import build_store
-from keras_sam.train.tiny_segmenter import tiny_segmenter
-from keras_sam.train.warmup_cosine import WarmupCosine
 
 SIZE = 128  # of scenes and images in pixels
 NUCLEI = "with nuclei"  # the one ingredient that is added, not left out
 
 Patch = tuple[Any, str, Any]
+
+warm_up = partial(
+    Phase, SIZE, images=16, prompts=32, loss="affinity", is_jittered=True, learning_rate=1e-3
+)
 
 
 def _without(*drawn: Callable[..., None]) -> list[Callable[..., None]]:
@@ -100,14 +110,19 @@ def main(
     for name in only or INGREDIENTS:
         if name in done or (name == NUCLEI and labelled is None):
             continue
-        stores = [output / f"{name.replace(' ', '_')}_{seed}"]
-        with patched(INGREDIENTS[name]):
-            build_store(stores[0], count=count, seed=seed, size=SIZE)  # in this process
-        if name == NUCLEI and labelled is not None:
-            stores.append(output / f"labelled_{seed}")
-            build_labelled_store(stores[1], labelled, seed=seed, size=SIZE)
-        encoder = train_encoder(stores, steps=steps, seed=seed, dtype=dtype)
-        line = {"name": name, "seed": seed, "iou": click_iou(encoder, photographs)}
+        place = output / f"{name.replace(' ', '_')}_{seed}"
+        with patched(INGREDIENTS[name]):  # drawn in this process; training finds them there
+            build_store(place / "scenes", count=count, seed=seed, size=SIZE)
+        recipe = Recipe(
+            phases=(warm_up(steps, labelled_share=0.2 if name == NUCLEI else 0.0),),
+            image_size=SIZE,
+            scenes=count,
+            labelled=str(labelled) if name == NUCLEI else None,
+            seed=seed,
+            dtype=dtype,
+        )
+        segmenter = train(recipe, place)
+        line = {"name": name, "seed": seed, "iou": click_iou(segmenter, photographs)}
         with log.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print_results(_read(log))
@@ -124,36 +139,6 @@ def patched(patches: tuple[Patch, ...]) -> Iterator[None]:
         for owner, name, value in patches:
             stack.enter_context(patch.object(owner, name, value))
         yield
-
-
-def train_encoder(stores: list[Path], *, steps: int, seed: int, dtype: str) -> keras.Model:
-    """A segmenter from nothing whose image encoder learned from scenes."""
-    keras.utils.set_random_seed(seed)
-    segmenter = tiny_segmenter(SIZE, dtype=dtype)
-    for part in (segmenter.backbone.prompt_encoder, segmenter.backbone.mask_decoder):
-        part.trainable = False
-    optimizer = keras.optimizers.AdamW(
-        WarmupCosine(1e-3, steps), weight_decay=0.05, beta_2=0.98, global_clipnorm=1.0
-    )
-    segmenter.compile(optimizer, loss=AffinityLoss())
-    shares = (1.0,) if len(stores) == 1 else (0.8, 0.2)
-    batches = Batches(
-        BatchOptions(
-            stores=tuple(map(str, stores)),
-            weights=shares,
-            min_shares=(0.004, 0.0006)[: len(stores)],
-            min_crops=(0.5, 0.8)[: len(stores)],
-            image_size=SIZE,
-            low_res_size=segmenter.backbone.low_res_size[0],
-            images=16,
-            prompts=32,
-            is_jittered=True,
-            seed=seed,
-        )
-    )
-    for step in range(steps):
-        segmenter.train_on_batch(*batches[step])
-    return segmenter
 
 
 @dataclass(frozen=True)

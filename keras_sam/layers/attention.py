@@ -54,8 +54,9 @@ def relative_position_attention(
     (arXiv 2112.01526, and the released code of SAM).
 
     Kernels: torch's fused attention with the bias as its mask, in inference for some heads or rows
-    at a time; elsewhere two broadcast additions that fuse into the softmax, with JAX and TensorFlow
-    on a CPU for some heads or rows at a time, too, and with OpenVINO for rows of one head.
+    at a time; elsewhere, and in training by torch on a CPU, two broadcast additions that fuse into
+    the softmax, with JAX and TensorFlow on a CPU for some heads or rows at a time, too, and with
+    OpenVINO for rows of one head.
 
     Args:
         query: tensor `(B, K, T, d)`, `T = H * W` tokens in row-major order.

@@ -50,9 +50,8 @@ class MLP(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """`(..., C)` to `(..., output_dim)`."""
         shape = ops.shape(inputs)
-        is_flat = (
-            keras.backend.backend() == "tensorflow"
-        )  # fuses activations into 2-D products alone
+        # TensorFlow fuses activations into 2-D products alone.
+        is_flat = keras.backend.backend() == "tensorflow"
         x = ops.reshape(inputs, (-1, shape[-1])) if is_flat else inputs
         for dense in self.dense_layers[:-1]:
             x = self.activate(linear(dense, x))

@@ -73,7 +73,7 @@ class InteractiveLoss(keras.layers.Layer):
         self.built = True
 
     def compute(self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True) -> Any:
-        """The loss of a batch, averaged over its masks and summed over its rounds.
+        """The loss of a batch, averaged over its masks and over its rounds.
 
         Args:
             segmenter: a `SAMImageSegmenter`.
