@@ -151,7 +151,7 @@ class _TimedPredictor(SAMPredictor):
         """As of `SAMPredictor`; waits until the device is done."""
         started = time.perf_counter()
         super().set_image(image, image_format)
-        self.engine.to_numpy(self._embedding[:, :1, :1, :1])
+        self.engine.to_numpy(self.encoded_image.embedding[:, :1, :1, :1])
         self.seconds += time.perf_counter() - started
 
 

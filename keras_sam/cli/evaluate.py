@@ -42,6 +42,10 @@ def evaluate_command(
             show_default=False,
         ),
     ] = None,
+    zoom: Annotated[
+        bool,
+        typer.Option("--zoom", help="Look closer at small things; each look is an encoding."),
+    ] = False,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -55,15 +59,20 @@ def evaluate_command(
     choose_backend(backend)
     from keras_sam.geometry import hold_out, read_coco
     from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import calibration_error, evaluate
+    from keras_sam.predict import SAMPredictor, ZoomPredictor, calibration_error, evaluate
 
     dataset = read_coco(annotations)
     if held_out is not None:
         _, dataset = hold_out(dataset, held_out)
-    model = SAMImageSegmenter.from_preset(preset)
+    predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
     with progress_bar("images") as progress:
         evaluation = evaluate(
-            model, dataset, images, limit=limit, max_masks=max_masks, progress=progress
+            ZoomPredictor(predictor) if zoom else predictor,
+            dataset,
+            images,
+            limit=limit,
+            max_masks=max_masks,
+            progress=progress,
         )
     result = dataclasses.asdict(evaluation)
     if as_json:

@@ -51,6 +51,10 @@ def segment_command(
             show_default=False,
         ),
     ] = None,
+    zoom: Annotated[
+        bool,
+        typer.Option("--zoom", help="Look closer at small things; each look is an encoding."),
+    ] = False,
     preset: PresetOption = DEFAULT_PRESET,
     output: Annotated[
         Path, typer.Option("--output", help="The folder for masks, picture and record.")
@@ -74,7 +78,7 @@ def segment_command(
 
     pixels = read_image(image)
     prompts = [Prompt(points, None)] if not boxes else [Prompt(points, one) for one in boxes]
-    objects, seconds = _segment(pixels, prompts, preset=preset, multimask=multimask)
+    objects, seconds = _segment(pixels, prompts, preset=preset, multimask=multimask, zoom=zoom)
     record = write_segments(
         pixels,
         objects,
@@ -95,28 +99,29 @@ def segment_command(
 
 
 def _segment(
-    pixels: Any, prompts: list[Prompt], *, preset: str, multimask: bool | None
+    pixels: Any, prompts: list[Prompt], *, preset: str, multimask: bool | None, zoom: bool
 ) -> tuple[list[Any], dict[str, float]]:
     """Each prompt's masks, the one rated best first, and what took how long."""
     import numpy as np
 
     from keras_sam.cli.segment_files import SegmentedObject
     from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import SAMPredictor
+    from keras_sam.predict import SAMPredictor, ZoomPredictor
 
     seconds: dict[str, float] = {}
     with spinner(f"loading {preset}"), _timed(seconds, "load"):
-        predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+        whole = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+        predictor = ZoomPredictor(whole) if zoom else whole
     with spinner("encoding the image"), _timed(seconds, "encode"):
         predictor.set_image(pixels)
     objects = []
     with spinner("decoding the masks"), _timed(seconds, "decode"):
         for prompt in prompts:
             is_ambiguous = prompt.box is None and len(prompt.points) == 1
-            masks, iou_predictions, _ = predictor.predict(
+            masks, iou_predictions = predictor.predict(
                 **prompt.arrays(),
                 multimask_output=is_ambiguous if multimask is None else multimask,
-            )
+            )[:2]
             order = np.argsort(-iou_predictions)
             objects.append(SegmentedObject(prompt, masks[order], iou_predictions[order]))
     return objects, seconds

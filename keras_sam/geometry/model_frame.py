@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from keras_sam.geometry.is_size import is_size
 from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
@@ -154,6 +155,26 @@ class ModelFrame:
             masks[prompt] = False
             masks[prompt][..., *window] = inside
         return masks
+
+    def to_low_res_logits(self, logits: np.ndarray, low_res_size: tuple[int, int]) -> np.ndarray:
+        """Logits `(P, H, W)` of the original to low-res logits `(P, L, L)`, as a mask input.
+
+        Undoes `to_original_logits` but for its smoothing. What pads the image is no object.
+
+        Args:
+            logits: finite, of `original_size`.
+            low_res_size: `(height, width)`, a whole fraction of `image_size`.
+        """
+        (height, width), (low_height, low_width) = self.input_size, low_res_size
+        rows, columns = self.image_size[0] // low_height, self.image_size[1] // low_width
+        padded = np.full(self.image_size, OUTSIDE, np.float32)
+        low_res = np.empty((len(logits), *low_res_size), np.float32)
+        for place, one in zip(low_res, logits, strict=True):
+            picture = Image.fromarray(np.ascontiguousarray(one, np.float32))
+            resized = picture.resize((width, height), Image.Resampling.BILINEAR)
+            padded[:height, :width] = np.asarray(resized)
+            place[:] = padded.reshape(low_height, rows, low_width, columns).mean((1, 3))
+        return low_res
 
     def window(self, box: Any) -> tuple[slice, slice] | None:
         """Rows and columns of the original that the masks of a box `(4,)` XYXY may lie in.

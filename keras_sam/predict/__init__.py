@@ -9,6 +9,7 @@ from keras_sam.predict.int8_encoder import Int8Encoder
 from keras_sam.predict.mask_generator import MaskUpdate, SAMMaskGenerator
 from keras_sam.predict.predictor import SAMPredictor
 from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator, TileUpdate
+from keras_sam.predict.zoom_predictor import ZoomPredictor
 
 __all__ = [
     "CalibrationBin",
@@ -21,6 +22,7 @@ __all__ = [
     "SAMPredictor",
     "TileUpdate",
     "TiledMaskGenerator",
+    "ZoomPredictor",
     "calibration_error",
     "create_engine",
     "engine_class",

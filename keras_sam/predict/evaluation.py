@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,20 @@ import numpy as np
 from keras_sam.geometry import (
     CocoDataset,
     CocoImage,
-    ModelFrame,
     deepest_point,
     mask_to_box,
     read_image,
 )
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.calibration import CalibrationBin, calibrate
-from keras_sam.predict.frame_for_model import frame_for_model
 from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.zoom_predictor import ZoomPredictor
 
 CORRECTIONS = 2  # clicks behind the first one
+MASKS_AT_ONCE = 32  # bounds the logits at original size
+
+Predict = Callable[..., tuple[np.ndarray, np.ndarray]]
+ToMasks = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class ImageScores:
-    """What an image's masks were given.
+class MaskScores:
+    """What some masks of an image were given.
 
     Attributes:
         box: IoU `(P,)` by box.
@@ -65,7 +69,7 @@ class ImageScores:
 
 
 def evaluate(
-    model: SAMImageSegmenter | SAMPredictor,
+    model: SAMImageSegmenter | SAMPredictor | ZoomPredictor,
     dataset: CocoDataset,
     images_dir: str | Path,
     *,
@@ -76,7 +80,8 @@ def evaluate(
     """Measures a model on labelled images.
 
     Args:
-        model: the segmenter, or a predictor of it.
+        model: the segmenter, or a predictor of it: one that zooms, if small things are to be
+            looked at closer.
         dataset: of `read_coco`.
         images_dir: the folder of its images.
         limit: only the first images.
@@ -88,13 +93,19 @@ def evaluate(
         ValueError: if an image has another size than its annotations, or there is no mask.
     """
     images = dataset.images[:limit]
-    predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
-    found: list[ImageScores] = []
+    predictor = SAMPredictor(model) if isinstance(model, SAMImageSegmenter) else model
+    found: list[MaskScores] = []
+    count = 0
     for done, image in enumerate(images, start=1):
         masks = [mask for note in image.annotations if (mask := note.mask()).any()][:max_masks]
         if masks:
+            count += 1
             predictor.set_image(_read_pixels(image, Path(images_dir)))
-            found.append(_score_image(predictor, masks))
+            predict, to_masks = _steps(predictor)
+            found += [
+                _score(predict, to_masks, masks[first : first + MASKS_AT_ONCE])
+                for first in range(0, len(masks), MASKS_AT_ONCE)
+            ]
         if progress is not None:
             progress(done, len(images))
     if not found:
@@ -107,7 +118,7 @@ def evaluate(
         click=float(rated_best.mean()),
         click_best=float(clicked.max(1).mean()),
         three_clicks=float(np.concatenate([scores.corrected for scores in found]).mean()),
-        images=len(found),
+        images=count,
         masks=len(clicked),
         calibration=calibrate(ratings.ravel(), clicked.ravel()),
     )
@@ -122,56 +133,49 @@ def _read_pixels(image: CocoImage, images_dir: Path) -> np.ndarray:
     return pixels
 
 
-def _score_image(predictor: SAMPredictor, masks: list[np.ndarray]) -> ImageScores:
-    frame = frame_for_model(predictor.model, predictor.original_size)
+def _steps(predictor: SAMPredictor | ZoomPredictor) -> tuple[Predict, ToMasks]:
+    """Of a predictor, from prompts to logits and ratings, and from such logits to masks.
+
+    The first takes logits back as mask inputs; the second takes the boxes that they are of.
+    """
+    if isinstance(predictor, ZoomPredictor):
+        # At original size; they end at their boxes already.
+        return partial(predictor.predict_many, return_logits=True), lambda logits, **_: logits > 0
+    return predictor.predict_low_res, predictor.frame.to_original_masks
+
+
+def _score(predict: Predict, to_masks: ToMasks, masks: list[np.ndarray]) -> MaskScores:
+    """Scores some masks of the image that is set."""
     boxes = np.stack([mask_to_box(mask) for mask in masks])
     # The centre of the deepest pixel lies half a pixel further in continuous coordinates, but
     # clicks are whole pixels: the model itself shifts them to the centre.
     points = np.array([[deepest_point(mask)] for mask in masks], np.float32)
     labels = np.ones(points.shape[:2], np.int32)
-    # A box and a click are two tokens each: together they take one pass, and one program.
-    nothing = [None] * len(masks)
-    low_res_logits, iou_predictions = predictor.predict_low_res(
-        [*nothing, *points],
-        [*nothing, *labels],
-        [*boxes, *nothing],
-        multimask_output=None,
-    )
-    by_box, by_click = np.split(low_res_logits, 2)
-    ratings = iou_predictions[len(masks) :, 1:]
-    return ImageScores(
-        box=np.array(
-            [_iou(frame, by_box[i, :1], mask, boxes[i])[0] for i, mask in enumerate(masks)]
-        ),
-        clicked=np.stack([_iou(frame, by_click[i, 1:], mask) for i, mask in enumerate(masks)]),
-        ratings=ratings,
-        corrected=_correct(
-            predictor,
-            masks,
-            points,
-            by_click[np.arange(len(masks)), 1 + ratings.argmax(1)],
-        ),
-    )
-
-
-def _correct(
-    predictor: SAMPredictor, masks: list[np.ndarray], points: np.ndarray, logits: np.ndarray
-) -> np.ndarray:
-    """IoU `(P,)` after further clicks, from the points `(P, 1, 2)` and logits of the first."""
-    frame = frame_for_model(predictor.model, predictor.original_size)
-    labels = np.ones(points.shape[:2], np.int32)
+    # By a box and by a click.
+    by_box, _ = predict(boxes=boxes, multimask_output=False)
+    box = [
+        _iou(to_masks(one, boxes=limit[None])[0], mask)
+        for one, limit, mask in zip(by_box[:, None, 0], boxes, masks, strict=True)
+    ]
+    by_click, ratings = predict(points, labels, multimask_output=True)
+    clicked = [
+        [_iou(to_masks(one[None])[0], mask) for one in three]
+        for three, mask in zip(by_click, masks, strict=True)
+    ]
+    # By further clicks.
+    logits = by_click[np.arange(len(masks)), ratings.argmax(1)]
     for _ in range(CORRECTIONS):
         clicks = [
-            error_click(frame.to_original_masks(one[None])[0], mask)
+            error_click(to_masks(one[None])[0], mask)
             for one, mask in zip(logits, masks, strict=True)
         ]
         points = np.concatenate([points, [[click[:2]] for click in clicks]], axis=1)
         labels = np.concatenate([labels, [[click[2]] for click in clicks]], axis=1)
-        logits = predictor.predict_low_res(points, labels, None, logits, multimask_output=False)[0]
-        logits = logits[:, 0]
-    return np.array(
-        [_iou(frame, one[None], mask)[0] for one, mask in zip(logits, masks, strict=True)]
-    )
+        logits = predict(points, labels, None, logits, multimask_output=False)[0][:, 0]
+    corrected = [
+        _iou(to_masks(one[None])[0], mask) for one, mask in zip(logits, masks, strict=True)
+    ]
+    return MaskScores(np.array(box), np.array(clicked), ratings, np.array(corrected))
 
 
 def error_click(found: np.ndarray, mask: np.ndarray) -> tuple[int, int, int]:
@@ -189,11 +193,5 @@ def error_click(found: np.ndarray, mask: np.ndarray) -> tuple[int, int, int]:
     return x, y, int(mask[y, x])
 
 
-def _iou(
-    frame: ModelFrame, low_res_logits: np.ndarray, mask: np.ndarray, box: np.ndarray | None = None
-) -> np.ndarray:
-    """IoU `(M,)` of predicted logits `(M, L, L)`, of a box or not, with one mask `(H, W)`."""
-    boxes = None if box is None else np.repeat(box[None], len(low_res_logits), axis=0)
-    found = frame.to_original_masks(low_res_logits, boxes=boxes)
-    intersection = np.count_nonzero(found & mask, axis=(1, 2))
-    return intersection / np.count_nonzero(found | mask, axis=(1, 2))
+def _iou(found: np.ndarray, mask: np.ndarray) -> float:
+    return np.count_nonzero(found & mask) / np.count_nonzero(found | mask)

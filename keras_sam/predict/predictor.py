@@ -1,6 +1,7 @@
 """`SAMPredictor`: masks of one image from clicks, boxes and earlier masks."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,23 @@ from keras_sam.predict.image_embedding import ImageEmbedding, encoder_fingerprin
 from keras_sam.predict.int8_encoder import Int8Encoder
 
 MASK_THRESHOLD = 0.0
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """An image as one predictor holds it, to be given to its `set_image` again at no cost.
+
+    Attributes:
+        engine: of the predictor.
+        embedding: of `Engine.encode`.
+        features: of `Engine.image_features`.
+        frame: the way of the image into the model, and of its masks back.
+    """
+
+    engine: Engine
+    embedding: Any
+    features: tuple[Any, ...]
+    frame: ModelFrame
 
 
 class SAMPredictor:
@@ -44,16 +62,14 @@ class SAMPredictor:
         self.model = model
         self.prompts_per_batch = prompts_per_batch
         self.engine: Engine = create_engine(model, int8_encoder)
-        self._embedding: Any = None
-        self._features: tuple[Any, ...] = ()
-        self._frame: ModelFrame | None = None
+        self._image: EncodedImage | None = None
 
     def set_image(self, image: np.ndarray | str | Path | Any, image_format: str = "RGB") -> None:
         """Encodes an image, or takes an encoded one.
 
         Args:
             image: what `read_image` takes, such as an array `(H, W, 3)` uint8, a path or a PIL
-                image; or an `ImageEmbedding` of this model.
+                image; or an `ImageEmbedding` of this model, or an `EncodedImage` of this predictor.
             image_format: order of an array's channels, "RGB" or "BGR"; files tell their own.
 
         Raises:
@@ -63,6 +79,11 @@ class SAMPredictor:
         if image_format not in ("RGB", "BGR"):
             raise ValueError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
         self.reset_image()
+        if isinstance(image, EncodedImage):
+            if image.engine is not self.engine:
+                raise ValueError("the encoded image is another predictor's")
+            self._image = image
+            return
         if isinstance(image, ImageEmbedding):
             frame = self._check_embedding(image)
             embedding = self.engine.to_embedding(image.embedding)
@@ -72,46 +93,50 @@ class SAMPredictor:
                 pixels = np.ascontiguousarray(pixels[..., ::-1])
             frame = frame_for_model(self.model, pixels.shape[:2])
             embedding = self.engine.encode(frame.to_model_image(pixels)[None])
-        self._features = self.engine.image_features(embedding)
-        self._embedding, self._frame = embedding, frame
+        features = self.engine.image_features(embedding)
+        self._image = EncodedImage(self.engine, embedding, features, frame)
 
     def reset_image(self) -> None:
         """Forgets the image."""
-        self._embedding = None
-        self._features = ()
-        self._frame = None
+        self._image = None
+
+    @property
+    def encoded_image(self) -> EncodedImage:
+        """The image, to be given to `set_image` when another one was set meanwhile."""
+        if self._image is None:
+            raise RuntimeError("no image is set; call set_image first")
+        return self._image
 
     @property
     def frame(self) -> ModelFrame:
         """The way of the image into the model, and of its masks back."""
-        return self._require_image()
+        return self.encoded_image.frame
 
     @property
     def is_image_set(self) -> bool:
         """Whether there is an image to prompt."""
-        return self._frame is not None
+        return self._image is not None
 
     @property
     def original_size(self) -> tuple[int, int]:
         """`(height, width)` of the image."""
-        return self._require_image().original_size
+        return self.frame.original_size
 
     @property
     def input_size(self) -> tuple[int, int]:
         """`(height, width)` of the image's content in the model frame."""
-        return self._require_image().input_size
+        return self.frame.input_size
 
     @property
     def image_features(self) -> tuple[Any, ...]:
         """The decoder's work that depends on the image alone, as `Engine` takes it."""
-        self._require_image()
-        return self._features
+        return self.encoded_image.features
 
     def get_image_embedding(self) -> ImageEmbedding:
         """The encoded image, to be saved, or given to `set_image`."""
-        frame = self._require_image()
+        frame = self.frame
         return ImageEmbedding(
-            embedding=self.engine.to_numpy(self._embedding),
+            embedding=self.engine.to_numpy(self.encoded_image.embedding),
             original_size=frame.original_size,
             input_size=frame.input_size,
             image_size=frame.image_size,
@@ -185,7 +210,7 @@ class SAMPredictor:
         low_res_logits, iou_predictions = self.predict_low_res(
             point_coords, point_labels, boxes, mask_inputs, multimask_output=multimask_output
         )
-        frame = self._require_image()
+        frame = self.frame
         limits = None if boxes is None else _with_nan(boxes)
         if return_logits:
             logits = frame.to_original_logits(low_res_logits, boxes=limits)
@@ -207,11 +232,11 @@ class SAMPredictor:
         With `multimask_output` None these are the single mask and then the three. Where the model's
         `box_masks` are "inside", these may still reach out of their box.
         """
-        frame = self._require_image()
+        frame = self.frame
         masks = self._check_mask_inputs(mask_inputs)
         given = {"point_coords": point_coords, "point_labels": point_labels, "boxes": boxes}
         given["mask_input"] = masks
-        count = _count_prompts(given)
+        count = count_prompts(given)
         prompts = [
             _tokens(
                 frame,
@@ -249,8 +274,8 @@ class SAMPredictor:
             padded[0, : len(masks), ..., 0] = masks
             masks = padded
         logits, iou_predictions = self.engine.decode(
-            self._embedding,
-            self._features,
+            self.encoded_image.embedding,
+            self.encoded_image.features,
             points,
             labels,
             mask_inputs=masks,
@@ -262,11 +287,6 @@ class SAMPredictor:
     def _image_size(self) -> tuple[int, int]:
         height, width = self.model.backbone.image_shape[:2]
         return height, width
-
-    def _require_image(self) -> ModelFrame:
-        if self._frame is None:
-            raise RuntimeError("no image is set; call set_image first")
-        return self._frame
 
     def _check_embedding(self, image: ImageEmbedding) -> ModelFrame:
         backbone = self.model.backbone
@@ -307,7 +327,12 @@ class SAMPredictor:
         return masks
 
 
-def _count_prompts(given: dict[str, Any]) -> int:
+def count_prompts(given: dict[str, Any]) -> int:
+    """How many prompts the parts of prompts that are given hold.
+
+    Raises:
+        ValueError: if they hold different numbers, or none.
+    """
     counts = {name: len(part) for name, part in given.items() if part is not None}
     if not counts:
         return 1  # no prompt at all is a prompt too, as in Meta's

@@ -134,3 +134,18 @@ def test_masks_of_a_box_end_at_it_where_the_model_says_so(box_masks):
     np.testing.assert_array_equal(frame.to_original_logits(low_res, boxes=BOXES), expected)
     found = frame.to_original_masks(low_res, boxes=BOXES)
     np.testing.assert_array_equal(found, (free > 0) & ~outside)
+
+
+@pytest.mark.parametrize("original", [(13, 21), (150, 97), (64, 64), (200, 260)])
+@pytest.mark.parametrize("resize", ["longest_side", "stretch"])
+def test_logits_of_the_original_become_a_mask_input(original, resize):
+    frame = ModelFrame(original, (64, 64), Preprocessing(resize=resize))
+    y, x = np.mgrid[:16, :16]
+    low_res = np.stack([8 - ((y - 6) ** 2 + (x - 5) ** 2) / 10, x - y]).astype(np.float32)
+    back = frame.to_low_res_logits(frame.to_original_logits(low_res), (16, 16))
+    assert back.shape == (2, 16, 16)
+    rows, columns = (side // 4 for side in frame.input_size)
+    inner = back[:, 1 : rows - 1, 1 : columns - 1], low_res[:, 1 : rows - 1, 1 : columns - 1]
+    np.testing.assert_allclose(*inner, atol=0.35)
+    assert (back[:, -(-frame.input_size[0] // 4) :] == -16).all()
+    assert (back[..., -(-frame.input_size[1] // 4) :] == -16).all()

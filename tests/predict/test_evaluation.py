@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_sam.geometry import deepest_point, mask_to_coco_rle, read_coco
-from keras_sam.predict import Engine, SAMPredictor, evaluate
+from keras_sam.predict import Engine, SAMPredictor, ZoomPredictor, evaluate
 from keras_sam.predict.evaluation import error_click
 
 
@@ -76,6 +76,31 @@ def test_figures_equal_those_by_hand(segmenter, image, labelled):
     assert calls == [(1, 2), (2, 2)]
 
 
+def test_figures_of_a_closer_look_equal_those_by_hand(segmenter, image, labelled):
+    dataset, folder, masks = labelled
+    zoomed = ZoomPredictor(SAMPredictor(segmenter))
+    result = evaluate(zoomed, dataset, folder)
+    zoomed.set_image(image)
+    box, click, corrected = [], [], []
+    for mask, corners in zip(masks, ([10, 5, 50, 30], [60, 20, 80, 45]), strict=True):
+        box.append(iou(zoomed.predict(box=corners, multimask_output=False)[0][0], mask))
+        points, labels = [deepest_point(mask)], [1]
+        found, rated = zoomed.predict(points, labels, return_logits=True)
+        last = found[int(np.argmax(rated))]
+        click.append(iou(last > 0, mask))
+        for _ in range(2):
+            x, y = deepest_point((last > 0) ^ mask)
+            points.append((x, y))
+            labels.append(int(mask[y, x]))
+            (last,), _ = zoomed.predict(
+                points, labels, mask_input=last, multimask_output=False, return_logits=True
+            )
+        corrected.append(iou(last > 0, mask))
+    assert result.box == pytest.approx(np.mean(box), abs=2e-3)
+    assert result.click == pytest.approx(np.mean(click), abs=2e-3)
+    assert result.three_clicks == pytest.approx(np.mean(corrected), abs=2e-3)
+
+
 def test_only_the_first_masks_count(segmenter, labelled):
     dataset, folder, _ = labelled
     assert evaluate(segmenter, dataset, folder, max_masks=1).masks == 1
@@ -104,7 +129,7 @@ def test_masks_of_all_prompts_are_decoded_together(segmenter, labelled, monkeypa
 
     monkeypatch.setattr(Engine, "decode", counted)
     evaluate(segmenter, dataset, folder)
-    assert len(calls) == 3  # first prompts, and two corrections
+    assert len(calls) == 4  # boxes, clicks, and two corrections of those
 
 
 def test_another_size_and_a_missing_image_are_refused(segmenter, image, labelled):

@@ -159,6 +159,17 @@ def test_embedding_takes_the_place_of_the_image(predictor, segmenter):
     assert other.input_size == (36, 64)
 
 
+def test_an_encoded_image_can_be_set_again(predictor, segmenter, image):
+    encoded = predictor.encoded_image
+    before, _, _ = predictor.predict(box=[10, 5, 50, 30])
+    predictor.set_image(255 - image)
+    predictor.set_image(encoded)
+    after, _, _ = predictor.predict(box=[10, 5, 50, 30])
+    np.testing.assert_array_equal(after, before)
+    with pytest.raises(ValueError, match="another predictor"):
+        SAMPredictor(segmenter).set_image(encoded)
+
+
 def test_embedding_has_the_dtype_of_the_model(segmenter, image):
     if keras.backend.backend() == "openvino":
         return  # float32 only

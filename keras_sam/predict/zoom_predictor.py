@@ -1,0 +1,258 @@
+"""`ZoomPredictor`: masks of small things, looked at closer."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_window
+from keras_sam.geometry.model_frame import OUTSIDE
+from keras_sam.geometry.zoom_window import Box
+from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
+
+NOT_A_POINT = -1
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """One prompt, in pixels of the original."""
+
+    coords: np.ndarray | None
+    labels: np.ndarray | None
+    box: np.ndarray | None
+    logits: np.ndarray | None
+
+    def focus(self, found: np.ndarray | None) -> np.ndarray | None:
+        """The box XYXY of what is asked for; `None` if it is not known where that is.
+
+        Args:
+            found: what the model finds when it sees the whole image, `(H, W)`.
+        """
+        boxes = [] if self.box is None else [self.box]
+        mask = found if self.logits is None else self.logits > 0
+        if self.box is None and mask is not None and mask.any():
+            boxes.append(mask_to_box(mask))
+        if not boxes:
+            return None
+        if self.coords is not None:
+            points = self.coords[self.labels != NOT_A_POINT]
+            boxes += [np.concatenate([point, point + 1]) for point in np.floor(points)]
+        corners = np.stack(boxes)
+        return np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
+
+
+class ZoomPredictor:
+    """Predicts a mask from the part of the image around it, enlarged to what the model sees.
+
+    A model sees an image at one size: what is a few pixels there gets a coarse mask or none. Here
+    the window of `zoom_window` around a box is encoded by itself. Without a box, the mask that is
+    rated best in the whole image, or that of an earlier prediction, tells where to look. Prompts
+    and masks are of the whole image throughout.
+
+    Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
+    that further clicks on a thing cost none. The method is known as zooming in (arXiv 2001.10331).
+
+    Args:
+        predictor: encodes and predicts; the image that is set there changes.
+        windows: how many encoded windows are kept.
+    """
+
+    def __init__(self, predictor: SAMPredictor, *, windows: int = 16) -> None:
+        if not isinstance(predictor, SAMPredictor):
+            raise TypeError(f"predictor must be a SAMPredictor, got {type(predictor).__name__}")
+        if windows < 1:
+            raise ValueError(f"windows must be 1 or more, got {windows}")
+        self.predictor = predictor
+        self.windows = windows
+        self._pixels: np.ndarray | None = None
+        self._encoded: OrderedDict[Box, EncodedImage] = OrderedDict()
+
+    def set_image(self, image: np.ndarray | str | Path | Any) -> None:
+        """Takes an image; what of it is encoded, the prompts tell.
+
+        Args:
+            image: what `read_image` takes: an array `(H, W, 3)` uint8 RGB, a path, a PIL image.
+
+        Raises:
+            ValueError: for a picture that cannot be read.
+        """
+        self._pixels = None
+        self._encoded.clear()
+        self._pixels = read_image(image)
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """`(height, width)` of the image."""
+        height, width = self._require_pixels().shape[:2]
+        return height, width
+
+    def predict(
+        self,
+        point_coords: Any = None,
+        point_labels: Any = None,
+        box: Any = None,
+        mask_input: np.ndarray | None = None,
+        *,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of one prompt: points, a box, or both.
+
+        Args:
+            point_coords: `(N, 2)` pixels (x, y).
+            point_labels: `(N,)`: 1 foreground, 0 background.
+            box: `(4,)` XYXY pixels.
+            mask_input: logits `(H, W)` of an earlier prediction with `return_logits`.
+            multimask_output: three masks, for an ambiguous prompt, or the single one.
+            return_logits: logits instead of boolean masks; -16 outside of the window.
+
+        Returns:
+            masks `(M, H, W)`, and the model's own estimate of their IoU `(M,)`.
+
+        Raises:
+            RuntimeError: if no image is set.
+            ValueError: for prompts of wrong shapes or outside the image.
+        """
+        masks, iou_predictions = self.predict_many(
+            None if point_coords is None else [point_coords],
+            None if point_labels is None else [point_labels],
+            None if box is None else [box],
+            None if mask_input is None else [mask_input],
+            multimask_output=multimask_output,
+            return_logits=return_logits,
+        )
+        return masks[0], iou_predictions[0]
+
+    def predict_many(
+        self,
+        point_coords: Sequence[Any] | np.ndarray | None = None,
+        point_labels: Sequence[Any] | np.ndarray | None = None,
+        boxes: Sequence[Any] | np.ndarray | None = None,
+        mask_inputs: Sequence[Any] | np.ndarray | None = None,
+        *,
+        multimask_output: bool = True,
+        return_logits: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of P prompts of the image.
+
+        Args:
+            point_coords: `(P, N, 2)`, or a list of P arrays of any lengths, None where a prompt
+                has no points.
+            point_labels: `(P, N)`, or a list alike.
+            boxes: `(P, 4)`, or a list with None where a prompt has no box.
+            mask_inputs: logits `(P, H, W)` of the original.
+            multimask_output: as `predict`.
+            return_logits: as `predict`.
+
+        Returns:
+            `(P, M, H, W)` and `(P, M)`.
+        """
+        size = self.original_size
+        prompts = _check_prompts(point_coords, point_labels, boxes, mask_inputs, size)
+        groups: dict[Box, list[int]] = {}
+        for index, window in enumerate(self._windows(prompts, multimask_output)):
+            groups.setdefault(window, []).append(index)
+        count = 3 if multimask_output else 1
+        masks = np.full(
+            (len(prompts), count, *size),
+            OUTSIDE if return_logits else False,
+            np.float32 if return_logits else bool,
+        )
+        iou_predictions = np.empty((len(prompts), count), np.float32)
+        for window, indices in groups.items():
+            x0, y0, x1, y1 = window
+            found = self._predict_in(window, [prompts[i] for i in indices], multimask_output)
+            frame = self.predictor.frame
+            to_original = frame.to_original_logits if return_logits else frame.to_original_masks
+            for index, logits, ratings, box in zip(indices, *found, strict=True):
+                limit = None if box is None else box[None]
+                masks[index, :, y0:y1, x0:x1] = to_original(logits[None], boxes=limit)[0]
+                iou_predictions[index] = ratings
+        return masks, iou_predictions
+
+    def _windows(self, prompts: list[_Prompt], multimask_output: bool) -> list[Box]:
+        """The window of each prompt. One that tells no place is answered in the whole image."""
+        height, width = self.original_size
+        whole = (0, 0, width, height)
+        focuses = [prompt.focus(None) for prompt in prompts]
+        lost = [index for index, focus in enumerate(focuses) if focus is None]
+        if lost:
+            asked = [prompts[index] for index in lost]
+            logits, ratings, _ = self._predict_in(whole, asked, multimask_output)
+            for index, prompt, one, rated in zip(lost, asked, logits, ratings, strict=True):
+                found = self.predictor.frame.to_original_masks(one[rated.argmax()])
+                focuses[index] = prompt.focus(found)
+        return [
+            whole if focus is None else zoom_window(focus, (height, width)) for focus in focuses
+        ]
+
+    def _predict_in(
+        self, window: Box, prompts: list[_Prompt], multimask_output: bool
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
+        """Low-res logits, ratings and boxes of prompts, as a window shows them."""
+        self._set_window(window)
+        x0, y0, x1, y1 = window
+        corner = np.array([x0, y0], np.float32)
+        boxes = [None if one.box is None else one.box - np.tile(corner, 2) for one in prompts]
+        mask_inputs = None
+        if prompts[0].logits is not None:  # all have one, or none has
+            parts = [one.logits[y0:y1, x0:x1] for one in prompts if one.logits is not None]
+            low_res_size = self.predictor.model.backbone.low_res_size
+            mask_inputs = self.predictor.frame.to_low_res_logits(np.stack(parts), low_res_size)
+        logits, iou_predictions = self.predictor.predict_low_res(
+            [None if one.coords is None else one.coords - corner for one in prompts],
+            [one.labels for one in prompts],
+            boxes,
+            mask_inputs,
+            multimask_output=multimask_output,
+        )
+        return logits, iou_predictions, boxes
+
+    def _set_window(self, window: Box) -> None:
+        if window in self._encoded:
+            self._encoded.move_to_end(window)
+            self.predictor.set_image(self._encoded[window])
+            return
+        x0, y0, x1, y1 = window
+        self.predictor.set_image(np.ascontiguousarray(self._require_pixels()[y0:y1, x0:x1]))
+        self._encoded[window] = self.predictor.encoded_image
+        if len(self._encoded) > self.windows:
+            self._encoded.popitem(last=False)
+
+    def _require_pixels(self) -> np.ndarray:
+        if self._pixels is None:
+            raise RuntimeError("no image is set; call set_image first")
+        return self._pixels
+
+
+def _check_prompts(
+    point_coords: Any, point_labels: Any, boxes: Any, mask_inputs: Any, size: tuple[int, int]
+) -> list[_Prompt]:
+    given = {
+        "point_coords": point_coords,
+        "point_labels": point_labels,
+        "boxes": boxes,
+        "mask_inputs": mask_inputs,
+    }
+    count = count_prompts(given)
+    columns: list[Any] = [[None] * count if part is None else part for part in given.values()]
+    return [_check_prompt(size, *parts) for parts in zip(*columns, strict=True)]
+
+
+def _check_prompt(
+    size: tuple[int, int], coords: Any, labels: Any, box: Any, logits: Any
+) -> _Prompt:
+    if coords is not None or labels is not None:
+        coords, labels = check_points(coords, labels, size)
+    if box is not None:
+        box = check_box(box, size)
+    if logits is not None:
+        logits = np.asarray(logits, np.float32)
+        if logits.shape != size or not np.isfinite(logits).all():
+            raise ValueError(
+                f"a mask input holds finite logits of the image, {size}, got {logits.shape}"
+            )
+    return _Prompt(coords, labels, box, logits)

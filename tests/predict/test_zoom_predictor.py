@@ -1,0 +1,178 @@
+"""`ZoomPredictor` against a predictor of the window, cut out by hand."""
+
+import numpy as np
+import pytest
+
+from keras_sam.geometry import mask_to_box, zoom_window
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict import Engine, SAMPredictor, ZoomPredictor
+
+SIZE = (150, 240)
+BOX = np.array([50, 60, 66, 70], np.float32)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.random.default_rng(2).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def zoomed(segmenter, picture):
+    predictor = ZoomPredictor(SAMPredictor(segmenter))
+    predictor.set_image(picture)
+    return predictor
+
+
+def in_window(segmenter, picture, window, **prompt):
+    """What the model finds in the window alone, put back into an empty image."""
+    x0, y0, x1, y1 = window
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(picture[y0:y1, x0:x1])
+    for name in ("point_coords", "box"):
+        if name in prompt:
+            prompt[name] = prompt[name] - np.resize([x0, y0], np.shape(prompt[name]))
+    found, ratings, _ = predictor.predict(**prompt, return_logits=True)
+    logits = np.full((len(found), *SIZE), -16, np.float32)
+    logits[:, y0:y1, x0:x1] = found
+    return logits, ratings
+
+
+def test_a_box_is_seen_in_its_window(segmenter, picture, zoomed):
+    window = zoom_window(BOX, SIZE)
+    assert window[2] - window[0] == 60
+    expected, ratings = in_window(segmenter, picture, window, box=BOX)
+    logits, found_ratings = zoomed.predict(box=BOX, return_logits=True)
+    np.testing.assert_allclose(logits, expected, atol=1e-3, rtol=1e-3)
+    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3, rtol=1e-3)
+    masks, _ = zoomed.predict(box=BOX)
+    assert masks.dtype == bool
+    np.testing.assert_array_equal(masks, logits > 0)
+
+
+def test_a_click_is_seen_again_around_what_it_found():
+    """By the preset in the package, since random weights find nothing small."""
+    segmenter = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    disk = np.hypot(y - 65, x - 56) < 7
+    picture = np.where(disk[..., None], (230, 220, 200), (40, 60, 50)).astype(np.uint8)
+    whole, zoomed = SAMPredictor(segmenter), ZoomPredictor(SAMPredictor(segmenter))
+    whole.set_image(picture)
+    found, ratings, _ = whole.predict([[56, 65]], [1])
+    window = zoom_window(mask_to_box(found[ratings.argmax()]), SIZE)
+    assert window[2] - window[0] < SIZE[1]
+    expected, ratings = in_window(
+        segmenter, picture, window, point_coords=[[56, 65]], point_labels=[1]
+    )
+    zoomed.set_image(picture)
+    logits, found_ratings = zoomed.predict([[56, 65]], [1], return_logits=True)
+    np.testing.assert_allclose(logits, expected, atol=1e-2, rtol=1e-2)
+    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3)
+    best = logits[found_ratings.argmax()] > 0
+    assert (best & disk).sum() / (best | disk).sum() > 0.8
+
+
+def test_what_is_large_is_seen_in_the_whole_image(segmenter, picture, zoomed):
+    whole = SAMPredictor(segmenter)
+    whole.set_image(picture)
+    box = np.array([20, 10, 200, 120], np.float32)
+    masks, ratings = zoomed.predict(box=box)
+    expected, expected_ratings, _ = whole.predict(box=box)
+    np.testing.assert_array_equal(masks, expected)
+    np.testing.assert_allclose(ratings, expected_ratings, atol=1e-4)
+
+
+def test_an_earlier_mask_tells_where_to_look(segmenter, picture, zoomed):
+    before = np.full(SIZE, -16, np.float32)
+    before[60:70, 50:66] = 5
+    points, labels = np.array([[52, 62], [70, 66]], np.float32), [1, 0]
+    window = zoom_window((50, 60, 71, 70), SIZE)  # the mask and both clicks
+    x0, y0, x1, y1 = window
+    predictor = SAMPredictor(segmenter)
+    predictor.set_image(picture[y0:y1, x0:x1])
+    size = segmenter.backbone.low_res_size
+    mask_input = predictor.frame.to_low_res_logits(before[None, y0:y1, x0:x1], size)
+    expected, ratings = in_window(
+        segmenter,
+        picture,
+        window,
+        point_coords=points,
+        point_labels=labels,
+        mask_input=mask_input,
+        multimask_output=False,
+    )
+    logits, found_ratings = zoomed.predict(
+        points, labels, mask_input=before, multimask_output=False, return_logits=True
+    )
+    np.testing.assert_allclose(logits, expected, atol=1e-3, rtol=1e-3)
+    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3, rtol=1e-3)
+
+
+def test_many_prompts_equal_single_ones_and_share_windows(zoomed, monkeypatch):
+    encode, calls = Engine.encode, []
+
+    def counted(self, images):
+        calls.append(len(images))
+        return encode(self, images)
+
+    monkeypatch.setattr(Engine, "encode", counted)
+    boxes = [BOX, BOX + 1, [150, 20, 160, 30], [10, 10, 230, 140]]
+    points = [None, [[55, 64]], None, None]
+    masks, ratings = zoomed.predict_many(
+        points, [None, [1], None, None], boxes, multimask_output=False
+    )
+    assert masks.shape == (4, 1, *SIZE)
+    assert len(calls) == 3
+    for index, (point, box) in enumerate(zip(points, boxes, strict=True)):
+        labels = None if point is None else [1]
+        one, rating = zoomed.predict(point, labels, box, multimask_output=False)
+        np.testing.assert_array_equal(one, masks[index])
+        np.testing.assert_allclose(rating, ratings[index], atol=1e-4)
+    assert len(calls) == 3  # the windows were kept
+
+
+def test_no_more_windows_are_kept_than_asked(segmenter, picture):
+    zoomed = ZoomPredictor(SAMPredictor(segmenter), windows=1)
+    zoomed.set_image(picture)
+    far = np.array([150, 20, 160, 30], np.float32)
+    first, _ = zoomed.predict(box=BOX)
+    zoomed.predict(box=far)
+    again, _ = zoomed.predict(box=BOX)
+    np.testing.assert_array_equal(again, first)
+    assert len(zoomed._encoded) == 1
+
+
+def test_another_image_is_seen_anew(zoomed, picture):
+    before, _ = zoomed.predict(box=BOX, return_logits=True)
+    zoomed.set_image(255 - picture)
+    after, _ = zoomed.predict(box=BOX, return_logits=True)
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_no_prompt_is_a_prompt_too(segmenter, picture, zoomed):
+    whole = SAMPredictor(segmenter)
+    whole.set_image(picture)
+    masks, _ = zoomed.predict()
+    assert masks.shape == whole.predict()[0].shape
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ({"box": [300, 0, 310, 10]}, "outside the image"),
+        ({"point_coords": [[10, 10]]}, "point_labels must be given"),
+        ({"box": BOX, "mask_input": np.zeros((4, 4))}, "logits of the image"),
+        ({"box": BOX, "mask_input": np.full(SIZE, np.nan)}, "finite"),
+    ],
+)
+def test_wrong_prompts_are_refused(zoomed, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        zoomed.predict(**prompt)
+
+
+def test_wrong_arguments_are_refused(segmenter):
+    with pytest.raises(TypeError, match="SAMPredictor"):
+        ZoomPredictor(segmenter)
+    with pytest.raises(ValueError, match="windows"):
+        ZoomPredictor(SAMPredictor(segmenter), windows=0)
+    with pytest.raises(RuntimeError, match="set_image"):
+        ZoomPredictor(SAMPredictor(segmenter)).predict(box=BOX)
