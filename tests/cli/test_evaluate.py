@@ -5,6 +5,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from keras_sam.geometry import read_coco
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict import SAMPredictor, ZoomPredictor, evaluate
+
 
 @pytest.fixture
 def annotations(photograph, tmp_path):
@@ -46,6 +50,25 @@ def test_one_json_object(run, annotations, photograph, tiny_preset):
     assert 0 <= figures["click"] <= figures["click_best"] <= 1
     assert 0 <= figures["box"] <= 1
     assert sum(one["masks"] for one in figures["calibration"]) == 2 * 3
+
+
+def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    mask = np.zeros((160, 240), np.uint8)
+    mask[40:52, 100:115] = 1
+    rle = coco.encode(np.asfortranarray(mask))
+    rle["counts"] = rle["counts"].decode()
+    image = {"id": 7, "file_name": "photo.png", "height": 160, "width": 240}
+    note = {"id": 1, "image_id": 7, "category_id": 1, "segmentation": rle}
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"images": [image], "annotations": [note]}))
+    options = ("--images", tmp_path, "--preset", tiny_preset, "--zoom", "--json")
+    figures = json.loads(run("evaluate", path, *options).stdout)
+    predictor = ZoomPredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
+    expected = evaluate(predictor, read_coco(path), tmp_path)
+    for name in ("box", "click", "click_best", "three_clicks"):
+        assert figures[name] == pytest.approx(getattr(expected, name), abs=2e-3)
 
 
 def test_as_text(run, annotations, photograph, tiny_preset):

@@ -5,6 +5,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict import SAMPredictor, ZoomPredictor
+
 
 def read(path):
     with Image.open(path) as picture:
@@ -107,3 +110,17 @@ def test_a_mistake_is_one_sentence(run, photograph, tiny_preset, tmp_path, image
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stderr.startswith("keras-sam: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    predictor = ZoomPredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
+    predictor.set_image(pixels)
+    box = [100, 40, 115, 52]
+    (expected,), (rating,) = predictor.predict(box=box, multimask_output=False)
+    prompt = ("--box", ",".join(map(str, box)), "--zoom")
+    record = segment(run, tmp_path / "photo.png", tiny_preset, tmp_path / "out", *prompt)
+    assert len(record["masks"]) == 1
+    np.testing.assert_array_equal(read(record["masks"][0]["file"]) > 0, expected)
+    assert record["masks"][0]["predicted_iou"] == pytest.approx(rating, abs=1e-3)
