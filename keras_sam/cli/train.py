@@ -61,7 +61,12 @@ def train_command(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=0, help="Processes that make batches.", show_default=False),
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes that make batches. Default: one, or beside a GPU all but one.",
+            show_default=False,
+        ),
     ] = None,
     dtype: Annotated[
         str | None,

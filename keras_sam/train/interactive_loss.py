@@ -15,9 +15,10 @@ class InteractiveLoss(keras.layers.Layer):
     """Trains a segmenter as a person would use it (arXiv 2304.02643, appendix A).
 
     Each ground-truth mask is prompted once, by a click inside it or by a box around it. Of the
-    masks for an ambiguous prompt only the best learns; the single mask learns beside them. Each
-    correction round adds a click in the error region of the mask that the model rates best, and
-    feeds that mask's logits back. The IoU head learns the true IoU of every mask.
+    masks for an ambiguous prompt only the best learns, and with `rated_weight` the one that the
+    model rates best; the single mask learns beside them. Each correction round adds a click in
+    the error region of the mask that the model rates best, and feeds that mask's logits back.
+    The IoU head learns the true IoU of every mask.
 
     Pass it to `SAMImageSegmenter.compile` as `loss`. Targets are `{"masks": (B, P, H, W)}`,
     0 or 1, at the low-res grid or a multiple of it; an all-zero mask is a gap and is left out.
@@ -34,6 +35,8 @@ class InteractiveLoss(keras.layers.Layer):
         pixel_weight: weight of the pixel loss.
         dice_weight: weight of the dice loss.
         iou_weight: weight of the squared error of the predicted IoU.
+        rated_weight: weight of the loss of the mask rated best of several, beside the loss of the
+            best: it moves that mask to what is likeliest where a prompt leaves open what is meant.
         seed: seed of the simulated prompts.
     """
 
@@ -50,6 +53,7 @@ class InteractiveLoss(keras.layers.Layer):
         pixel_weight: float = 20.0,
         dice_weight: float = 1.0,
         iou_weight: float = 1.0,
+        rated_weight: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -66,6 +70,7 @@ class InteractiveLoss(keras.layers.Layer):
         self.pixel_weight = pixel_weight
         self.dice_weight = dice_weight
         self.iou_weight = iou_weight
+        self.rated_weight = rated_weight
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.rated_iou = keras.metrics.Mean(name="rated_iou")
         self.best_iou = keras.metrics.Mean(name="best_iou")
@@ -156,6 +161,8 @@ class InteractiveLoss(keras.layers.Layer):
         ) + self.dice_weight * dice_loss(logits, target)  # (B, P, M)
         single, several = losses[..., 0], losses[..., 1:]
         loss = single + (ops.min(several, axis=-1) if several.shape[-1] else 0.0)
+        if several.shape[-1] and self.rated_weight:
+            loss = loss + self.rated_weight * _take_rated(several, ratings[..., 1:])
         iou = ops.stop_gradient(mask_iou(logits, target))  # (B, P, M)
         loss = loss + self.iou_weight * ops.mean(ops.square(ratings - iou), axis=-1)
         weight = present / ops.maximum(ops.sum(present), 1.0)
@@ -165,8 +172,7 @@ class InteractiveLoss(keras.layers.Layer):
 
     def _track(self, iou: Any, ratings: Any, present: Any) -> None:
         self.single_iou.update_state(iou[..., 0], sample_weight=present)
-        rated = ops.argmax(ratings[..., 1:], axis=-1)[..., None]
-        rated = ops.take_along_axis(iou[..., 1:], rated, axis=-1)[..., 0]
+        rated = _take_rated(iou[..., 1:], ratings[..., 1:])
         self.rated_iou.update_state(rated, sample_weight=present)
         self.best_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=present)
 
@@ -201,3 +207,8 @@ def _take_mask(logits: Any, index: Any) -> Any:
     """The masks `(B, P, L, L)` of `(B, P, M, L, L)` at indices `(B, P)`."""
     chosen = ops.one_hot(index, logits.shape[2], dtype="float32")[..., None, None]
     return ops.sum(logits * chosen, axis=2)
+
+
+def _take_rated(values: Any, ratings: Any) -> Any:
+    """Of `(..., M)` values the one that is rated best."""
+    return ops.take_along_axis(values, ops.argmax(ratings, axis=-1)[..., None], axis=-1)[..., 0]

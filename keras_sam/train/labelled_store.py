@@ -12,7 +12,8 @@ from keras_sam.train.scenes import MAX_MASKS, Scene
 
 HELD_OUT = 80  # images of a folder that are measured on
 MIN_PIXELS = 12  # of a scene, for a mask to be kept
-CUTS = 2  # scenes of an image
+CUTS = 6  # scenes of an image
+MIN_SIDE = 0.25  # of a cut, as a share of the picture's short side
 COMPLETE = "complete"  # a file that is made when all scenes are there
 
 Rng = np.random.Generator
@@ -70,7 +71,10 @@ def _cut_all(dataset: CocoDataset, images: Path, size: int, rng: Rng) -> Iterato
 
 
 def cut_scene(image: CocoImage, pixels: np.ndarray, size: int, rng: Rng) -> Scene:
-    """A square of an image, as wide as its short side, scaled, turned and mirrored at random.
+    """A square of an image, scaled, turned and mirrored at random, on any scale.
+
+    Its side is a quarter of the image's short side or more, each doubling as likely, so that
+    training sees small things as small and, as through `zoom`, as large.
 
     Args:
         image: its annotations.
@@ -79,7 +83,7 @@ def cut_scene(image: CocoImage, pixels: np.ndarray, size: int, rng: Rng) -> Scen
         rng: of the choices; of more than `MAX_MASKS` masks it keeps some.
     """
     height, width = pixels.shape[:2]
-    side = min(height, width)
+    side = max(1, round(min(height, width) * MIN_SIDE ** rng.random()))
     top, left = (int(rng.integers(0, length - side + 1)) for length in (height, width))
     place = slice(top, top + side), slice(left, left + side)
     turns, is_mirrored = int(rng.integers(4)), rng.random() < 0.5

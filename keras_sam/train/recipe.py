@@ -16,6 +16,7 @@ class Phase:
         prompts: masks of an image.
         rounds: correction rounds of a prompt.
         correction_share: share of the prompts that have them.
+        rated_weight: of `InteractiveLoss`.
         learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
         loss: "affinity" trains the image encoder alone, "prompts" the whole model.
         size_exponent: a mask is asked for with a weight of its area to this power: large ones
@@ -34,6 +35,7 @@ class Phase:
     prompts: int = 16
     rounds: int = 0
     correction_share: float = 1.0
+    rated_weight: float = 0.0
     learning_rate: float = 1e-3
     loss: Literal["affinity", "prompts"] = "prompts"
     size_exponent: float = 0.35
@@ -81,7 +83,8 @@ class Recipe:
         seed: seed of scenes, weights, batches and prompts.
         dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
             a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
-        workers: processes that make batches ahead; 0 makes them between the steps.
+        workers: processes that make batches ahead; 0 makes them between the steps. None takes one
+            where the processors train, and beside a GPU all processors but one.
         save_every: steps between checkpoints.
     """
 
@@ -111,6 +114,15 @@ class Recipe:
         as_people_ask(image_size=256, steps=80, prompts=24, rounds=1, learning_rate=4e-4),
         corrected(image_size=192, steps=1200, images=6, prompts=32),
         corrected(image_size=256, steps=500, prompts=32, learning_rate=3e-4, labelled_share=0.3),
+        corrected(image_size=192, steps=1200, images=6, prompts=32),
+        corrected(
+            image_size=256,
+            steps=450,
+            prompts=32,
+            learning_rate=3e-4,
+            labelled_share=0.3,
+            rated_weight=0.5,
+        ),
     )
     image_size: int = 256
     scenes: int = 4000
@@ -122,5 +134,5 @@ class Recipe:
     box_masks: str = "inside"
     seed: int = 1
     dtype: str = "float32"
-    workers: int = 1
+    workers: int | None = None
     save_every: int = 100

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sam.layers.on_cpu import backend_is_on_cpu
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
 from keras_sam.train.affinity_loss import AffinityLoss
@@ -127,7 +128,8 @@ def _run_phase(
     # Train.
     options = _batch_options(recipe, number, output, segmenter.backbone.low_res_size[0])
     began = time.monotonic()
-    batches = stream_batches(options, start=start, stop=phase.steps, workers=recipe.workers)
+    workers = default_workers(segmenter) if recipe.workers is None else recipe.workers
+    batches = stream_batches(options, start=start, stop=phase.steps, workers=workers)
     for step, (x, y) in enumerate(batches, start=start + 1):
         logs = segmenter.train_on_batch(x, y, return_dict=True)
         if step % 20 == 0 or step == phase.steps:
@@ -143,12 +145,21 @@ def _run_phase(
     return segmenter
 
 
+def default_workers(segmenter: SAMImageSegmenter) -> int:
+    """Processes that make batches as fast as what the segmenter is on takes them."""
+    if keras.backend.backend() == "torch":
+        is_on_cpu = segmenter.variables[0].value.device.type == "cpu"
+    else:
+        is_on_cpu = backend_is_on_cpu()
+    return 1 if is_on_cpu else max(1, (os.cpu_count() or 1) - 1)
+
+
 def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int) -> BatchOptions:
     phase = recipe.phases[number]
-    # A labelled image may show many small things, such as nuclei: they are not enlarged much.
-    stores = [(output / "scenes", 1.0, 0.004, 0.5)]
+    # A labelled image may show many small things, such as nuclei, and its cuts differ in scale.
+    stores = [(output / "scenes", 1.0, 0.004, 0.4)]
     if recipe.labelled is not None and phase.labelled_share:
-        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004, 0.5)
+        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004, 0.4)
         stores.append((output / "labelled", phase.labelled_share, 0.0004, 0.8))
     paths, weights, min_shares, min_crops = zip(*stores, strict=True)
     return BatchOptions(
@@ -183,6 +194,7 @@ def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
     return InteractiveLoss(
         rounds=phase.rounds,
         correction_share=phase.correction_share,
+        rated_weight=phase.rated_weight,
         deep_click_probability=phase.deep_click_probability,
         box_noise=phase.box_noise,
         focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights

@@ -1,6 +1,7 @@
 """`fit` with simulated prompts."""
 
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -138,3 +139,32 @@ def test_a_share_of_the_prompts_is_corrected(batch, monkeypatch):
 def test_a_wrong_share_is_refused(share):
     with pytest.raises(ValueError, match="correction_share"):
         InteractiveLoss(correction_share=share)
+
+
+def test_the_mask_rated_best_learns_by_its_weight(batch):
+    """A model that always answers the same, against its masks' losses in NumPy."""
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2, 2, 4, 16, 16)).astype("float32")
+    ratings = random.uniform(size=(2, 2, 4)).astype("float32")
+    answer = {"masks": ops.convert_to_tensor(logits), "iou_pred": ops.convert_to_tensor(ratings)}
+    segmenter = SimpleNamespace(
+        backbone=SimpleNamespace(low_res_size=(16, 16), image_shape=(32, 32, 3)),
+        encode_image=lambda images: images,
+        decode=lambda *args, **kwargs: answer,
+    )
+
+    def loss(rated_weight):
+        layer = InteractiveLoss(
+            rounds=0, focal_gamma=0.0, focal_alpha=None, rated_weight=rated_weight, seed=0
+        )
+        return float(layer.compute(segmenter, *batch, None))
+
+    expected = []
+    for index in ((0, 0), (0, 1), (1, 0)):  # the other is a gap
+        mask = batch[1]["masks"][index].astype("float32")
+        rated = logits[index][1 + ratings[index][1:].argmax()]
+        probability = 1 / (1 + np.exp(-rated))
+        pixels = -np.log(np.where(mask > 0, probability, 1 - probability)).mean()
+        overlap = (2 * (probability * mask).sum() + 1) / (probability.sum() + mask.sum() + 1)
+        expected.append(20 * pixels + 1 - overlap)
+    assert loss(0.5) - loss(0.0) == pytest.approx(0.5 * np.mean(expected), rel=1e-3)

@@ -43,10 +43,20 @@ def test_masks_move_with_the_pixels(folder):
     for seed in range(5):
         scene = cut_scene(image, pixels, 48, np.random.default_rng(seed))
         assert scene.image.shape == (48, 48, 3)
-        assert 20 < scene.count <= MAX_MASKS
+        assert 0 < scene.count <= MAX_MASKS
         bright = scene.image.mean(-1) > 150
         masks = scene.masks()
         assert (masks & bright).sum() > 0.95 * masks.sum()
+
+
+def test_cuts_are_of_any_scale(folder):
+    image = read_coco(folder / "annotations.json").images[1]
+    pixels = np.zeros((*SIZE, 3), np.uint8)
+    cuts = (cut_scene(image, pixels, 48, np.random.default_rng(seed)) for seed in range(40))
+    largest = [max(scene.masks().sum((1, 2))) for scene in cuts]
+    whole = 2 * 7 * (48 / SIZE[0]) ** 2  # pixels of a bar in a cut as wide as the short side
+    assert min(largest) < 1.3 * whole
+    assert max(largest) > 6 * whole
 
 
 def test_what_is_held_out_is_in_no_scene(folder, tmp_path, monkeypatch):

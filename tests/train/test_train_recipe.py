@@ -9,6 +9,8 @@ from keras import ops
 
 from keras_sam.models import SAMBackbone
 from keras_sam.train import Phase, Recipe, train
+from keras_sam.train.train_recipe import default_workers
+from tests.tiny_model import tiny_model
 
 RECIPE = Recipe(
     phases=(
@@ -51,6 +53,10 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert [json.loads(line)["phase"] for line in lines] == [0, 1]
     with pytest.raises(ValueError, match="another recipe"):
         train(Recipe(scenes=3), tmp_path / "whole")
+
+
+def test_one_worker_makes_batches_where_processors_train():
+    assert default_workers(tiny_model()) == 1
 
 
 def test_a_run_goes_on_from_a_preset_with_a_later_phase(tmp_path):
