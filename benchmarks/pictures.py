@@ -1,5 +1,6 @@
 """The pictures in the documentation of what a preset finds."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,16 @@ from PIL import Image
 
 import keras_sam
 from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.geometry import draw_overlay, draw_records, read_image
+from keras_sam.geometry import (
+    draw_overlay,
+    draw_records,
+    mask_to_box,
+    mask_to_record,
+    read_coco,
+    read_image,
+)
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict import ZoomPredictor
 
 PHOTOGRAPHS = Path(keras_sam.__file__).parent / "images"
 SPOON, CUP = (366, 285), (175, 18, 412, 310)  # the click and the box of `make demo`
@@ -21,6 +30,8 @@ FAILURES = (
     ("coffee.jpg", (540, 160)),
     ("chelsea.jpg", (300, 60)),
 )
+NUCLEI = "7f2b15454116.jpg"  # of those held out; 102 nuclei
+PART = (slice(0, 260), slice(0, 348))  # of it, to be drawn large
 WHITE = 255
 GAP = 8  # pixels between pictures
 
@@ -28,8 +39,9 @@ GAP = 8  # pixels between pictures
 def main(
     preset: Annotated[str, typer.Option(help="Name or directory.")] = "sam_tiny_synthetic",
     output: Annotated[Path, typer.Option(help="A folder.")] = Path("docs/images"),
+    labelled: Annotated[Path | None, typer.Option(help="The folder of labelled nuclei.")] = None,
 ) -> None:
-    """Draws the demo, everything on each photograph of the package, and failures."""
+    """Draws the demo, everything on each photograph of the package, failures, and nuclei."""
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
     output.mkdir(parents=True, exist_ok=True)
     _save(
@@ -45,6 +57,11 @@ def main(
     _save(output / "coffee_everything.jpg", _of_height(drawn["coffee.jpg"], 560))
     four = [_of_height(one, 340) for one in drawn.values()]
     _save(output / "tiny_everything.jpg", below([beside(four[:2]), beside(four[2:])]))
+    if labelled is not None:
+        _save(
+            output / "zoom.jpg",
+            beside([_of_height(one, 400) for one in _nuclei(predictor, labelled)]),
+        )
 
 
 def beside(pictures: list[np.ndarray]) -> np.ndarray:
@@ -75,6 +92,19 @@ def _cup(predictor: SAMPredictor) -> np.ndarray:
     predictor.set_image(image)
     masks, _, _ = predictor.predict(box=CUP, multimask_output=False)
     return draw_overlay(image, masks[0], boxes=[CUP])
+
+
+def _nuclei(predictor: SAMPredictor, folder: Path) -> Iterator[np.ndarray]:
+    """The masks of the true boxes of nuclei, as the whole image shows them, then from near."""
+    images = read_coco(folder / "annotations.json").images
+    (labelled,) = (image for image in images if image.file_name == NUCLEI)
+    image = read_image(folder / "images" / NUCLEI)
+    boxes = [mask_to_box(note.mask()) for note in labelled.annotations]
+    for seen in (predictor, ZoomPredictor(predictor)):
+        seen.set_image(image)
+        masks = seen.predict_many(boxes=boxes, multimask_output=False)[0][:, 0]
+        parts = [part for mask in masks if (part := mask[PART]).any()]
+        yield draw_records(image[PART], [mask_to_record(one) for one in parts], legend=False)
 
 
 def _of_height(picture: np.ndarray, height: int) -> np.ndarray:
