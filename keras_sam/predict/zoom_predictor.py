@@ -60,7 +60,7 @@ class ZoomPredictor:
         windows: how many encoded windows are kept.
     """
 
-    def __init__(self, predictor: SAMPredictor, *, windows: int = 16) -> None:
+    def __init__(self, predictor: SAMPredictor, *, windows: int = 32) -> None:
         if not isinstance(predictor, SAMPredictor):
             raise TypeError(f"predictor must be a SAMPredictor, got {type(predictor).__name__}")
         if windows < 1:

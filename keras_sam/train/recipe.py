@@ -117,7 +117,7 @@ class Recipe:
         corrected(image_size=192, steps=1200, images=6, prompts=32),
         corrected(
             image_size=256,
-            steps=450,
+            steps=600,
             prompts=32,
             learning_rate=3e-4,
             labelled_share=0.3,
