@@ -11,9 +11,8 @@ import numpy as np
 from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_window
 from keras_sam.geometry.model_frame import OUTSIDE
 from keras_sam.geometry.zoom_window import Box
+from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
-
-NOT_A_POINT = -1
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,8 @@ class ZoomPredictor:
         groups: dict[Box, list[int]] = {}
         for index, window in enumerate(self._windows(prompts, multimask_output)):
             groups.setdefault(window, []).append(index)
-        count = 3 if multimask_output else 1
+        decoder = self.predictor.model.backbone.mask_decoder
+        count = decoder.num_multimask_outputs if multimask_output else 1
         masks = np.full(
             (len(prompts), count, *size),
             OUTSIDE if return_logits else False,
