@@ -67,7 +67,7 @@ def evaluate_command(
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
     with progress_bar("images") as progress:
         evaluation = evaluate(
-            ZoomPredictor(predictor) if zoom else predictor,
+            ZoomPredictor(predictor, windows=128) if zoom else predictor,
             dataset,
             images,
             limit=limit,

@@ -44,7 +44,7 @@ from keras_sam.geometry.write_labelme import write_labelme
 from keras_sam.geometry.write_mask_pngs import write_mask_pngs
 from keras_sam.geometry.write_masks import write_masks
 from keras_sam.geometry.write_yolo import write_yolo
-from keras_sam.geometry.zoom_window import zoom_window
+from keras_sam.geometry.zoom_windows import zoom_windows
 
 __all__ = [
     "ArrayWindows",
@@ -99,5 +99,5 @@ __all__ = [
     "write_masks",
     "write_npz",
     "write_yolo",
-    "zoom_window",
+    "zoom_windows",
 ]

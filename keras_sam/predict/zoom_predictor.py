@@ -1,5 +1,6 @@
 """`ZoomPredictor`: masks of small things, looked at closer."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_window
+from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_windows
 from keras_sam.geometry.model_frame import OUTSIDE
-from keras_sam.geometry.zoom_window import Box
+from keras_sam.geometry.zoom_windows import Box
 from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
+
+CLOSENESS_COST = 0.02  # ratings are not surer than that
 
 
 @dataclass(frozen=True)
@@ -24,35 +27,36 @@ class _Prompt:
     box: np.ndarray | None
     logits: np.ndarray | None
 
-    def focus(self, found: np.ndarray | None) -> np.ndarray | None:
-        """The box XYXY of what is asked for; `None` if it is not known where that is.
-
-        Args:
-            found: what the model finds when it sees the whole image, `(H, W)`.
-        """
+    def windows(self, original_size: tuple[int, int]) -> list[Box]:
+        """Where to look: at once from near if it is known how large the thing is."""
         boxes = [] if self.box is None else [self.box]
-        mask = found if self.logits is None else self.logits > 0
-        if self.box is None and mask is not None and mask.any():
+        if self.box is None and self.logits is not None and (mask := self.logits > 0).any():
             boxes.append(mask_to_box(mask))
-        if not boxes:
-            return None
+        is_known = bool(boxes)
         if self.coords is not None:
-            points = self.coords[self.labels != NOT_A_POINT]
-            boxes += [np.concatenate([point, point + 1]) for point in np.floor(points)]
+            points = np.floor(self.coords[self.labels != NOT_A_POINT])
+            boxes += [np.concatenate([point, point + 1]) for point in points]
+        if not boxes:
+            return zoom_windows((0, 0, *original_size[::-1]), original_size)
         corners = np.stack(boxes)
-        return np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
+        box = np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
+        windows = zoom_windows(box, original_size)
+        return windows[-1:] if is_known else windows
 
 
 class ZoomPredictor:
     """Predicts a mask from the part of the image around it, enlarged to what the model sees.
 
     A model sees an image at one size: what is a few pixels there gets a coarse mask or none. Here
-    the window of `zoom_window` around a box is encoded by itself. Without a box, the mask that is
-    rated best in the whole image, or that of an earlier prediction, tells where to look. Prompts
-    and masks are of the whole image throughout.
+    a box, or the mask of an earlier prediction, is looked at through its closest window of
+    `zoom_windows`. Clicks alone leave open how large the thing is: they are looked at through all
+    windows around them, and the one is taken whose best mask the model rates highest, less
+    `CLOSENESS_COST` for each halving, and does not end at the window's edge. Prompts and masks are
+    of the whole image throughout.
 
     Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
-    that further clicks on a thing cost none. The method is known as zooming in (arXiv 2001.10331).
+    that further clicks on a thing often cost none. To predict again from near is known as zooming
+    in (arXiv 2001.10331).
 
     Args:
         predictor: encodes and predicts; the image that is set there changes.
@@ -151,43 +155,37 @@ class ZoomPredictor:
         """
         size = self.original_size
         prompts = _check_prompts(point_coords, point_labels, boxes, mask_inputs, size)
-        groups: dict[Box, list[int]] = {}
-        for index, window in enumerate(self._windows(prompts, multimask_output)):
-            groups.setdefault(window, []).append(index)
+        looks: dict[Box, list[int]] = {}
+        for index, prompt in enumerate(prompts):
+            for window in prompt.windows(size):
+                looks.setdefault(window, []).append(index)
         decoder = self.predictor.model.backbone.mask_decoder
         count = decoder.num_multimask_outputs if multimask_output else 1
-        masks = np.full(
-            (len(prompts), count, *size),
-            OUTSIDE if return_logits else False,
-            np.float32 if return_logits else bool,
-        )
+        nothing, dtype = (OUTSIDE, np.float32) if return_logits else (False, bool)
+        masks = np.full((len(prompts), count, *size), nothing, dtype)
         iou_predictions = np.empty((len(prompts), count), np.float32)
-        for window, indices in groups.items():
+        merits = [(False, -np.inf)] * len(prompts)
+        for window, indices in looks.items():
             x0, y0, x1, y1 = window
-            found = self._predict_in(window, [prompts[i] for i in indices], multimask_output)
-            frame = self.predictor.frame
-            to_original = frame.to_original_logits if return_logits else frame.to_original_masks
+            asked = [prompts[index] for index in indices]
+            found = self._predict_in(window, asked, multimask_output)
             for index, logits, ratings, box in zip(indices, *found, strict=True):
-                limit = None if box is None else box[None]
-                masks[index, :, y0:y1, x0:x1] = to_original(logits[None], boxes=limit)[0]
-                iou_predictions[index] = ratings
+                seen = self._to_original(logits, box, return_logits)
+                merit = _merit(seen[ratings.argmax()] > 0, ratings.max(), window, size)
+                if merit > merits[index]:
+                    merits[index] = merit
+                    masks[index] = nothing
+                    masks[index, :, y0:y1, x0:x1] = seen
+                    iou_predictions[index] = ratings
         return masks, iou_predictions
 
-    def _windows(self, prompts: list[_Prompt], multimask_output: bool) -> list[Box]:
-        """The window of each prompt. One that tells no place is answered in the whole image."""
-        height, width = self.original_size
-        whole = (0, 0, width, height)
-        focuses = [prompt.focus(None) for prompt in prompts]
-        lost = [index for index, focus in enumerate(focuses) if focus is None]
-        if lost:
-            asked = [prompts[index] for index in lost]
-            logits, ratings, _ = self._predict_in(whole, asked, multimask_output)
-            for index, prompt, one, rated in zip(lost, asked, logits, ratings, strict=True):
-                found = self.predictor.frame.to_original_masks(one[rated.argmax()])
-                focuses[index] = prompt.focus(found)
-        return [
-            whole if focus is None else zoom_window(focus, (height, width)) for focus in focuses
-        ]
+    def _to_original(
+        self, logits: np.ndarray, box: np.ndarray | None, return_logits: bool
+    ) -> np.ndarray:
+        """Masks or logits `(M, h, w)` of one prompt at the window's pixels."""
+        frame = self.predictor.frame
+        to_original = frame.to_original_logits if return_logits else frame.to_original_masks
+        return to_original(logits[None], boxes=None if box is None else box[None])[0]
 
     def _predict_in(
         self, window: Box, prompts: list[_Prompt], multimask_output: bool
@@ -256,3 +254,18 @@ def _check_prompt(
                 f"a mask input holds finite logits of the image, {size}, got {logits.shape}"
             )
     return _Prompt(coords, labels, box, logits)
+
+
+def _merit(
+    mask: np.ndarray, rating: float, window: Box, original_size: tuple[int, int]
+) -> tuple[bool, float]:
+    """How good the best mask `(h, w)` of a window is; a larger tuple is better."""
+    (height, width), (x0, y0, x1, y1) = original_size, window
+    is_cut = (
+        (y0 > 0 and mask[0].any())
+        or (y1 < height and mask[-1].any())
+        or (x0 > 0 and mask[:, 0].any())
+        or (x1 < width and mask[:, -1].any())
+    )
+    halvings = math.log2(max(original_size) / max(y1 - y0, x1 - x0))
+    return bool(mask.any()) and not is_cut, float(rating) - CLOSENESS_COST * halvings

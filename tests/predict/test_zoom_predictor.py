@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sam.geometry import mask_to_box, zoom_window
+from keras_sam.geometry import zoom_windows
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import Engine, SAMPredictor, ZoomPredictor
 
@@ -38,7 +38,7 @@ def in_window(segmenter, picture, window, **prompt):
 
 
 def test_a_box_is_seen_in_its_window(segmenter, picture, zoomed):
-    window = zoom_window(BOX, SIZE)
+    window = zoom_windows(BOX, SIZE)[-1]
     assert window[2] - window[0] == 60
     expected, ratings = in_window(segmenter, picture, window, box=BOX)
     logits, found_ratings = zoomed.predict(box=BOX, return_logits=True)
@@ -49,26 +49,52 @@ def test_a_box_is_seen_in_its_window(segmenter, picture, zoomed):
     np.testing.assert_array_equal(masks, logits > 0)
 
 
-def test_a_click_is_seen_again_around_what_it_found():
-    """By the preset in the package, since random weights find nothing small."""
-    segmenter = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+@pytest.fixture(scope="module")
+def shipped():
+    """The preset in the package, since random weights find nothing small."""
+    return SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+
+
+def on_grey(thing):
+    """A bright thing on a dark ground."""
+    return np.where(thing[..., None], (230, 220, 200), (40, 60, 50)).astype(np.uint8)
+
+
+def test_a_click_is_answered_by_the_window_whose_mask_is_rated_best(shipped):
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     disk = np.hypot(y - 65, x - 56) < 7
-    picture = np.where(disk[..., None], (230, 220, 200), (40, 60, 50)).astype(np.uint8)
-    whole, zoomed = SAMPredictor(segmenter), ZoomPredictor(SAMPredictor(segmenter))
-    whole.set_image(picture)
-    found, ratings, _ = whole.predict([[56, 65]], [1])
-    window = zoom_window(mask_to_box(found[ratings.argmax()]), SIZE)
-    assert window[2] - window[0] < SIZE[1]
-    expected, ratings = in_window(
-        segmenter, picture, window, point_coords=[[56, 65]], point_labels=[1]
-    )
+    picture = on_grey(disk)
+    click = {"point_coords": [[56, 65]], "point_labels": [1]}
+    windows = zoom_windows((56, 65, 57, 66), SIZE)
+    assert [right - left for left, _, right, _ in windows] == [240, 120, 60]
+    looks = [in_window(shipped, picture, window, **click) for window in windows]
+    merits = []
+    for halvings, (logits, ratings) in enumerate(looks):
+        x0, y0, x1, y1 = windows[halvings]
+        best = logits[ratings.argmax(), y0:y1, x0:x1] > 0
+        edges = [best[0]] * (y0 > 0) + [best[-1]] * (y1 < SIZE[0])
+        edges += [best[:, 0]] * (x0 > 0) + [best[:, -1]] * (x1 < SIZE[1])
+        is_cut = any(edge.any() for edge in edges)
+        merits.append(-np.inf if is_cut else ratings.max() - 0.02 * halvings)
+    chosen = int(np.argmax(merits))
+    assert chosen > 0
+    zoomed = ZoomPredictor(SAMPredictor(shipped))
     zoomed.set_image(picture)
-    logits, found_ratings = zoomed.predict([[56, 65]], [1], return_logits=True)
-    np.testing.assert_allclose(logits, expected, atol=1e-2, rtol=1e-2)
-    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3)
-    best = logits[found_ratings.argmax()] > 0
+    logits, ratings = zoomed.predict(**click, return_logits=True)
+    np.testing.assert_allclose(logits, looks[chosen][0], atol=1e-2, rtol=1e-2)
+    np.testing.assert_allclose(ratings, looks[chosen][1], atol=1e-3)
+    best = logits[ratings.argmax()] > 0
     assert (best & disk).sum() / (best | disk).sum() > 0.8
+
+
+def test_a_mask_that_a_window_cuts_is_not_taken(shipped):
+    bar = np.zeros(SIZE, bool)
+    bar[60:90, 20:220] = True
+    zoomed = ZoomPredictor(SAMPredictor(shipped))
+    zoomed.set_image(on_grey(bar))
+    masks, ratings = zoomed.predict([[120, 75]], [1])
+    best = masks[ratings.argmax()]
+    assert (best & bar).sum() / (best | bar).sum() > 0.6
 
 
 def test_what_is_large_is_seen_in_the_whole_image(segmenter, picture, zoomed):
@@ -85,7 +111,7 @@ def test_an_earlier_mask_tells_where_to_look(segmenter, picture, zoomed):
     before = np.full(SIZE, -16, np.float32)
     before[60:70, 50:66] = 5
     points, labels = np.array([[52, 62], [70, 66]], np.float32), [1, 0]
-    window = zoom_window((50, 60, 71, 70), SIZE)  # the mask and both clicks
+    window = zoom_windows((50, 60, 71, 70), SIZE)[-1]  # the mask and both clicks
     x0, y0, x1, y1 = window
     predictor = SAMPredictor(segmenter)
     predictor.set_image(picture[y0:y1, x0:x1])

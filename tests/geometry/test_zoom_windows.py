@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sam.geometry import zoom_window
+from keras_sam.geometry import zoom_windows
 
 
 @pytest.mark.parametrize("size", [(300, 500), (640, 256), (37, 1000), (20, 24), (1024, 1024)])
@@ -13,7 +13,7 @@ def test_a_window_shows_the_box_and_what_is_around_it(size):
     for _ in range(300):
         x0, x1 = sorted(rng.uniform(0, width, 2) * [1, rng.uniform(0, 1)])
         y0, y1 = sorted(rng.uniform(0, height, 2) * [1, rng.uniform(0, 1)])
-        left, top, right, bottom = zoom_window((x0, y0, x1, y1), size)
+        left, top, right, bottom = zoom_windows((x0, y0, x1, y1), size)[-1]
         assert (0 <= left <= x0, x1 <= right <= width) == (True, True)
         assert (0 <= top <= y0, y1 <= bottom <= height) == (True, True)
         # A twelfth of the window is around the box at least, where the image reaches that far.
@@ -29,16 +29,25 @@ def test_a_window_shows_the_box_and_what_is_around_it(size):
                 assert min(length, side) == stop - start
 
 
-def test_windows_are_as_small_as_their_box_allows():
+def test_windows_get_as_small_as_their_box_allows():
     size = (512, 1024)
-    for side, expected in ((200, 1024), (160, 512), (80, 256), (40, 128), (20, 64), (10, 32)):
-        left, top, right, bottom = zoom_window((300, 200, 300 + side, 200 + side / 2), size)
-        assert (right - left, bottom - top) == (expected, min(expected, 512))
-    assert zoom_window((300, 200, 301, 201), size)[2:] != size[::-1]  # no smaller one
+    for side, closest in (
+        (200, 1024),
+        (160, 512),
+        (80, 256),
+        (40, 128),
+        (20, 64),
+        (10, 32),
+        (1, 32),
+    ):
+        windows = zoom_windows((300, 200, 300 + side, 200 + side / 2), size)
+        sides = [(right - left, bottom - top) for left, top, right, bottom in windows]
+        expected = [1024 >> halvings for halvings in range(int(np.log2(1024 / closest)) + 1)]
+        assert sides == [(one, min(one, 512)) for one in expected]
 
 
 def test_neighbours_share_windows():
     rng = np.random.default_rng(1)
     corners = rng.uniform(0, 246, (500, 2))
-    windows = {zoom_window((x, y, x + 10, y + 10), (256, 256)) for x, y in corners}
-    assert len(windows) <= 15 * 15
+    closest = {zoom_windows((x, y, x + 10, y + 10), (256, 256))[-1] for x, y in corners}
+    assert len(closest) <= 15 * 15
