@@ -74,7 +74,7 @@ def cut_scene(image: CocoImage, pixels: np.ndarray, size: int, rng: Rng) -> Scen
     """A square of an image, scaled, turned and mirrored at random, on any scale.
 
     Its side is a quarter of the image's short side or more, each doubling as likely, so that
-    training sees small things as small and, as through `zoom`, as large.
+    training sees small things as small, and as large as a closer look shows them.
 
     Args:
         image: its annotations.
