@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-Box = tuple[int, int, int, int]
+from keras_sam.geometry.plan_tiles import Box
 
 CONTEXT = 3  # a window is so many times as wide as what it is for, or more
 LEAST_SIDE = 32  # pixels of a window; fewer hold nothing that a closer look could show

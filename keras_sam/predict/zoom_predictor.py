@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_windows
 from keras_sam.geometry.model_frame import OUTSIDE
-from keras_sam.geometry.zoom_windows import Box
+from keras_sam.geometry.plan_tiles import Box
 from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
 
@@ -236,6 +236,8 @@ def _check_prompts(
         "mask_inputs": mask_inputs,
     }
     count = count_prompts(given)
+    if mask_inputs is not None and any(logits is None for logits in mask_inputs):
+        raise ValueError("mask_inputs must hold logits for every prompt, got None for some")
     columns: list[Any] = [[None] * count if part is None else part for part in given.values()]
     return [_check_prompt(size, *parts) for parts in zip(*columns, strict=True)]
 

@@ -195,6 +195,11 @@ def test_wrong_prompts_are_refused(zoomed, prompt, message):
         zoomed.predict(**prompt)
 
 
+def test_a_mask_input_for_some_prompts_alone_is_refused(zoomed):
+    with pytest.raises(ValueError, match="for every prompt"):
+        zoomed.predict_many(boxes=[BOX, BOX], mask_inputs=[None, np.zeros(SIZE)])
+
+
 def test_wrong_arguments_are_refused(segmenter):
     with pytest.raises(TypeError, match="SAMPredictor"):
         ZoomPredictor(segmenter)
