@@ -8,6 +8,7 @@ from benchmarks import (
     batch,
     calibration,
     compare,
+    contrast,
     everything,
     gpu,
     int8,
@@ -21,6 +22,7 @@ app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
 app.command("calibration")(calibration.main)
 app.command("compare")(compare.main)
+app.command("contrast")(contrast.main)
 app.command("gpu")(gpu.main)
 app.command("everything")(everything.main)
 app.command("int8")(int8.main)
