@@ -17,6 +17,7 @@ CHOICES = {
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
     "box_masks": ("free", "inside"),
+    "outlines": ("model", "image"),
 }
 SAM = {name: choices[0] for name, choices in CHOICES.items()}
 MEDSAM = SAM | {

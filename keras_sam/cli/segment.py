@@ -111,11 +111,16 @@ def _segment(
     seconds: dict[str, float] = {}
     with spinner(f"loading {preset}"), _timed(seconds, "load"):
         whole = SAMPredictor(SAMImageSegmenter.from_preset(preset))
-        predictor = ZoomPredictor(whole) if zoom else whole
-    with spinner("encoding the image"), _timed(seconds, "encode"):
+    predictor: SAMPredictor | ZoomPredictor = whole
+    if zoom:  # encodes what the prompts ask for
+        predictor, work, step = ZoomPredictor(whole), "looking closer", "encode and decode"
         predictor.set_image(pixels)
+    else:
+        work, step = "decoding the masks", "decode"
+        with spinner("encoding the image"), _timed(seconds, "encode"):
+            predictor.set_image(pixels)
     objects = []
-    with spinner("decoding the masks"), _timed(seconds, "decode"):
+    with spinner(work), _timed(seconds, step):
         for prompt in prompts:
             is_ambiguous = prompt.box is None and len(prompt.points) == 1
             masks, iou_predictions = predictor.predict(

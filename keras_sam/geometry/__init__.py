@@ -27,6 +27,7 @@ from keras_sam.geometry.masks import (
 from keras_sam.geometry.model_frame import ModelFrame
 from keras_sam.geometry.open_image import open_image
 from keras_sam.geometry.original_masks import OriginalMasks
+from keras_sam.geometry.outline_guide import OutlineGuide
 from keras_sam.geometry.picture import draw_overlay
 from keras_sam.geometry.polygon import Polygon
 from keras_sam.geometry.polygons_to_mask import polygons_to_mask
@@ -57,6 +58,7 @@ __all__ = [
     "MaskRecord",
     "ModelFrame",
     "OriginalMasks",
+    "OutlineGuide",
     "Polygon",
     "Preprocessing",
     "RasterWindows",

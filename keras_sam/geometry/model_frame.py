@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from keras_sam.geometry.is_size import is_size
+from keras_sam.geometry.outline_guide import OUTSIDE, OutlineGuide
 from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
 from keras_sam.geometry.resizer import Resizer
 
 MOST_CERTAIN = np.float32(1 - 2**-24)  # the probability next to 1, a logit of 16.6
-OUTSIDE = np.float32(-16)  # logits outside the box that masks end at
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,24 @@ class ModelFrame:
         padded[:] = PIXEL_MEAN
         padded[:height, :width] = self.preprocessing.to_model_pixels(resized)
         return padded
+
+    def outline_guide(
+        self, model_image: np.ndarray, low_res_size: tuple[int, int]
+    ) -> OutlineGuide | None:
+        """What moves outlines to the image's edges; `None` unless `preprocessing` asks for it.
+
+        Args:
+            model_image: of `to_model_image`.
+            low_res_size: `(height, width)` of low-res logits, a whole fraction of `image_size`.
+        """
+        if self.preprocessing.outlines != "image":
+            return None
+        (height, width), (rows, columns) = self.input_size, low_res_size
+        sides = self.image_size[0] // rows, self.image_size[1] // columns
+        cells = model_image.reshape(rows, sides[0], columns, sides[1], 3).mean((1, 3))
+        cells = cells[: -(-height // sides[0]), : -(-width // sides[1])]
+        pixels = (np.clip(cells, 0, 1) * 255 + 0.5).astype(np.uint8)
+        return OutlineGuide(pixels, self.original_size)
 
     def to_model_points(self, points: np.ndarray) -> np.ndarray:
         """Points `(..., 2)` (x, y) of the original to float32 points of the model frame."""

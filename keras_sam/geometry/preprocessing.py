@@ -16,6 +16,7 @@ CHOICES = {
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
     "box_masks": ("free", "inside"),
+    "outlines": ("model", "image"),
 }
 # Pillow's filters, which are antialiased.
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -41,6 +42,8 @@ class Preprocessing:
             "probabilities"; outlines differ by fractions of a low-res pixel.
         box_masks: where the masks of a box may lie. "free" leaves it to the model; "inside" ends
             them at the box, for models too small to see well where it ends.
+        outlines: "model" takes masks as the model gives them; "image" moves their outlines to the
+            image's edges nearby (`OutlineGuide`), for models whose own are coarse.
 
     Raises:
         ValueError: for anything else.
@@ -51,6 +54,7 @@ class Preprocessing:
     normalisation: str = "imagenet"
     upscaled: str = "logits"
     box_masks: str = "free"
+    outlines: str = "model"
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -28,6 +28,7 @@ def load_facts(
     names: set[str],
     parse: Callable[[dict[str, np.ndarray], dict[str, Any]], T],
     *,
+    optional: frozenset[str] = frozenset(),
     what: str,
 ) -> T:
     """What `parse` makes of the arrays and facts that `save_facts` wrote.
@@ -36,6 +37,7 @@ def load_facts(
         path: the file.
         format_name: as it was saved.
         names: of its arrays.
+        optional: names of arrays that it may have besides.
         parse: raises a KeyError or a TypeError for facts that are not what they should be.
         what: the file holds, for errors; it begins with a vowel.
 
@@ -49,9 +51,9 @@ def load_facts(
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != format_name or set(file.keys()) != names:
+            if metadata.get("format") != format_name or set(file.keys()) - optional != names:
                 raise ValueError(f"{path.name} is not an {what}")
-            arrays = {name: file.get_tensor(name) for name in names}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return parse(arrays, json.loads(metadata["facts"]))
     except (SafetensorError, KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name} is a damaged {what}: {error}") from error

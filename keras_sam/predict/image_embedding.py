@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.geometry import Preprocessing, is_size
+from keras_sam.geometry import OutlineGuide, Preprocessing, is_size
 from keras_sam.geometry.preprocessing import SAM
 from keras_sam.geometry.read_image import MAX_PIXELS
 from keras_sam.models import SAMImageSegmenter, weights_by_name
@@ -30,6 +30,7 @@ class ImageEmbedding:
         image_size: `(height, width)` of the model frame.
         fingerprint: of the image encoder that made it.
         preprocessing: how the image was prepared.
+        outline_pixels: of `OutlineGuide`, where `preprocessing.outlines` is "image".
     """
 
     embedding: np.ndarray
@@ -38,6 +39,14 @@ class ImageEmbedding:
     image_size: tuple[int, int]
     fingerprint: str
     preprocessing: Preprocessing = SAM
+    outline_pixels: np.ndarray | None = None
+
+    @property
+    def guide(self) -> OutlineGuide | None:
+        """What moves outlines to the image's edges, if something does."""
+        if self.outline_pixels is None:
+            return None
+        return OutlineGuide(self.outline_pixels, self.original_size)
 
     def save(self, path: str | Path) -> None:
         """Writes a `.safetensors` file; an old one stays whole if that fails."""
@@ -49,6 +58,8 @@ class ImageEmbedding:
             "preprocessing": asdict(self.preprocessing),
         }
         arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
+        if self.outline_pixels is not None:
+            arrays["outline_pixels"] = np.ascontiguousarray(self.outline_pixels)
         save_facts(path, FORMAT, arrays, facts)
 
     @classmethod
@@ -59,7 +70,10 @@ class ImageEmbedding:
             FileNotFoundError: if the file is missing.
             ValueError: if it is damaged or something else.
         """
-        return load_facts(path, FORMAT, {"embedding"}, cls._parse, what="image embedding")
+        names, optional = {"embedding"}, frozenset({"outline_pixels"})
+        return load_facts(
+            path, FORMAT, names, cls._parse, optional=optional, what="image embedding"
+        )
 
     @classmethod
     def _parse(cls, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> "ImageEmbedding":
@@ -75,9 +89,18 @@ class ImageEmbedding:
                 "an image embedding must hold finite float32 values of shape (1, G, G, D), got "
                 f"{embedding.dtype} {embedding.shape}"
             )
-        return cls(
-            embedding=embedding, fingerprint=fingerprint, preprocessing=preprocessing, **sizes
+        pixels = arrays.get("outline_pixels")
+        if (pixels is not None) != (preprocessing.outlines == "image"):
+            raise ValueError("an image embedding holds pixels where they guide outlines, else none")
+        found = cls(
+            embedding=embedding,
+            fingerprint=fingerprint,
+            preprocessing=preprocessing,
+            outline_pixels=pixels,
+            **sizes,
         )
+        _ = found.guide  # checks the pixels
+        return found
 
 
 def _check_size(name: str, size: Any) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -121,11 +121,17 @@ class MaskCandidates:
         if not len(chosen):
             return [], ratings.max(axis=1)
         logits = self._draw(attended, chosen)
+        guide = self.predictor.encoded_image.guide
         rows, masks = np.nonzero(is_wanted[chosen])
         places = list(zip(rows.tolist(), masks.tolist(), strict=True))
 
         def measure(place: tuple[int, int]) -> MaskPart:
-            return self.masks.measure(logits[place], within=windows[chosen[place[0]]])
+            within = windows[chosen[place[0]]]
+            part = self.masks.measure(logits[place], within=within)
+            if guide is None or not self._is_stable(part):
+                return part
+            refined = self.masks.measure(guide.refined(logits[place], within=within), within=within)
+            return replace(refined, stability_score=part.stability_score)
 
         # The pool computes in parallel. Threads of NumPy's library would wait for more work in a
         # loop afterwards, and take a processor from the engine for 50 ms.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import ModelFrame, check_box, check_points, read_image
+from keras_sam.geometry import ModelFrame, OutlineGuide, check_box, check_points, read_image
 from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.engine import Engine, create_engine
@@ -27,12 +27,14 @@ class EncodedImage:
         embedding: of `Engine.encode`.
         features: of `Engine.image_features`.
         frame: the way of the image into the model, and of its masks back.
+        guide: what moves outlines to the image's edges, where the model's preprocessing says so.
     """
 
     engine: Engine
     embedding: Any
     features: tuple[Any, ...]
     frame: ModelFrame
+    guide: OutlineGuide | None
 
 
 class SAMPredictor:
@@ -87,14 +89,17 @@ class SAMPredictor:
         if isinstance(image, ImageEmbedding):
             frame = self._check_embedding(image)
             embedding = self.engine.to_embedding(image.embedding)
+            guide = image.guide
         else:
             pixels = read_image(image)
             if image_format == "BGR" and isinstance(image, np.ndarray):
                 pixels = np.ascontiguousarray(pixels[..., ::-1])
             frame = frame_for_model(self.model, pixels.shape[:2])
-            embedding = self.engine.encode(frame.to_model_image(pixels)[None])
+            model_image = frame.to_model_image(pixels)
+            embedding = self.engine.encode(model_image[None])
+            guide = frame.outline_guide(model_image, self.model.backbone.low_res_size)
         features = self.engine.image_features(embedding)
-        self._image = EncodedImage(self.engine, embedding, features, frame)
+        self._image = EncodedImage(self.engine, embedding, features, frame, guide)
 
     def reset_image(self) -> None:
         """Forgets the image."""
@@ -134,7 +139,7 @@ class SAMPredictor:
 
     def get_image_embedding(self) -> ImageEmbedding:
         """The encoded image, to be saved, or given to `set_image`."""
-        frame = self.frame
+        frame, guide = self.frame, self.encoded_image.guide
         return ImageEmbedding(
             embedding=self.engine.to_numpy(self.encoded_image.embedding),
             original_size=frame.original_size,
@@ -142,6 +147,7 @@ class SAMPredictor:
             image_size=frame.image_size,
             fingerprint=encoder_fingerprint(self.model),
             preprocessing=frame.preprocessing,
+            outline_pixels=None if guide is None else guide.pixels,
         )
 
     def predict(
@@ -252,8 +258,12 @@ class SAMPredictor:
             chunk = slice(start, start + self.prompts_per_batch)
             chunk_masks = None if masks is None else masks[chunk]
             parts.append(self._decode(prompts[chunk], chunk_masks, multimask_output))
-        logits, iou_predictions = zip(*parts, strict=True)
-        return np.concatenate(logits), np.concatenate(iou_predictions)
+        logits, iou_predictions = map(np.concatenate, zip(*parts, strict=True))
+        if (guide := self.encoded_image.guide) is not None:
+            for index, several in enumerate(logits):
+                within = None if boxes is None else frame.window(boxes[index])
+                several[:] = [guide.refined(one, within=within) for one in several]
+        return logits, iou_predictions
 
     def _decode(
         self,

@@ -80,6 +80,7 @@ class Recipe:
         stability_score_thresh: likewise.
         box_masks: likewise, of `keras_sam.geometry.Preprocessing`: so small a model sees badly
             where a box ends.
+        outlines: likewise: its own outlines are coarse.
         seed: seed of scenes, weights, batches and prompts.
         dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
             a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
@@ -141,6 +142,7 @@ class Recipe:
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
     box_masks: str = "inside"
+    outlines: str = "image"
     seed: int = 1
     dtype: str = "float32"
     workers: int | None = None

@@ -83,7 +83,7 @@ def train(
         "pred_iou_thresh": recipe.pred_iou_thresh,
         "stability_score_thresh": recipe.stability_score_thresh,
     }
-    final.preprocessing = {"box_masks": recipe.box_masks}
+    final.preprocessing = {"box_masks": recipe.box_masks, "outlines": recipe.outlines}
     final.save_to_preset(output / "preset")
     return final
 

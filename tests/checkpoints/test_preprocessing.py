@@ -139,7 +139,7 @@ def test_built_in_presets_know_theirs(preset, monkeypatch):
     for name, info in builtin_presets().items():
         if name == "sam_tiny_synthetic":  # its own files tell
             assert info.preprocessing is None
-            assert preprocessing_of(name) == SAM | {"box_masks": "inside"}
+            assert preprocessing_of(name) == SAM | {"box_masks": "inside", "outlines": "image"}
             continue
         expected = "medsam" if name == "medsam" else "sam"
         assert info.preprocessing == expected

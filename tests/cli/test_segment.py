@@ -124,3 +124,4 @@ def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
     assert len(record["masks"]) == 1
     np.testing.assert_array_equal(read(record["masks"][0]["file"]) > 0, expected)
     assert record["masks"][0]["predicted_iou"] == pytest.approx(rating, abs=1e-3)
+    assert set(record["seconds"]) == {"load", "encode and decode"}

@@ -17,6 +17,8 @@ from tests.predict.metas_everything import (
 def test_equal_to_metas_algorithm():
     settings = SETTINGS | {"points_per_side": 3}
     image = np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize(SIZE[::-1]))
-    predictor = SAMPredictor(SAMImageSegmenter.from_preset("sam_tiny_synthetic"))
+    model = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+    model.preprocessing = {"outlines": "model"}  # as Meta's
+    predictor = SAMPredictor(model)
     expected = everything(predictor, image, **settings)
     assert_equal_records(SAMMaskGenerator(predictor, **settings).generate(image), expected)

@@ -102,3 +102,22 @@ def test_embedding_that_is_not_finite_is_refused(tmp_path):
     bad.save(tmp_path / "a.safetensors")
     with pytest.raises(ValueError, match="finite"):
         ImageEmbedding.load(tmp_path / "a.safetensors")
+
+
+def test_pixels_that_guide_outlines_are_kept(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 3), dtype=np.uint8)
+    guided = replace(EMBEDDING, preprocessing=replace(SAM, outlines="image"), outline_pixels=pixels)
+    guided.save(tmp_path / "a.safetensors")
+    loaded = ImageEmbedding.load(tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(loaded.outline_pixels, pixels)
+    assert loaded.guide.original_size == (45, 80)
+    assert EMBEDDING.guide is None
+
+
+@pytest.mark.parametrize("outlines", ["model", "image"])
+def test_pixels_where_none_are_wanted_and_the_other_way_round_are_refused(tmp_path, outlines):
+    pixels = np.zeros((5, 8, 3), np.uint8) if outlines == "model" else None
+    preprocessing = replace(SAM, outlines=outlines)
+    replace(EMBEDDING, preprocessing=preprocessing, outline_pixels=pixels).save(tmp_path / "a.st")
+    with pytest.raises(ValueError, match="pixels where they guide outlines"):
+        ImageEmbedding.load(tmp_path / "a.st")

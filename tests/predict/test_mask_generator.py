@@ -22,7 +22,9 @@ from tests.predict.metas_everything import (
 @pytest.fixture(scope="module")
 def predictor():
     """Of the shipped preset: masks of random weights are all alike. Its programs are shared."""
-    return SAMPredictor(SAMImageSegmenter.from_preset("sam_tiny_synthetic"))
+    model = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+    model.preprocessing = {"outlines": "model"}  # as Meta's
+    return SAMPredictor(model)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,33 @@ def test_equal_to_metas_algorithm(predictor, image, settings):
     expected = everything(predictor, image, **settings)
     records = SAMMaskGenerator(predictor, **settings).generate(image)
     assert_equal_records(records, expected)
+
+
+def test_outlines_move_to_the_edges_where_the_model_says_so(predictor, image):
+    """What is found stays the same, each mask alone is outlined anew."""
+    told = predictor.model.preprocessing
+    generator = SAMMaskGenerator(predictor, **SETTINGS | {"box_nms_thresh": 1.0})
+    raw = generator.generate(image)
+    predictor.set_image(image)
+    points = np.array([[record["point_coords"]] for record in raw], np.float32).reshape(-1, 1, 2)
+    logits, ratings = predictor.predict_low_res(points, np.ones(points.shape[:2], np.int32))
+    try:
+        predictor.model.preprocessing = {"outlines": "image"}
+        found = generator.generate(image)
+        predictor.set_image(image)
+        guide, frame = predictor.encoded_image.guide, predictor.frame
+    finally:
+        predictor.model.preprocessing = told
+    assert len(found) == len(raw) > 5
+    changed = 0
+    for record, before, three, rated in zip(found, raw, logits, ratings, strict=True):
+        for name in ("point_coords", "stability_score", "predicted_iou"):
+            assert record[name] == before[name]
+        index = np.abs(rated - record["predicted_iou"]).argmin()
+        expected = frame.to_original_masks(guide.refined(three[index]))
+        assert (record["segmentation"] != expected).mean() < 1e-3
+        changed += np.count_nonzero(record["segmentation"] != before["segmentation"])
+    assert changed > 100
 
 
 def test_batches_change_nothing(predictor, image):

@@ -70,7 +70,9 @@ def both(preset, directory):
     model = SamModel.from_pretrained(directory / "theirs")
     processor = recording_processor(directory / "theirs")
     generator = pipeline("mask-generation", model=model, image_processor=processor)
-    return SAMImageSegmenter.from_preset(preset), generator
+    segmenter = SAMImageSegmenter.from_preset(preset)
+    segmenter.preprocessing = {"outlines": "model"}  # as Meta's
+    return segmenter, generator
 
 
 def recording_processor(directory):

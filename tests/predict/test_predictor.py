@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_sam.geometry import ModelFrame
-from keras_sam.predict import SAMPredictor
+from keras_sam.predict import ImageEmbedding, SAMPredictor
 
 POINTS = np.array([[10.0, 20.0], [70.5, 3.0]])
 LABELS = np.array([1, 0])
@@ -258,3 +258,31 @@ def test_masks_of_a_box_end_at_it_where_the_model_says_so(segmenter, image):
         assert (free[index] & ~inside).any()
         np.testing.assert_array_equal(found[index], free[index] & inside)
     assert low_res.shape == (3, 3, 32, 32)
+
+
+def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tmp_path):
+    told = segmenter.preprocessing
+    boxes = [BOX, None, BOX]
+    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
+    predictor = SAMPredictor(segmenter)
+    try:
+        segmenter.preprocessing = {"box_masks": "inside"}
+        predictor.set_image(image)
+        raw = predictor.predict_low_res(points, labels, boxes)[0]
+        segmenter.preprocessing = {"box_masks": "inside", "outlines": "image"}
+        predictor.set_image(image)
+        found, _, low_res = predictor.predict_many(points, labels, boxes)
+        guide, frame = predictor.encoded_image.guide, predictor.frame
+        predictor.get_image_embedding().save(tmp_path / "image.safetensors")
+        predictor.set_image(ImageEmbedding.load(tmp_path / "image.safetensors"))
+        again = predictor.predict_many(points, labels, boxes)[2]
+    finally:
+        segmenter.preprocessing = told
+    for index, box in enumerate(boxes):
+        expected = [guide.refined(one, within=frame.window(box)) for one in raw[index]]
+        np.testing.assert_allclose(low_res[index], expected, atol=1e-5)
+        limits = None if box is None else np.array([box], float)
+        masks = frame.to_original_masks(low_res[index][None], boxes=limits)
+        np.testing.assert_array_equal(found[index], masks[0])
+    assert np.abs(low_res - raw).max() > 0.1
+    np.testing.assert_allclose(again, low_res, atol=1e-4)

@@ -1,0 +1,125 @@
+"""`OutlineGuide`: moves the outlines of masks to the edges of the image nearby."""
+
+import math
+
+import numpy as np
+
+# Variance of brightness in a window, 0 to 1, from which an edge counts.
+EDGE = 1e-4
+# A window reaches so far to each side, by the side of a square as large as the mask.
+REACH = 0.2
+RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
+PASSES = 2
+LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
+OUTSIDE = np.float32(-16)  # logits where no mask may be
+
+Window = tuple[slice, slice]
+
+
+class OutlineGuide:
+    """A guided filter (He, Sun and Tang, Guided Image Filtering, 2013) of masks by their image.
+
+    In each small window a mask's probabilities are told as a linear function of the image's
+    colours, as well as that can be done, and what the windows around a cell say is averaged. So a
+    mask that ends beside an edge of the image comes to end at it, and loses what is of another
+    colour. Windows are larger for larger masks, whose outlines are farther off.
+
+    Args:
+        pixels: `(h, w, 3)` uint8, the image at the scale of the low-res logits.
+        original_size: `(height, width)` of the image.
+    """
+
+    def __init__(self, pixels: np.ndarray, original_size: tuple[int, int]) -> None:
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"pixels must be uint8 of shape (h, w, 3), got {pixels.dtype} {pixels.shape}"
+            )
+        self.pixels = pixels
+        self.original_size = original_size
+        self._scales = [
+            cells / size for cells, size in zip(pixels.shape[:2], original_size, strict=True)
+        ]
+        self._filters: dict[int, _Filter] = {}
+
+    def refined(self, low_res_logits: np.ndarray, *, within: Window | None = None) -> np.ndarray:
+        """Low-res logits `(L, L)` of a mask to those of a better outlined one.
+
+        Args:
+            low_res_logits: of the image, padded right and bottom.
+            within: rows and columns of the original that the mask may lie in; `None` for all.
+
+        Returns:
+            float32 `(L, L)`, within 9.2; -16 in the padding, and outside of the window. A mask
+            that is empty stays as it is.
+        """
+        height, width = self.pixels.shape[:2]
+        limit = self._cells(within)
+        logits = np.full((height, width), OUTSIDE, np.float32)
+        logits[limit] = low_res_logits[:height, :width][limit]
+        if not (logits > 0).any():
+            return low_res_logits
+        for _ in range(PASSES):
+            probabilities = (1 + np.tanh(logits / 2)) / 2
+            area = np.count_nonzero(logits > 0)
+            if not area:
+                break
+            found = self._filter(math.sqrt(area))(probabilities)[limit]
+            found = np.clip(found, LEAST, 1 - LEAST)
+            logits[limit] = np.log(found) - np.log1p(-found)
+        refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
+        refined[:height, :width] = logits
+        return refined
+
+    def _filter(self, side: float) -> "_Filter":
+        radius = min(RADII, key=lambda radius: abs(math.log(radius / max(REACH * side, 0.5))))
+        if radius not in self._filters:
+            self._filters[radius] = _Filter(self.pixels, radius)
+        return self._filters[radius]
+
+    def _cells(self, within: Window | None) -> Window:
+        """The cells that rows and columns of the original reach, and one more."""
+        if within is None:
+            return slice(None), slice(None)
+        rows, columns = (
+            slice(math.floor(part.start * scale), math.ceil(part.stop * scale) + 1)
+            for part, scale in zip(within, self._scales, strict=True)
+        )
+        return rows, columns
+
+
+class _Filter:
+    """The guided filter of one image with windows of one size, as equation 19 has it."""
+
+    def __init__(self, pixels: np.ndarray, radius: int) -> None:
+        self.radius = radius
+        guide = np.moveaxis(pixels.astype(np.float64) / 255 - 0.5, -1, 0)
+        means = self._means(guide)
+        products = self._means(guide[:, None] * guide[None]) - means[:, None] * means[None]
+        covariance = np.moveaxis(products, (0, 1), (2, 3)) + EDGE * np.eye(3)
+        inverse = np.moveaxis(np.linalg.inv(covariance), (2, 3), (0, 1))
+        self.guide, self.means, self.inverse = (
+            np.ascontiguousarray(part, np.float32) for part in (guide, means, inverse)
+        )
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """`(h, w)` float32 to the same shape."""
+        moments = self._means(np.concatenate([values[None], self.guide * values]))
+        covariance = moments[1:] - self.means * moments[0]
+        slopes = (self.inverse * covariance).sum(1)
+        offsets = moments[0] - (slopes * self.means).sum(0)
+        lines = self._means(np.concatenate([slopes, offsets[None]]))
+        return (lines[:3] * self.guide).sum(0) + lines[3]
+
+    def _means(self, values: np.ndarray) -> np.ndarray:
+        """Means of `(..., h, w)` over the part of a window around each cell that there is."""
+        for axis in (-2, -1):
+            length = values.shape[axis]
+            places = np.arange(length)
+            stop = np.minimum(places + self.radius + 1, length)
+            start = np.maximum(places - self.radius, 0)
+            shape = (length, 1) if axis == -2 else (length,)
+            sums = np.cumsum(values, axis)
+            sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
+            total = sums.take(stop, axis) - sums.take(start, axis)
+            values = total / (stop - start).reshape(shape).astype(total.dtype)
+        return values
