@@ -54,20 +54,18 @@ class OutlineGuide:
         """
         height, width = self.pixels.shape[:2]
         limit = self._cells(within)
-        logits = np.full((height, width), OUTSIDE, np.float32)
-        logits[limit] = low_res_logits[:height, :width][limit]
-        if not (logits > 0).any():
+        inside = low_res_logits[:height, :width][limit]
+        if not (inside > 0).any():
             return low_res_logits
+        probabilities = np.zeros((height, width), np.float32)
+        probabilities[limit] = (1 + np.tanh(inside / 2)) / 2
         for _ in range(PASSES):
-            probabilities = (1 + np.tanh(logits / 2)) / 2
-            area = np.count_nonzero(logits > 0)
-            if not area:
-                break
+            area = int(np.count_nonzero(probabilities > 0.5))
             found = self._filter(math.sqrt(area))(probabilities)[limit]
-            found = np.clip(found, LEAST, 1 - LEAST)
-            logits[limit] = np.log(found) - np.log1p(-found)
+            probabilities[limit] = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
-        refined[:height, :width] = logits
+        found = probabilities[limit]
+        refined[:height, :width][limit] = np.log(found) - np.log1p(-found)
         return refined
 
     def _filter(self, side: float) -> "_Filter":
@@ -92,13 +90,14 @@ class _Filter:
 
     def __init__(self, pixels: np.ndarray, radius: int) -> None:
         self.radius = radius
-        guide = np.moveaxis(pixels.astype(np.float64) / 255 - 0.5, -1, 0)
+        counts = [_sums(np.ones(length), -1, radius) for length in pixels.shape[:2]]
+        self.share = 1 / (counts[0][:, None] * counts[1])
+        guide = np.moveaxis(pixels / np.float32(255) - np.float32(0.5), -1, 0).copy()
         means = self._means(guide)
         products = self._means(guide[:, None] * guide[None]) - means[:, None] * means[None]
-        covariance = np.moveaxis(products, (0, 1), (2, 3)) + EDGE * np.eye(3)
-        inverse = np.moveaxis(np.linalg.inv(covariance), (2, 3), (0, 1))
-        self.guide, self.means, self.inverse = (
-            np.ascontiguousarray(part, np.float32) for part in (guide, means, inverse)
+        inverse = _inverses(products + EDGE * np.eye(3)[..., None, None])
+        self.share, self.guide, self.means, self.inverse = (
+            np.ascontiguousarray(part, np.float32) for part in (self.share, guide, means, inverse)
         )
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -112,14 +111,40 @@ class _Filter:
 
     def _means(self, values: np.ndarray) -> np.ndarray:
         """Means of `(..., h, w)` over the part of a window around each cell that there is."""
-        for axis in (-2, -1):
-            length = values.shape[axis]
-            places = np.arange(length)
-            stop = np.minimum(places + self.radius + 1, length)
-            start = np.maximum(places - self.radius, 0)
-            shape = (length, 1) if axis == -2 else (length,)
-            sums = np.cumsum(values, axis)
-            sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis)
-            total = sums.take(stop, axis) - sums.take(start, axis)
-            values = total / (stop - start).reshape(shape).astype(total.dtype)
-        return values
+        return _sums(_sums(values, -2, self.radius), -1, self.radius) * self.share
+
+
+def _inverses(matrices: np.ndarray) -> np.ndarray:
+    """The inverse of each symmetric matrix of `(3, 3, h, w)`, by cofactors."""
+    first, second, third = matrices
+    cofactors = np.stack([_cross(second, third), _cross(third, first), _cross(first, second)])
+    return cofactors / (first * cofactors[0]).sum(0)
+
+
+def _cross(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.stack(
+        [
+            left[1] * right[2] - left[2] * right[1],
+            left[2] * right[0] - left[0] * right[2],
+            left[0] * right[1] - left[1] * right[0],
+        ]
+    )
+
+
+def _sums(values: np.ndarray, axis: int, radius: int) -> np.ndarray:
+    """Sums of `2 * radius + 1` values along an axis, around each; zeros are beyond its ends."""
+    length, window = values.shape[axis], 2 * radius + 1
+    shape = list(values.shape)
+    shape[axis] += 2 * radius
+    padded = np.zeros(shape, values.dtype)
+    # Sums of 1, 2, 4, ... values from each place on; those in `window` are put end to end.
+    sums = np.moveaxis(padded, axis, 0)
+    sums[radius : radius + length] = np.moveaxis(values, axis, 0)
+    total, start, size = sums[:length], 1, 1  # a window is odd
+    while 2 * size <= window:
+        sums = sums[:-size] + sums[size:]
+        size *= 2
+        if window & size:
+            total = total + sums[start : start + length]
+            start += size
+    return np.moveaxis(total, 0, axis)
