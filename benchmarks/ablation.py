@@ -47,7 +47,7 @@ def _as_painted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _no_noise(size: int, rng: np.random.Generator) -> np.ndarray:
+def _no_noise(size: int, rng: np.random.Generator, index: int) -> np.ndarray:
     return np.zeros((size, size), np.float32)
 
 
@@ -68,13 +68,10 @@ INGREDIENTS: dict[str, tuple[Patch, ...]] = {
         (scenes, "KINDS", _without(scene_objects.draw_cluster, scene_objects.draw_tubes)),
     ),
     "no grain of photographs": ((surfaces, "PHOTO_PROBABILITY", 0.0),),
-    "no rough matter": ((surfaces, "MATTER_PROBABILITY", 0.0),),
     "no texture but stripes": (
-        (surfaces, "MATTER_PROBABILITY", 0.0),
         (surfaces, "PHOTO_PROBABILITY", 0.0),
-        (surfaces, "rough_noise", _no_noise),
+        (surfaces, "_bank_crop", _no_noise),
     ),
-    "no round bodies": ((surfaces, "ROUND_PROBABILITY", 0.0),),
     "no shadows": (
         (canvas.Canvas, "_shadow", lambda *_: None),
         (camera, "_dappled_light", lambda size, rng: np.ones((size, size), np.float32)),

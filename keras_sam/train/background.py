@@ -3,8 +3,7 @@
 import numpy as np
 
 from keras_sam.train.canvas import Canvas
-from keras_sam.train.noise import smooth_noise
-from keras_sam.train.surfaces import random_colour, random_surface, ridge_line
+from keras_sam.train.surfaces import random_colour, random_surface, ridge_line, smooth_noise
 
 Rng = np.random.Generator
 

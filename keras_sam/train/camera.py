@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFilter
 
-from keras_sam.train.noise import smooth_noise
+from keras_sam.train.surfaces import smooth_noise
 
 Rng = np.random.Generator
 
@@ -22,8 +22,6 @@ def photograph(image: np.ndarray, rng: Rng) -> np.ndarray:
     image = np.clip(image, 0, 1) ** np.exp(rng.normal(0, 0.25))
     image = (image - 0.5) * np.exp(rng.normal(0, 0.2)) + 0.5 + rng.normal(0, 0.05)
     image = image * np.exp(rng.normal(0, 0.06, 3))
-    grey = image.mean(-1, keepdims=True)
-    image = grey + (image - grey) * rng.uniform(0.3, 1.1)
     if rng.random() < 0.06:
         image = np.repeat(image.mean(-1, keepdims=True), 3, -1)
     picture = Image.fromarray((np.clip(image, 0, 1) * 255).astype(np.uint8))
@@ -40,14 +38,6 @@ def photograph(image: np.ndarray, rng: Rng) -> np.ndarray:
         picture.save(buffer, "JPEG", quality=int(rng.integers(30, 95)))
         picture = Image.open(buffer)
     return np.asarray(picture)
-
-
-def defocused(image: np.ndarray, rng: Rng) -> np.ndarray:
-    """`(S, S, 3)` in 0..1 out of focus."""
-    radius = image.shape[0] * rng.uniform(0.005, 0.03)
-    pixels = (np.clip(image, 0, 1) * 255).astype(np.uint8)
-    blurred = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(blurred, np.float32) / 255
 
 
 def _dappled_light(size: int, rng: Rng) -> np.ndarray:

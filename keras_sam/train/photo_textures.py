@@ -6,8 +6,6 @@ from importlib.resources import files
 import numpy as np
 from PIL import Image
 
-from keras_sam.train.noise import to_and_fro
-
 Rng = np.random.Generator
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")  # all free: keras_sam/images/LICENSES.md
@@ -25,9 +23,7 @@ def photo_texture(size: int, rng: Rng, colour: np.ndarray) -> np.ndarray:
         colour: `(3,)` in 0..1.
     """
     piece = _random_piece(size, rng)
-    rows, columns = (
-        to_and_fro(np.arange(size) + rng.integers(2 * length), length) for length in piece.shape[:2]
-    )
+    rows, columns = (_mirrored(size, length, rng) for length in piece.shape[:2])
     grain = piece[rows][:, columns]
     if rng.random() < 0.5:
         grain = grain.swapaxes(0, 1)
@@ -47,6 +43,12 @@ def _random_piece(size: int, rng: Rng) -> np.ndarray:
         (length, length), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
     )
     return np.asarray(piece, np.float32) / 255
+
+
+def _mirrored(size: int, length: int, rng: Rng) -> np.ndarray:
+    """Indices `(size,)` that run to and fro over `length`, from a random start."""
+    places = (np.arange(size) + rng.integers(2 * length)) % (2 * length)
+    return np.minimum(places, 2 * length - 1 - places)
 
 
 @cache

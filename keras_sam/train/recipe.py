@@ -124,15 +124,6 @@ class Recipe:
             labelled_share=0.3,
             rated_weight=0.5,
         ),
-        corrected(image_size=192, steps=1300, images=6, prompts=32),
-        corrected(
-            image_size=256,
-            steps=500,
-            prompts=32,
-            learning_rate=3e-4,
-            labelled_share=0.3,
-            rated_weight=0.5,
-        ),
     )
     image_size: int = 256
     scenes: int = 4000

@@ -3,23 +3,19 @@
 import numpy as np
 
 from keras_sam.train.canvas import Canvas
-from keras_sam.train.noise import rough_noise, smooth_noise
 from keras_sam.train.shapes import contour
-from keras_sam.train.surfaces import random_colour, random_surface, shade
+from keras_sam.train.surfaces import random_colour, random_surface, shade, smooth_noise
 
 Rng = np.random.Generator
 
 MIN_SHARE = 0.01  # of the picture: smaller regions are not cut again
 WHOLE_PROBABILITY = 0.3  # that a region which is cut stays a mask beside its pieces
-RAGGED_PROBABILITY = 0.4  # that outlines are ragged, as those of leaves and grass
 KIN_PROBABILITY = 0.3  # that a region has about the colour of the one before it
 
 
 def draw_regions(canvas: Canvas, rng: Rng) -> None:
     """Fills the canvas with 3 to 14 curved regions; each is a mask, and some of their unions."""
     label, wholes = cut_picture(canvas.size, int(rng.integers(2, 14)), rng)
-    if rng.random() < RAGGED_PROBABILITY:
-        label, *wholes = ragged([label, *wholes], rng)
     colour = random_colour(rng)
     regions = [mask for kind in range(label.max() + 1) if (mask := label == kind).any()]
     for mask in regions:
@@ -30,17 +26,6 @@ def draw_regions(canvas: Canvas, rng: Rng) -> None:
         canvas.image[mask] = shade(random_surface(canvas.size, rng, colour), mask, rng)[mask]
         canvas.masks.append(mask)
     canvas.masks.extend(wholes)
-
-
-def ragged(maps: list[np.ndarray], rng: Rng) -> list[np.ndarray]:
-    """Maps `(S, S)` with the same places moved a little by rough noise, in all of them."""
-    size = maps[0].shape[0]
-    distance = size * 0.02 * rng.random() ** 1.5
-    rows, columns = (
-        np.clip(place + distance * rough_noise(size, rng), 0, size - 1).astype(int)
-        for place in np.mgrid[:size, :size]
-    )
-    return [one[rows, columns] for one in maps]
 
 
 def cut_picture(size: int, cuts: int, rng: Rng) -> tuple[np.ndarray, list[np.ndarray]]:

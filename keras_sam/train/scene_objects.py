@@ -3,9 +3,8 @@
 import numpy as np
 
 from keras_sam.train.canvas import Canvas
-from keras_sam.train.noise import smooth_noise
 from keras_sam.train.shapes import contour, fill_polygon, fill_tube, random_place
-from keras_sam.train.surfaces import paste, random_colour, random_surface, shade
+from keras_sam.train.surfaces import paste, random_colour, random_surface, shade, smooth_noise
 
 Rng = np.random.Generator
 

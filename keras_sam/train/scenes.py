@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_sam.train.background import draw_background
-from keras_sam.train.camera import defocused, photograph
+from keras_sam.train.camera import photograph
 from keras_sam.train.canvas import Canvas
 from keras_sam.train.regions import draw_regions
 from keras_sam.train.scene_objects import (
@@ -21,7 +21,6 @@ from keras_sam.train.scene_objects import (
 
 MAX_MASKS = 32
 REGIONS_PROBABILITY = 0.55  # that a scene is cut into regions, with few things in front
-DEFOCUS_PROBABILITY = 0.2  # that things stand before a blurred background
 MIN_SHARE, MAX_SHARE = 0.003, 0.7  # of the image, for a mask to be kept
 # What stands in a scene; a kind that is named more often is drawn more often.
 KINDS = [
@@ -73,8 +72,6 @@ def draw_scene(seed: int, size: int = 256) -> Scene:
     else:
         draw_background(canvas, rng)
         things = int(rng.integers(2, 13))
-    if rng.random() < DEFOCUS_PROBABILITY:
-        canvas.image = defocused(canvas.image, rng)
     for _ in range(things):
         draw = KINDS[rng.integers(len(KINDS))]
         depth = 0.35 + 0.65 * rng.random()

@@ -1,17 +1,15 @@
 """Surfaces: colours, textures and light."""
 
+from functools import lru_cache
+
 import numpy as np
 from PIL import Image, ImageFilter
 
-from keras_sam.train.matter import matter
-from keras_sam.train.noise import rough_noise
 from keras_sam.train.photo_textures import photo_texture
 
 Rng = np.random.Generator
 
-MATTER_PROBABILITY = 0.65  # that a surface is rough matter
-PHOTO_PROBABILITY = 0.4  # that another surface has the grain of a photograph
-ROUND_PROBABILITY = 0.5  # that an object is lit as a body, not as a card
+PHOTO_PROBABILITY = 0.4  # that a surface has the grain of a photograph
 
 PALETTE = np.array(
     [
@@ -28,17 +26,17 @@ PALETTE = np.array(
 def random_surface(size: int, rng: Rng, colour: np.ndarray | None = None) -> np.ndarray:
     """A textured surface `(S, S, 3)` of about one colour."""
     colour = random_colour(rng) if colour is None else colour
-    if rng.random() < MATTER_PROBABILITY:
-        return matter(size, rng, colour)
     if rng.random() < PHOTO_PROBABILITY:
         return photo_texture(size, rng, colour)
-    noise = rough_noise(size, rng)
+    noise = _bank_crop(size, rng, int(rng.integers(18)))
     strength = 0.02 + 0.25 * rng.random() ** 2
     kind = rng.random()
     if kind < 0.2:  # two-coloured blotches
         second = random_colour(rng) if rng.random() < 0.6 else colour * 0.6
         edge = rng.random() * 6 + 1
-        blend = 1 / (1 + np.exp(-edge * (rough_noise(size, rng) - rng.normal(0, 0.7))))
+        blend = 1 / (
+            1 + np.exp(-edge * (_bank_crop(size, rng, int(rng.integers(18))) - rng.normal(0, 0.7)))
+        )
         base = colour + (second - colour) * blend[..., None]
     elif kind < 0.3:  # stripes, checks, spots
         y, x = np.mgrid[:size, :size].astype(np.float32) / size
@@ -62,7 +60,7 @@ def random_surface(size: int, rng: Rng, colour: np.ndarray | None = None) -> np.
 
 
 def shade(colours: np.ndarray, mask: np.ndarray, rng: Rng, strength: float = 1.0) -> np.ndarray:
-    """Directional light over an object, from its own extent, and at times on its round form."""
+    """Directional light over an object, from its own extent."""
     size = mask.shape[0]
     y, x = np.nonzero(mask) if mask.any() else (np.array([0]), np.array([0]))
     cx, cy, spread = x.mean(), y.mean(), max(x.std(), y.std(), 1)
@@ -70,21 +68,7 @@ def shade(colours: np.ndarray, mask: np.ndarray, rng: Rng, strength: float = 1.0
     angle = rng.random() * 2 * np.pi
     ramp = ((grid_x - cx) * np.cos(angle) + (grid_y - cy) * np.sin(angle)) / spread
     light = 1 + strength * rng.random() * 0.3 * np.clip(ramp, -2, 2)
-    if rng.random() < ROUND_PROBABILITY:
-        light = light * (1 + 0.6 * rng.random() * _faced_light(mask, angle, spread, rng))
     return colours * light[..., None]
-
-
-def _faced_light(mask: np.ndarray, angle: float, spread: float, rng: Rng) -> np.ndarray:
-    """How far a body with this outline turns to the light, `(S, S)` in -1..1."""
-    radius = spread * rng.uniform(0.2, 1.0)
-    outline = Image.fromarray(mask.astype(np.float32))
-    cells = max(8, int(4 * outline.width / max(4.0, radius)))
-    blurred = outline.resize((cells, cells), Image.Resampling.BOX)
-    height = np.asarray(blurred.resize(outline.size, Image.Resampling.BICUBIC))
-    slope_y, slope_x = np.gradient(height)
-    towards = -(slope_x * np.cos(angle) + slope_y * np.sin(angle)) * radius
-    return np.clip(towards, -1, 1).astype(np.float32)
 
 
 def paste(below: np.ndarray, mask: np.ndarray, above: np.ndarray) -> np.ndarray:
@@ -102,9 +86,23 @@ def soft_edge(mask: np.ndarray) -> np.ndarray:
 def random_colour(rng: Rng) -> np.ndarray:
     """A colour of nature, now and then any colour, in 0..1."""
     colour = PALETTE[rng.integers(len(PALETTE))] + rng.normal(0, 0.06, 3)
-    if rng.random() < 0.06:
+    if rng.random() < 0.12:
         colour = rng.random(3)
     return np.clip(colour * np.exp(rng.normal(0, 0.2)), 0.02, 1.0).astype(np.float32)
+
+
+def smooth_noise(size: int, rng: Rng, octaves: int) -> np.ndarray:
+    """Smooth noise, about 0..1."""
+    cells = int(rng.integers(2, 5))
+    total = np.zeros((size, size), np.float32)
+    for octave in range(octaves + 1):
+        grid = rng.random((cells, cells)).astype(np.float32)
+        total += (
+            np.asarray(Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC))
+            * 0.5**octave
+        )
+        cells *= 2
+    return (total - total.min()) / (np.ptp(total) + 1e-6)
 
 
 def ridge_line(size: int, rng: Rng) -> np.ndarray:
@@ -113,3 +111,36 @@ def ridge_line(size: int, rng: Rng) -> np.ndarray:
     for k in range(1, 24):
         line += rng.normal() / k**1.3 * np.cos(np.linspace(0, np.pi * k, size) + rng.random() * 6.3)
     return (0.5 + line / 4)[None]
+
+
+def _bank_crop(size: int, rng: Rng, index: int) -> np.ndarray:
+    noise = _bank(size)[index]
+    y, x = rng.integers(0, size, 2)
+    step = 1
+    crop = noise[y : y + size, x : x + size] if step == 1 else noise
+    if rng.random() < 0.5:
+        crop = crop[::-1]
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    if rng.random() < 0.5:
+        crop = crop.T
+    return crop.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _bank(size: int) -> list[np.ndarray]:
+    """Noise of several kinds, made once: uint8 maps of twice the size, in -1..1 as float16."""
+    rng = np.random.default_rng(12345)
+    maps = []
+    side = 2 * size
+    for slope in (0.6, 0.8, 1.0, 1.0, 1.3, 1.6):
+        for aspect in (1, 1, 5):
+            total = np.zeros((side, side), np.float32)
+            cells = 4
+            while cells <= side:
+                grid = rng.normal(0, 1, (max(2, cells // aspect), cells)).astype(np.float32)
+                layer = Image.fromarray(grid).resize((side, side), Image.Resampling.BICUBIC)
+                total += np.asarray(layer) * (cells / 4.0) ** -slope
+                cells *= 2
+            maps.append(((total - total.mean()) / total.std()).astype(np.float16))
+    return maps

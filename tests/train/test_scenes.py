@@ -5,19 +5,15 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_sam.train.batches import Batches, BatchOptions, jitter, stream_batches
 from keras_sam.train.canvas import Canvas
-from keras_sam.train.matter import grains, matter, receding, relief, strands
-from keras_sam.train.noise import displaced, to_and_fro
 from keras_sam.train.photo_textures import photo_texture
-from keras_sam.train.regions import cut_picture, draw_regions, ragged
+from keras_sam.train.regions import cut_picture, draw_regions
 from keras_sam.train.scene_store import SceneStore, build_store, write_shard
 from keras_sam.train.scenes import MAX_MASKS, MAX_SHARE, MIN_SHARE, Scene, draw_scene
 
@@ -88,61 +84,6 @@ def test_photo_textures_have_grain_and_about_their_colour():
     assert all(surface.std() > 0.001 for surface in surfaces)
     close = [np.abs(surface.mean((0, 1)) - colour).max() < 0.1 for surface in surfaces]
     assert 3 <= sum(close) < 12  # others keep the photograph's colours
-
-
-def test_matter_has_contrast_and_about_its_colour():
-    colour = np.array([0.5, 0.4, 0.3], np.float32)
-    for kind in (grains, relief, strands, matter):
-        surfaces = [kind(64, np.random.default_rng(seed), colour) for seed in range(12)]
-        assert all(surface.shape == (64, 64, 3) for surface in surfaces)
-        assert np.median([surface.std((0, 1)).mean() for surface in surfaces]) > 0.03
-        far = [np.abs(surface.mean((0, 1)) - colour).max() for surface in surfaces]
-        assert np.median(far) < 0.2
-
-
-def test_what_recedes_is_finer_at_the_top():
-    stripes = np.repeat((np.arange(64) // 4 % 2)[None, :, None], 64, 0).astype(np.float32)
-    seen = receding(stripes, np.random.default_rng(0))
-    changes = np.count_nonzero(np.diff(seen[..., 0], axis=1), axis=1)
-    np.testing.assert_array_equal(seen[-1], stripes[-1])
-    assert changes[0] > 1.5 * changes[-1]
-
-
-def test_places_that_leave_a_line_turn_back():
-    assert to_and_fro(np.array([-2, -1, 0, 2, 3, 4, 6]), 3).tolist() == [1, 0, 0, 2, 2, 1, 0]
-
-
-def test_displaced_places_are_near():
-    columns = np.tile(np.arange(64), (64, 1))
-    moved = displaced(columns, np.random.default_rng(0), 5.0)
-    assert 2 < np.abs(moved - columns).max() <= 6
-
-
-def test_ragged_outlines_move_alike_in_all_maps():
-    label = (np.arange(64)[:, None] > np.full(64, 30)).astype(int)
-    first, second = ragged([label, label + 1], np.random.default_rng(3))
-    np.testing.assert_array_equal(first + 1, second)
-    assert not np.array_equal(first, label)
-    assert np.count_nonzero(first != label) < 0.1 * label.size
-
-
-def test_scenes_have_as_much_texture_as_photographs():
-    scenes = [draw_scene(seed, 128).image for seed in range(24)]
-    photographs = []
-    for path in (files("keras_sam") / "images").glob("*.jpg"):
-        with Image.open(path) as photograph:
-            small = photograph.convert("RGB").resize((128, 128), Image.Resampling.BOX)
-            photographs.append(np.asarray(small))
-    ratio = np.median(local_deviations(scenes)) / np.median(local_deviations(photographs))
-    assert 0.5 < ratio < 2.0
-
-
-def local_deviations(images: list[np.ndarray]) -> np.ndarray:
-    """Standard deviations of brightness in squares of 8 pixels."""
-    grey = np.stack(images).mean(-1)
-    count, side, _ = grey.shape
-    squares = grey.reshape(count, side // 8, 8, side // 8, 8)
-    return squares.std((2, 4))
 
 
 def test_jitter_changes_colours_and_no_shapes():
