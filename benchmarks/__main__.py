@@ -7,6 +7,7 @@ from benchmarks import (
     auto_points,
     batch,
     calibration,
+    click,
     compare,
     contrast,
     everything,
@@ -21,6 +22,7 @@ app.command("ablation")(ablation.main)
 app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
 app.command("calibration")(calibration.main)
+app.command("click")(click.main)
 app.command("compare")(compare.main)
 app.command("contrast")(contrast.main)
 app.command("gpu")(gpu.main)
