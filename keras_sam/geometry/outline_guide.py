@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 # Variance of brightness in a window, 0 to 1, from which an edge counts.
-EDGE = 1e-4
+EDGE = 3e-5
 # A window reaches so far to each side, by the side of a square as large as the mask. Where a box
 # tells about where it ends, its outline is nearer.
 REACH = 0.2
 REACH_IN_BOX = 0.12
+LEAST_REACH = 0.5  # cells: smaller masks stay as they are, they would melt away
 RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
@@ -61,18 +62,20 @@ class OutlineGuide:
             return low_res_logits
         reach = REACH if within is None else REACH_IN_BOX
         probabilities = np.zeros((height, width), np.float32)
-        probabilities[limit] = (1 + np.tanh(inside / 2)) / 2
+        found = (1 + np.tanh(inside / 2)) / 2
         for _ in range(PASSES):
-            area = int(np.count_nonzero(probabilities > 0.5))
-            found = self._filter(reach * math.sqrt(area))(probabilities)[limit]
             probabilities[limit] = np.clip(found, LEAST, 1 - LEAST)
+            area = np.count_nonzero(probabilities > 0.5)
+            if (cells := reach * math.sqrt(area)) < LEAST_REACH:
+                break
+            found = self._filter(cells)(probabilities)[limit]
+        found = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
-        found = probabilities[limit]
         refined[:height, :width][limit] = np.log(found) - np.log1p(-found)
         return refined
 
     def _filter(self, cells: float) -> "_Filter":
-        radius = min(RADII, key=lambda radius: abs(math.log(radius / max(cells, 0.5))))
+        radius = min(RADII, key=lambda radius: abs(math.log(radius / cells)))
         if radius not in self._filters:
             self._filters[radius] = _Filter(self.pixels, radius)
         return self._filters[radius]

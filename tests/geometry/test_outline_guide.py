@@ -99,3 +99,24 @@ def test_a_frame_makes_the_guide_from_what_the_model_sees():
     expected = model_image[4:6, 8:10].mean((0, 1)) * 255
     np.testing.assert_allclose(guide.pixels[2, 4], expected, atol=0.51)
     assert ModelFrame((20, 31), (32, 32)).outline_guide(model_image, (16, 16)) is None
+
+
+def test_a_mask_of_a_few_cells_does_not_melt_away(pixels):
+    logits = np.full((40, 48), -9.0, np.float32)
+    logits[10:13, 20:23] = 9.0
+    for within in (None, (slice(18, 28), slice(38, 48))):
+        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within)
+        assert np.count_nonzero(refined > 0) >= 5
+    logits[12] = -9.0
+    logits[:, 22] = -9.0
+    refined = OutlineGuide(pixels, (80, 96)).refined(logits)
+    np.testing.assert_array_equal(refined > 0, logits > 0)
+
+
+def test_certain_logits_stay_finite(pixels):
+    logits = np.full((40, 48), -200.0, np.float32)
+    logits[10:30, 20:40] = 200.0
+    logits[0, 0] = 200.0
+    for within in (None, (slice(0, 2), slice(0, 2))):
+        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within)
+        assert np.isfinite(refined).all()
