@@ -94,12 +94,18 @@ class ModelFrame:
         """
         if self.preprocessing.outlines != "image":
             return None
-        (height, width), (rows, columns) = self.input_size, low_res_size
+        rows, columns = low_res_size
         sides = self.image_size[0] // rows, self.image_size[1] // columns
         cells = model_image.reshape(rows, sides[0], columns, sides[1], 3).mean((1, 3))
-        cells = cells[: -(-height // sides[0]), : -(-width // sides[1])]
-        pixels = (np.clip(cells, 0, 1) * 255 + 0.5).astype(np.uint8)
+        height, width = self.low_res_input_size(low_res_size)
+        pixels = (np.clip(cells[:height, :width], 0, 1) * 255 + 0.5).astype(np.uint8)
         return OutlineGuide(pixels, self.original_size)
+
+    def low_res_input_size(self, low_res_size: tuple[int, int]) -> tuple[int, int]:
+        """`(height, width)` of the image in low-res cells, without its padding."""
+        (height, width), (full_height, full_width) = self.input_size, self.image_size
+        rows, columns = low_res_size
+        return -(-height * rows // full_height), -(-width * columns // full_width)
 
     def to_model_points(self, points: np.ndarray) -> np.ndarray:
         """Points `(..., 2)` (x, y) of the original to float32 points of the model frame."""

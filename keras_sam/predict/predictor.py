@@ -318,6 +318,15 @@ class SAMPredictor:
             raise ValueError(
                 f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"
             )
+        expected_pixels = None
+        if frame.preprocessing.outlines == "image":
+            expected_pixels = (*frame.low_res_input_size(backbone.low_res_size), 3)
+        found_pixels = None if image.outline_pixels is None else image.outline_pixels.shape
+        if found_pixels != expected_pixels:
+            raise ValueError(
+                f"the embedding's outline_pixels have shape {found_pixels}, expected "
+                f"{expected_pixels}"
+            )
         return frame
 
     def _check_mask_inputs(self, mask_inputs: Any) -> np.ndarray | None:

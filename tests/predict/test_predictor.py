@@ -1,5 +1,7 @@
 """The predictor against the model called plainly, and Meta's interface."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -276,6 +278,10 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tm
         predictor.get_image_embedding().save(tmp_path / "image.safetensors")
         predictor.set_image(ImageEmbedding.load(tmp_path / "image.safetensors"))
         again = predictor.predict_many(points, labels, boxes)[2]
+        embedding = predictor.get_image_embedding()
+        for pixels in (None, embedding.outline_pixels[1:]):
+            with pytest.raises(ValueError, match=r"outline_pixels have shape .*, expected \("):
+                predictor.set_image(replace(embedding, outline_pixels=pixels))
     finally:
         segmenter.preprocessing = told
     for index, box in enumerate(boxes):
