@@ -1,9 +1,9 @@
 """What a person waits for: an image, and clicks on it, with the preset as it ships."""
 
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_sam.geometry import Preprocessing, read_image
+from keras_sam.geometry import read_image
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import SAMPredictor
 
@@ -34,19 +34,19 @@ def main(
     predictors = {}
     for outlines in OUTLINES:
         model = SAMImageSegmenter.from_preset(preset)
-        told = {**model.preprocessing, "outlines": outlines}
-        model.preprocessing = Preprocessing(**told)
+        model.preprocessing = model.preprocessing | {"outlines": outlines}
         predictors[outlines] = SAMPredictor(model)
     times: dict[tuple[str, str], list[float]] = {}
     places = np.random.default_rng(seed).random((rounds + 1, 1, 2)) * (width, height)
     for number, place in enumerate(places):
         for outlines, predictor in predictors.items():
-            steps: dict[str, Callable[[], Any]] = {
-                "image": lambda predictor=predictor: predictor.set_image(pixels),
-                "first click": lambda predictor=predictor, at=place: predictor.predict(at, [1]),
-                "another click": lambda predictor=predictor, at=place: predictor.predict(at, [1]),
-            }
-            for name, step in steps.items():
+            click = partial(predictor.predict, place, [1])
+            steps = (
+                ("image", partial(predictor.set_image, pixels)),
+                ("first click", click),
+                ("another click", click),
+            )
+            for name, step in steps:
                 began = time.perf_counter()
                 step()
                 if number:  # the first round compiles

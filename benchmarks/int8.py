@@ -25,7 +25,8 @@ def main(
     """Float32 and int8 side by side, with KERAS_BACKEND=openvino."""
     dataset = read_coco(annotations)
     # Its own masks: outlines that are moved to the image's edges would hide a part of the loss.
-    model = SAMImageSegmenter.from_preset(preset, preprocessing={"box_masks": "inside"})
+    model = SAMImageSegmenter.from_preset(preset)
+    model.preprocessing = model.preprocessing | {"outlines": "model"}
     int8_encoder = Int8Encoder.quantize(model, sorted(PHOTOGRAPHS.glob("*.jpg")))
     predictors = {
         "float32": SAMPredictor(model),

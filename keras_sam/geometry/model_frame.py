@@ -10,11 +10,10 @@ import numpy as np
 from PIL import Image
 
 from keras_sam.geometry.is_size import is_size
-from keras_sam.geometry.outline_guide import OUTSIDE, OutlineGuide
+from keras_sam.geometry.logits import OUTSIDE, to_logits, to_probabilities
+from keras_sam.geometry.outline_guide import OutlineGuide
 from keras_sam.geometry.preprocessing import PIXEL_MEAN, SAM, Preprocessing
 from keras_sam.geometry.resizer import Resizer
-
-MOST_CERTAIN = np.float32(1 - 2**-24)  # the probability next to 1, a logit of 16.6
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class ModelFrame:
         stretched, vertical = self._stretch(low_res_logits)
         logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
         for place, rows in vertical.bands(stretched, slice(0, self.original_size[0])):
-            logits[..., place, :] = _to_logits(rows) if self._is_of_probabilities else rows
+            logits[..., place, :] = to_logits(rows) if self._is_of_probabilities else rows
         for prompt, window in self._windows(boxes):
             inside = logits[prompt][..., *window].copy()
             np.minimum(logits[prompt], OUTSIDE, out=logits[prompt])
@@ -169,7 +168,7 @@ class ModelFrame:
         """
         stretched, vertical = self._stretch(low_res_logits)
         if self._is_of_probabilities:
-            threshold = float(_to_probabilities(np.asarray(threshold, np.float64)))
+            threshold = float(to_probabilities(np.asarray(threshold, np.float64)))
         masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
         for index in np.ndindex(*stretched.shape[:-2]):
             for place, rows in vertical.bands(stretched[index], slice(0, self.original_size[0])):
@@ -226,7 +225,7 @@ class ModelFrame:
     def interpolated(self, low_res_logits: np.ndarray) -> np.ndarray:
         """What is interpolated on the way to the original: logits, or their probabilities."""
         logits = np.asarray(low_res_logits, np.float32)
-        return _to_probabilities(logits) if self._is_of_probabilities else logits
+        return to_probabilities(logits) if self._is_of_probabilities else logits
 
     @cached_property
     def _factors(self) -> np.ndarray:
@@ -266,17 +265,6 @@ class ModelFrame:
 def _touched(start: float, stop: float, length: int) -> slice:
     """The pixels of 0..length that an interval reaches into."""
     return slice(max(0, math.floor(start)), min(length, math.ceil(stop)))
-
-
-def _to_probabilities(logits: np.ndarray) -> np.ndarray:
-    """The logistic function, written so that nothing overflows."""
-    return (1 + np.tanh(logits / 2)) / 2
-
-
-def _to_logits(probabilities: np.ndarray) -> np.ndarray:
-    """The inverse of `_to_probabilities`, finite."""
-    inside = np.clip(probabilities, 1 - MOST_CERTAIN, MOST_CERTAIN)
-    return np.log(inside) - np.log1p(-inside)
 
 
 def _interpolate(values: np.ndarray, new_size: int) -> np.ndarray:

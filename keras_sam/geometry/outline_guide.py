@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-# Variance of brightness in a window, 0 to 1, from which an edge counts.
+from keras_sam.geometry.logits import OUTSIDE, to_logits, to_probabilities
+
+# Variance of a colour in a window, of 0 to 1, from which an edge counts.
 EDGE = 3e-5
 # A window reaches so far to each side, by the side of a square as large as the mask. Where a box
 # tells about where it ends, its outline is nearer.
@@ -14,7 +16,6 @@ LEAST_REACH = 0.5  # cells: smaller masks stay as they are, they would melt away
 RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
-OUTSIDE = np.float32(-16)  # logits where no mask may be
 
 Window = tuple[slice, slice]
 
@@ -62,7 +63,7 @@ class OutlineGuide:
             return low_res_logits
         reach = REACH if within is None else REACH_IN_BOX
         probabilities = np.zeros((height, width), np.float32)
-        found = (1 + np.tanh(inside / 2)) / 2
+        found = to_probabilities(inside)
         for _ in range(PASSES):
             probabilities[limit] = np.clip(found, LEAST, 1 - LEAST)
             area = np.count_nonzero(probabilities > 0.5)
@@ -71,7 +72,7 @@ class OutlineGuide:
             found = self._filter(cells)(probabilities)[limit]
         found = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
-        refined[:height, :width][limit] = np.log(found) - np.log1p(-found)
+        refined[:height, :width][limit] = to_logits(found)
         return refined
 
     def _filter(self, cells: float) -> "_Filter":

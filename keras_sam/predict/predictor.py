@@ -236,7 +236,8 @@ class SAMPredictor:
         """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`.
 
         With `multimask_output` None these are the single mask and then the three. Where the model's
-        `box_masks` are "inside", these may still reach out of their box.
+        `outlines` are "image", they are moved already; where its `box_masks` are "inside", masks
+        may still reach out of their box.
         """
         frame = self.frame
         masks = self._check_mask_inputs(mask_inputs)

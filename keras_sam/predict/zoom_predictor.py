@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_windows
-from keras_sam.geometry.model_frame import OUTSIDE
+from keras_sam.geometry.logits import OUTSIDE
 from keras_sam.geometry.plan_tiles import Box
 from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts

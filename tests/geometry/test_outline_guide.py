@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_sam.geometry import ModelFrame, OutlineGuide, Preprocessing
-from keras_sam.geometry.outline_guide import EDGE, OUTSIDE, _Filter
+from keras_sam.geometry.logits import OUTSIDE
+from keras_sam.geometry.outline_guide import EDGE, _Filter
 
 
 def slow_guided_filter(guide: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
