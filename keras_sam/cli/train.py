@@ -87,8 +87,10 @@ def train_command(
     choose_backend(backend, trains=True)
     from keras_sam.predict.keep_freed_memory import keep_freed_memory
     from keras_sam.train import train
+    from keras_sam.train.flush_denormals import flush_denormals
 
     keep_freed_memory()
+    flush_denormals()
     recipe = recipe_of(
         steps=steps,
         scenes=scenes,

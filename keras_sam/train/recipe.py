@@ -46,21 +46,19 @@ class Phase:
     averaging: float = 0.0
 
 
-# Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds.
+# Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds. A quarter
+# of the prompts are corrected twice, and the weights are averaged.
 as_people_ask = partial(
     Phase,
-    images=4,
-    learning_rate=6e-4,
+    prompts=32,
+    rounds=2,
+    correction_share=0.25,
     size_exponent=0.0,
     deep_click_probability=0.8,
     box_noise=0.01,
-    labelled_share=0.2,
     is_jittered=True,
+    averaging=0.995,
 )
-
-
-# Besides, a quarter of the prompts are corrected twice, and the weights are averaged.
-corrected = partial(as_people_ask, rounds=2, correction_share=0.25, averaging=0.995)
 
 
 @dataclass(frozen=True)
@@ -90,43 +88,20 @@ class Recipe:
     """
 
     phases: tuple[Phase, ...] = (
-        Phase(image_size=128, steps=500, images=16, prompts=32, loss="affinity"),
-        Phase(image_size=128, steps=1300),
-        Phase(image_size=256, steps=200, images=4, rounds=1, learning_rate=4e-4),
-        Phase(
+        Phase(image_size=128, steps=400, images=16, prompts=32, loss="affinity"),
+        Phase(image_size=128, steps=1200, images=8, prompts=32),
+        as_people_ask(image_size=192, steps=3600, images=6, labelled_share=0.2),
+        as_people_ask(
             image_size=256,
-            steps=400,
+            steps=1200,
             images=4,
-            learning_rate=6e-4,
-            size_exponent=0.0,
-            deep_click_probability=0.9,
-        ),
-        Phase(
-            image_size=256,
-            steps=60,
-            images=4,
-            rounds=1,
-            learning_rate=1e-4,
-            size_exponent=0.0,
-            deep_click_probability=0.9,
-        ),
-        as_people_ask(image_size=192, steps=560, prompts=32, box_noise=0.03, labelled_share=0.12),
-        as_people_ask(image_size=192, steps=700, prompts=48),
-        as_people_ask(image_size=256, steps=80, prompts=24, rounds=1, learning_rate=4e-4),
-        corrected(image_size=192, steps=1200, images=6, prompts=32),
-        corrected(image_size=256, steps=500, prompts=32, learning_rate=3e-4, labelled_share=0.3),
-        corrected(image_size=192, steps=1200, images=6, prompts=32),
-        corrected(
-            image_size=256,
-            steps=600,
-            prompts=32,
-            learning_rate=3e-4,
+            learning_rate=4e-4,
             labelled_share=0.3,
             rated_weight=0.5,
         ),
     )
     image_size: int = 256
-    scenes: int = 4000
+    scenes: int = 8000
     labelled: str | None = None
     start: str | None = None
     first_phase: int = 0

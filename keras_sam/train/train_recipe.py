@@ -110,15 +110,7 @@ def _run_phase(
     shape = (phase.image_size, phase.image_size, 3)
     segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
     _train_what_learns(segmenter, phase)
-    schedule = WarmupCosine(phase.learning_rate, phase.steps)
-    optimizer = keras.optimizers.AdamW(
-        schedule,
-        weight_decay=0.05,
-        beta_2=0.98,
-        global_clipnorm=1.0,
-        use_ema=phase.averaging > 0,
-        ema_momentum=phase.averaging,
-    )
+    optimizer = _optimizer(phase)
     segmenter.compile(optimizer, loss=_loss(phase, seed=recipe.seed + number))
     optimizer.build(segmenter.trainable_variables)
     # Go on from a checkpoint.
@@ -143,6 +135,20 @@ def _run_phase(
             _save_state(checkpoint, state, step)
     optimizer.finalize_variable_values(segmenter.trainable_variables)
     return segmenter
+
+
+def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
+    """Muon for the matrices of blocks, AdamW for all else, at one rate (arXiv 2502.16982)."""
+    return keras.optimizers.Muon(
+        WarmupCosine(phase.learning_rate, phase.steps),
+        exclude_layers=["rel_pos", "tokens?$", "hypernetworks", "iou_head"],
+        weight_decay=0.05,
+        adam_weight_decay=0.05,
+        adam_beta_2=0.98,
+        global_clipnorm=1.0,
+        use_ema=phase.averaging > 0,
+        ema_momentum=phase.averaging,
+    )
 
 
 def default_workers(segmenter: SAMImageSegmenter) -> int:

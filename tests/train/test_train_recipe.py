@@ -3,13 +3,15 @@
 import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_sam.models import SAMBackbone
 from keras_sam.train import Phase, Recipe, train
-from keras_sam.train.train_recipe import default_workers
+from keras_sam.train.flush_denormals import flush_denormals
+from keras_sam.train.train_recipe import _optimizer, default_workers
 from tests.tiny_model import tiny_model
 
 RECIPE = Recipe(
@@ -131,3 +133,36 @@ def test_a_phase_ends_with_the_average_of_its_weights(tmp_path):
             array.shape == average.shape and np.allclose(array, average, atol=1e-6)
             for average in averages
         ), weight.path
+
+
+def test_matrices_of_blocks_learn_by_muon_and_all_else_by_adam():
+    segmenter = tiny_model()
+    optimizer = _optimizer(RECIPE.phases[0])
+    optimizer.build(segmenter.trainable_variables)
+    by_muon = {
+        variable.path
+        for variable, velocity in zip(
+            segmenter.trainable_variables, optimizer.adam_velocities, strict=True
+        )
+        if velocity is None
+    }
+    kernels = {
+        variable.path
+        for variable in segmenter.trainable_variables
+        if variable.path.endswith("kernel")
+        and ("attention" in variable.path or "mlp" in variable.path)
+    }
+    assert by_muon == kernels
+
+
+def test_numbers_too_small_to_matter_are_zero_where_the_backend_asks_for_it():
+    if keras.backend.backend() != "torch":
+        assert not flush_denormals()
+        return
+    import torch
+
+    try:
+        assert flush_denormals()
+        assert (torch.tensor([1e-39]) * 1.0).item() == 0.0
+    finally:
+        torch.set_flush_denormal(False)
