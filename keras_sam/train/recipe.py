@@ -88,7 +88,9 @@ class Recipe:
     """
 
     phases: tuple[Phase, ...] = (
-        Phase(image_size=128, steps=400, images=16, prompts=32, loss="affinity"),
+        Phase(
+            image_size=128, steps=400, images=16, prompts=32, learning_rate=2e-3, loss="affinity"
+        ),
         Phase(image_size=128, steps=1200, images=8, prompts=32),
         as_people_ask(image_size=192, steps=3600, images=6, labelled_share=0.2),
         as_people_ask(
