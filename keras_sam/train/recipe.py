@@ -92,10 +92,10 @@ class Recipe:
             image_size=128, steps=400, images=16, prompts=32, learning_rate=2e-3, loss="affinity"
         ),
         Phase(image_size=128, steps=1200, images=8, prompts=32),
-        as_people_ask(image_size=192, steps=3600, images=6, labelled_share=0.2),
+        as_people_ask(image_size=192, steps=1800, images=6, labelled_share=0.2),
         as_people_ask(
             image_size=256,
-            steps=1200,
+            steps=600,
             images=4,
             learning_rate=4e-4,
             labelled_share=0.3,
