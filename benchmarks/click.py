@@ -34,7 +34,8 @@ def main(
     predictors = {}
     for outlines in OUTLINES:
         model = SAMImageSegmenter.from_preset(preset)
-        model.preprocessing = model.preprocessing | {"outlines": outlines}
+        if outlines == "model":
+            model.preprocessing |= {"outlines": "model", "ratings": None}
         predictors[outlines] = SAMPredictor(model)
     times: dict[tuple[str, str], list[float]] = {}
     places = np.random.default_rng(seed).random((rounds + 1, 1, 2)) * (width, height)

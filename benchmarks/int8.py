@@ -26,7 +26,7 @@ def main(
     dataset = read_coco(annotations)
     # Its own masks: outlines that are moved to the image's edges would hide a part of the loss.
     model = SAMImageSegmenter.from_preset(preset)
-    model.preprocessing = model.preprocessing | {"outlines": "model"}
+    model.preprocessing |= {"outlines": "model", "ratings": None}
     int8_encoder = Int8Encoder.quantize(model, sorted(PHOTOGRAPHS.glob("*.jpg")))
     predictors = {
         "float32": SAMPredictor(model),

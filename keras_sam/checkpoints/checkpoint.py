@@ -34,7 +34,7 @@ class Checkpoint:
     class_name: str
     config: dict[str, Any]
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    preprocessing: dict[str, str] | None = None
+    preprocessing: dict[str, Any] | None = None
     source: str = ""
     format: str = ""
     tensor_names: Mapping[str, str] = field(default_factory=dict)

@@ -54,7 +54,7 @@ class Conversion:
     dtype: str
     renamed: int
     transposed: int
-    preprocessing: dict[str, str]
+    preprocessing: dict[str, Any]
     left_out: int
 
 

@@ -64,7 +64,7 @@ def hub_preprocessor_config(converter: dict[str, Any], *, dtype: str) -> dict[st
     return serialized_object(module, "SAMImageSegmenterPreprocessor", arguments)
 
 
-def parse_image_converter(serialized: Any, *, source: str) -> dict[str, str]:
+def parse_image_converter(serialized: Any, *, source: str) -> dict[str, Any]:
     """The preprocessing that an `image_converter.json` tells, where it is all there is.
 
     The presets of keras-hub are SAM's, whatever their converter is left at, cropping included.

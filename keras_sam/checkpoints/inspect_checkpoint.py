@@ -42,7 +42,7 @@ class Inspection:
     parameters: int = 0
     dtypes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    preprocessing: dict[str, str] | None = None
+    preprocessing: dict[str, Any] | None = None
     licence: str | None = None
     problems: tuple[str, ...] = ()
 

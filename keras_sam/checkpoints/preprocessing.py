@@ -19,7 +19,7 @@ CHOICES = {
     "box_masks": ("free", "inside"),
     "outlines": ("model", "image"),
 }
-SAM = {name: choices[0] for name, choices in CHOICES.items()}
+SAM: dict[str, Any] = {name: choices[0] for name, choices in CHOICES.items()} | {"ratings": None}
 MEDSAM = SAM | {
     "resize": "stretch",
     "interpolation": "bicubic",
@@ -32,7 +32,7 @@ PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
 
 
-def parse_preprocessing(value: Any, *, source: str) -> dict[str, str]:
+def parse_preprocessing(value: Any, *, source: str) -> dict[str, Any]:
     """The fields of a `Preprocessing`, each present.
 
     Args:
@@ -49,21 +49,46 @@ def parse_preprocessing(value: Any, *, source: str) -> dict[str, str]:
         value = dataclasses.asdict(value)
     given = known_fields(
         value,
-        CHOICES,
+        SAM,
         what=f"the preprocessing of '{source}'",
-        expected=f"{' or '.join(NAMED)}, or the fields {', '.join(CHOICES)}",
+        expected=f"{' or '.join(NAMED)}, or the fields {', '.join(SAM)}",
     )
-    for name, choice in given.items():
-        if not isinstance(choice, str) or choice not in CHOICES[name]:
+    found = SAM | dict(given)
+    for name, choices in CHOICES.items():
+        choice = found[name]
+        if not isinstance(choice, str) or choice not in choices:
             raise CheckpointError(
                 f"the preprocessing of '{source}' has {name}={shortened(choice)}; expected "
-                f"{' or '.join(CHOICES[name])}"
+                f"{' or '.join(choices)}"
             )
-    return SAM | dict(given)
+    found["ratings"] = _parse_ratings(found["ratings"], found["outlines"], source=source)
+    return found
 
 
-def describe_preprocessing(fields: Mapping[str, str]) -> str:
+def _parse_ratings(value: Any, outlines: str, *, source: str) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    is_triple = isinstance(value, list | tuple) and len(value) == 3
+    if not is_triple or not all(map(_is_number, value)):
+        raise CheckpointError(
+            f"the preprocessing of '{source}' has ratings={shortened(value)}; expected null or "
+            "three numbers"
+        )
+    if outlines == "model":
+        raise CheckpointError(
+            f"the preprocessing of '{source}' has ratings={shortened(value)} of outlines that are "
+            "moved, and outlines=model, which moves none"
+        )
+    return tuple(map(float, value))
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) < 1e6
+
+
+def describe_preprocessing(fields: Mapping[str, Any]) -> str:
     """Its name, if it has one, and its fields, for people to read."""
-    listed = ", ".join(f"{name} {value}" for name, value in fields.items())
+    listed = ", ".join(f"{name} {value}" for name, value in fields.items() if value is not None)
     names = [name for name, known in NAMED.items() if known == dict(fields)]
     return f"{names[0]} ({listed})" if names else listed

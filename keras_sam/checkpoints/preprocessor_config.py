@@ -60,7 +60,7 @@ def preprocessor_config(
 
 def parse_preprocessor_config(
     contents: Any, *, image_size: Sequence[int], source: str
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """The preprocessing that a `preprocessor_config.json` of transformers tells.
 
     Keys that are left out or null have the values of SAM; those that change no result are not

@@ -1,6 +1,7 @@
 """`read_preprocessing`: what the files beside the weights tell of how images are prepared."""
 
 from pathlib import Path
+from typing import Any
 
 from keras_sam.checkpoints.checkpoint import Checkpoint
 from keras_sam.checkpoints.image_converter import parse_image_converter
@@ -14,7 +15,7 @@ from keras_sam.checkpoints.preset_files import (
 )
 
 
-def read_preprocessing(place: Path, checkpoint: Checkpoint, *, source: str) -> dict[str, str]:
+def read_preprocessing(place: Path, checkpoint: Checkpoint, *, source: str) -> dict[str, Any]:
     """The preprocessing of the model in a directory; SAM's if nothing tells.
 
     Our own file goes before the one of the format. A file with Meta's names tells nothing.

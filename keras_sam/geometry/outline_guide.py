@@ -1,6 +1,7 @@
 """`OutlineGuide`: moves the outlines of masks to the edges of the image nearby."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,20 @@ PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
 
 Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class OutlinedMask:
+    """A mask whose outline the image has moved.
+
+    Attributes:
+        low_res_logits: float32 `(L, L)`.
+        support: how surely the image's colours say what is inside, 0.5 to 1: the mean of the
+            mask's probabilities within it. `None` where the mask stays as the model gives it.
+    """
+
+    low_res_logits: np.ndarray
+    support: float | None
 
 
 class OutlineGuide:
@@ -45,7 +60,7 @@ class OutlineGuide:
         ]
         self._filters: dict[int, _Filter] = {}
 
-    def refined(self, low_res_logits: np.ndarray, *, within: Window | None = None) -> np.ndarray:
+    def refined(self, low_res_logits: np.ndarray, *, within: Window | None = None) -> OutlinedMask:
         """Low-res logits `(L, L)` of a mask to those of a better outlined one.
 
         Args:
@@ -53,27 +68,29 @@ class OutlineGuide:
             within: rows and columns of the original that the mask may lie in; `None` for all.
 
         Returns:
-            float32 `(L, L)`, within 9.2; -16 in the padding, and outside of the window. A mask
-            that is empty stays as it is.
+            Logits within 9.2; -16 in the padding, and outside of the window. A mask that is empty
+            stays as it is.
         """
         height, width = self.pixels.shape[:2]
         limit = self._cells(within)
         inside = low_res_logits[:height, :width][limit]
         if not (inside > 0).any():
-            return low_res_logits
+            return OutlinedMask(low_res_logits, None)
         reach = REACH if within is None else REACH_IN_BOX
         probabilities = np.zeros((height, width), np.float32)
-        found = to_probabilities(inside)
+        found, is_moved = to_probabilities(inside), False
         for _ in range(PASSES):
             probabilities[limit] = np.clip(found, LEAST, 1 - LEAST)
             area = np.count_nonzero(probabilities > 0.5)
             if (cells := reach * math.sqrt(area)) < LEAST_REACH:
                 break
-            found = self._filter(cells)(probabilities)[limit]
+            found, is_moved = self._filter(cells)(probabilities)[limit], True
         found = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
         refined[:height, :width][limit] = to_logits(found)
-        return refined
+        is_inside = found > 0.5
+        support = float(found[is_inside].mean()) if is_moved and is_inside.any() else None
+        return OutlinedMask(refined, support)
 
     def _filter(self, cells: float) -> "_Filter":
         radius = min(RADII, key=lambda radius: abs(math.log(radius / cells)))

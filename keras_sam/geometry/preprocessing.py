@@ -1,6 +1,7 @@
 """`Preprocessing`: how a model wants its images prepared, and its masks brought back."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,9 +45,12 @@ class Preprocessing:
             them at the box, for models too small to see well where it ends.
         outlines: "model" takes masks as the model gives them; "image" moves their outlines to the
             image's edges nearby (`OutlineGuide`), for models whose own are coarse.
+        ratings: how masks are rated whose outlines were moved. `None` leaves it to the model;
+            `(a, b, c)` rates by `a * the model's rating + b * support + c`, within 0 to 1, where
+            the support is `OutlinedMask`'s. The three belong to a model's weights.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for anything else, or ratings where no outlines are moved.
     """
 
     resize: str = "longest_side"
@@ -55,12 +59,27 @@ class Preprocessing:
     upscaled: str = "logits"
     box_masks: str = "free"
     outlines: str = "model"
+    ratings: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, choices = getattr(self, field.name), CHOICES[field.name]
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
             if not isinstance(value, str) or value not in choices:
-                raise ValueError(f"{field.name} must be one of {choices}, got {value!r}")
+                raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+        if self.ratings is None:
+            return
+        if not are_ratings(self.ratings):
+            raise ValueError(f"ratings must be None or three numbers, got {self.ratings!r}")
+        if self.outlines == "model":
+            raise ValueError('ratings need outlines="image": they rate outlines that were moved')
+        object.__setattr__(self, "ratings", tuple(map(float, self.ratings)))
+
+    def rating(self, of_model: float, support: float | None) -> float:
+        """The estimate of a mask's IoU, 0 to 1; the model's where its outline was not moved."""
+        if self.ratings is None or support is None:
+            return of_model
+        by_model, by_support, constant = self.ratings
+        return min(1.0, max(0.0, by_model * of_model + by_support * support + constant))
 
     def resized(self, pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Pixels `(H, W, 3)` uint8 as `(*size, 3)` uint8; `size` is `(height, width)`."""
@@ -82,6 +101,18 @@ class Preprocessing:
             low, high = pixels.min(), pixels.max()
             seen = (pixels - low) / np.float32(max(1, high - low))  # one colour alone becomes 0
         return seen * np.array(PIXEL_STD, np.float32) + np.array(PIXEL_MEAN, np.float32)
+
+
+def are_ratings(value: Any) -> bool:
+    """Whether a value is three numbers."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 3
+        and all(
+            isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e6
+            for one in value
+        )
+    )
 
 
 SAM = Preprocessing()

@@ -29,7 +29,7 @@ class Backbone(keras.Model):
         self._thresholds = parse_thresholds(None, source=self.name)
 
     @property
-    def preprocessing(self) -> dict[str, str]:
+    def preprocessing(self) -> dict[str, Any]:
         """How images are prepared: the fields of a `keras_sam.geometry.Preprocessing`.
 
         The image encoder has it, and the models around share it; it is saved with each. SAM's

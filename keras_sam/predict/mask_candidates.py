@@ -29,7 +29,7 @@ class Candidate:
 
     Attributes:
         part: what draws it.
-        predicted_iou: the model's own estimate.
+        predicted_iou: the estimate of its IoU.
         point: `(x, y)` of its prompt in pixels of the image.
     """
 
@@ -41,8 +41,9 @@ class Candidate:
 class MaskCandidates:
     """Prompts the image that a predictor holds, and keeps what passes.
 
-    A prompt is rated before its masks are drawn; those that cannot pass are never drawn. Only
-    the part of the logits that draws a mask is kept of it.
+    A prompt is rated before its masks are drawn; those that do not pass are never drawn. A mask
+    whose outline is moved is rated again where the model's preprocessing says so. Only the part
+    of the logits that draws a mask is kept of it.
 
     Args:
         predictor: with an image set.
@@ -116,7 +117,7 @@ class MaskCandidates:
         engine, features = self.predictor.engine, self.predictor.image_features
         ratings, attended = engine.rate(features, prompts[None], labels[None])
         ratings = ratings[:count]
-        is_wanted = (ratings > self.pred_iou_thresh) | (self.pred_iou_thresh <= 0)
+        is_wanted = self._is_good(ratings)
         chosen = np.flatnonzero(is_wanted.any(axis=1))
         if not len(chosen):
             return [], ratings.max(axis=1)
@@ -125,23 +126,25 @@ class MaskCandidates:
         rows, masks = np.nonzero(is_wanted[chosen])
         places = list(zip(rows.tolist(), masks.tolist(), strict=True))
 
-        def measure(place: tuple[int, int]) -> MaskPart:
+        def measure(place: tuple[int, int]) -> tuple[MaskPart, float]:
             within = windows[chosen[place[0]]]
+            rating = float(ratings[chosen[place[0]], place[1]])
             part = self.masks.measure(logits[place], within=within)
             if guide is None or not self._is_stable(part):
-                return part
-            refined = self.masks.measure(guide.refined(logits[place], within=within), within=within)
-            return replace(refined, stability_score=part.stability_score)
+                return part, rating
+            outlined = guide.refined(logits[place], within=within)
+            moved = self.masks.measure(outlined.low_res_logits, within=within)
+            rating = self.predictor.frame.preprocessing.rating(rating, outlined.support)
+            return replace(moved, stability_score=part.stability_score), rating
 
         # The pool computes in parallel. Threads of NumPy's library would wait for more work in a
         # loop afterwards, and take a processor from the engine for 50 ms.
         with _numpy_threads().limit(limits=1, user_api="blas"):
             parts = list(pool.map(measure, places))
         found = []
-        for (row, mask), part in zip(places, parts, strict=True):
-            if self._is_stable(part):
+        for (row, _), (part, rating) in zip(places, parts, strict=True):
+            if self._is_stable(part) and self._is_good(rating):
                 x, y = points[chosen[row]]
-                rating = float(ratings[chosen[row], mask])
                 found.append(Candidate(part, rating, (float(x), float(y))))
         return found, ratings.max(axis=1)
 
@@ -155,6 +158,9 @@ class MaskCandidates:
             for start in range(0, len(padded), size)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _is_good(self, rating: Any) -> Any:
+        return (rating > self.pred_iou_thresh) | (self.pred_iou_thresh <= 0)
 
     def _is_stable(self, part: MaskPart) -> bool:
         limit = self.stability_score_thresh

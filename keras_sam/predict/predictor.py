@@ -170,7 +170,7 @@ class SAMPredictor:
             return_logits: logits instead of boolean masks.
 
         Returns:
-            masks `(M, H, W)`, the model's own estimate of their IoU `(M,)`, and low-res logits
+            masks `(M, H, W)`, the estimate of their IoU `(M,)`, and low-res logits
             `(M, L, L)`.
 
         Raises:
@@ -261,9 +261,13 @@ class SAMPredictor:
             parts.append(self._decode(prompts[chunk], chunk_masks, multimask_output))
         logits, iou_predictions = map(np.concatenate, zip(*parts, strict=True))
         if (guide := self.encoded_image.guide) is not None:
-            for index, several in enumerate(logits):
+            for index, mask in np.ndindex(*iou_predictions.shape):
                 within = None if boxes is None else frame.window(boxes[index])
-                several[:] = [guide.refined(one, within=within) for one in several]
+                outlined = guide.refined(logits[index, mask], within=within)
+                logits[index, mask] = outlined.low_res_logits
+                iou_predictions[index, mask] = frame.preprocessing.rating(
+                    float(iou_predictions[index, mask]), outlined.support
+                )
         return logits, iou_predictions
 
     def _decode(

@@ -15,6 +15,7 @@ import numpy as np
 from keras_sam.train.scenes import Scene, draw_scene
 
 SHARD_SIZE = 250
+SEEDS = 1_000_000  # of scenes, for each seed of a store
 
 
 @dataclass(frozen=True)
@@ -120,4 +121,4 @@ def _is_drawn(directory: Path, shard: int) -> bool:
 def _draw_shard(directory: Path, seed: int, size: int, count: int, shard: int) -> None:
     first = shard * SHARD_SIZE
     indices = range(first, min(count, first + SHARD_SIZE))
-    write_shard(directory, shard, [draw_scene(seed * 1_000_000 + i, size) for i in indices])
+    write_shard(directory, shard, [draw_scene(seed * SEEDS + i, size) for i in indices])

@@ -16,13 +16,16 @@ from keras_sam.models import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
 from keras_sam.train.affinity_loss import AffinityLoss
 from keras_sam.train.batches import BatchOptions, stream_batches
+from keras_sam.train.fit_ratings import fit_ratings
 from keras_sam.train.interactive_loss import InteractiveLoss
 from keras_sam.train.labelled_store import build_labelled_store, is_complete, read_labelled
 from keras_sam.train.recipe import Phase, Recipe
-from keras_sam.train.scene_store import build_store
+from keras_sam.train.scene_store import SEEDS, build_store
 from keras_sam.train.tiny_segmenter import tiny_segmenter
 from keras_sam.train.warm_start import warm_start
 from keras_sam.train.warmup_cosine import WarmupCosine
+
+RATED_SCENES = 200  # for `fit_ratings`, at most
 
 
 def train(
@@ -84,6 +87,9 @@ def train(
         "stability_score_thresh": recipe.stability_score_thresh,
     }
     final.preprocessing = {"box_masks": recipe.box_masks, "outlines": recipe.outlines}
+    first = recipe.seed * SEEDS + recipe.scenes  # those before are of the store
+    new_scenes = range(first, first + min(RATED_SCENES, recipe.scenes))
+    final.preprocessing |= {"ratings": fit_ratings(final, new_scenes)}
     final.save_to_preset(output / "preset")
     return final
 

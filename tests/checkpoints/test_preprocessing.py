@@ -22,6 +22,7 @@ from keras_sam.checkpoints.preprocessing import CHOICES, MEDSAM, NAMED, SAM
 from keras_sam.geometry import Preprocessing
 from keras_sam.geometry import preprocessing as geometry
 
+RATED = {"outlines": "image", "ratings": (0.5, 1.5, -1.0)}
 OTHER = {"resize": "stretch", "interpolation": "bilinear", "normalisation": "unit"}
 
 
@@ -50,6 +51,7 @@ def test_what_is_known_here_is_what_images_are_prepared_by():
         ({}, SAM),
         ({"resize": "stretch"}, SAM | {"resize": "stretch"}),
         (geometry.MEDSAM, MEDSAM),
+        ({"outlines": "image", "ratings": [0.5, 1.5, -1]}, SAM | RATED),
     ],
 )
 def test_what_may_be_given(value, expected):
@@ -73,6 +75,11 @@ WRONG = [
     ({"normalisation": ["unit"]}, r"normalisation=\['unit'\]; expected imagenet or unit"),
     ({"interpolation": "x" * 10**6}, "interpolation='xxx"),
     ({"upscaled": 10**300}, "upscaled=1000"),
+    (RATED | {"ratings": [1, 2]}, r"ratings=\[1, 2\]; expected null or three numbers"),
+    (RATED | {"ratings": [1, 2, None]}, "expected null or three numbers"),
+    (RATED | {"ratings": [1, 2, 10**400]}, "expected null or three numbers"),
+    (RATED | {"ratings": "x" * 10**6}, "expected null or three numbers"),
+    (RATED | {"outlines": "model"}, "outlines=model, which moves none"),
 ]
 
 
@@ -100,6 +107,10 @@ def test_every_format_with_a_config_keeps_it(checkpoint, tmp_path, to, preproces
     convert_checkpoint(tmp_path / "a", tmp_path / "b", to="keras")
     assert preprocessing_of(tmp_path / "b") == preprocessing
     assert inspect_checkpoint(tmp_path / "a").preprocessing == preprocessing
+
+
+def test_our_own_format_keeps_ratings(checkpoint, tmp_path):
+    assert preprocessing_of(write(tmp_path, checkpoint, SAM | RATED)) == SAM | RATED
 
 
 def test_files_of_meta_do_not_tell(checkpoint, tmp_path):
@@ -139,7 +150,13 @@ def test_built_in_presets_know_theirs(preset, monkeypatch):
     for name, info in builtin_presets().items():
         if name == "sam_tiny_synthetic":  # its own files tell
             assert info.preprocessing is None
-            assert preprocessing_of(name) == SAM | {"box_masks": "inside", "outlines": "image"}
+            found = preprocessing_of(name)
+            assert len(found["ratings"]) == 3
+            assert found == SAM | {
+                "box_masks": "inside",
+                "outlines": "image",
+                "ratings": found["ratings"],
+            }
             continue
         expected = "medsam" if name == "medsam" else "sam"
         assert info.preprocessing == expected
@@ -155,5 +172,7 @@ def test_built_in_presets_know_theirs(preset, monkeypatch):
 
 def test_descriptions():
     assert describe_preprocessing(SAM).startswith("sam (resize longest_side, ")
+    assert "ratings" not in describe_preprocessing(SAM)
+    assert describe_preprocessing(SAM | RATED).endswith("ratings (0.5, 1.5, -1.0)")
     assert describe_preprocessing(MEDSAM).startswith("medsam (resize stretch, ")
     assert describe_preprocessing(SAM | OTHER).startswith("resize stretch, ")

@@ -57,7 +57,7 @@ def test_the_filter_is_that_of_the_paper(pixels, radius):
 def test_a_shifted_outline_moves_to_the_edge(disc, pixels):
     logits = np.full((64, 64), -4.0, np.float32)
     logits[:40, :48] = np.where(np.roll(disc, (2, -2), (0, 1)), 4.0, -4.0)
-    refined = OutlineGuide(pixels, (80, 96)).refined(logits)
+    refined = OutlineGuide(pixels, (80, 96)).refined(logits).low_res_logits
     wrong = [np.count_nonzero((one[:40, :48] > 0) ^ disc) for one in (logits, refined)]
     assert wrong[0] > 80
     assert wrong[1] < 0.25 * wrong[0]
@@ -70,7 +70,7 @@ def test_a_shifted_outline_moves_to_the_edge(disc, pixels):
 def test_a_mask_stays_within_its_window(disc, pixels):
     logits = np.where(np.ones((40, 48), bool), 3.0, 0.0).astype(np.float32)
     within = slice(20, 60), slice(30, 70)  # of an original twice as large
-    refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within)
+    refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within).low_res_logits
     rows, columns = np.nonzero(refined > 0)
     assert rows.min() >= 10
     assert rows.max() <= 30
@@ -81,7 +81,21 @@ def test_a_mask_stays_within_its_window(disc, pixels):
 
 def test_an_empty_mask_stays_as_it_is(pixels):
     logits = np.full((40, 48), -1.5, np.float32)
-    np.testing.assert_array_equal(OutlineGuide(pixels, (40, 48)).refined(logits), logits)
+    outlined = OutlineGuide(pixels, (40, 48)).refined(logits)
+    np.testing.assert_array_equal(outlined.low_res_logits, logits)
+    assert outlined.support is None
+
+
+def test_support_tells_how_surely_colours_say_what_is_inside(disc, pixels):
+    guide = OutlineGuide(pixels, (40, 48))
+    noise = np.random.default_rng(2).normal(0, 1, disc.shape)
+    supports = []
+    for mask in (disc, np.roll(disc, 10, 1)):  # of one colour, and of two
+        outlined = guide.refined((np.where(mask, 3.0, -3.0) + noise).astype(np.float32))
+        inside = outlined.low_res_logits[outlined.low_res_logits > 0]
+        assert outlined.support == pytest.approx((1 / (1 + np.exp(-inside))).mean(), abs=1e-4)
+        supports.append(outlined.support)
+    assert 1 > supports[0] > supports[1] + 0.02 > 0.5
 
 
 def test_pixels_of_another_kind_are_refused():
@@ -106,12 +120,13 @@ def test_a_mask_of_a_few_cells_does_not_melt_away(pixels):
     logits = np.full((40, 48), -9.0, np.float32)
     logits[10:13, 20:23] = 9.0
     for within in (None, (slice(18, 28), slice(38, 48))):
-        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within)
+        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within).low_res_logits
         assert np.count_nonzero(refined > 0) >= 5
     logits[12] = -9.0
     logits[:, 22] = -9.0
-    refined = OutlineGuide(pixels, (80, 96)).refined(logits)
-    np.testing.assert_array_equal(refined > 0, logits > 0)
+    outlined = OutlineGuide(pixels, (80, 96)).refined(logits)
+    np.testing.assert_array_equal(outlined.low_res_logits > 0, logits > 0)
+    assert outlined.support is None
 
 
 def test_certain_logits_stay_finite(pixels):
@@ -119,5 +134,5 @@ def test_certain_logits_stay_finite(pixels):
     logits[10:30, 20:40] = 200.0
     logits[0, 0] = 200.0
     for within in (None, (slice(0, 2), slice(0, 2))):
-        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within)
+        refined = OutlineGuide(pixels, (80, 96)).refined(logits, within=within).low_res_logits
         assert np.isfinite(refined).all()

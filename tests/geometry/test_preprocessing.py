@@ -127,6 +127,27 @@ def test_other_values_are_refused(field):
             Preprocessing(**{field: value})
 
 
+def test_masks_are_rated_by_the_model_and_by_their_support():
+    rated = Preprocessing(outlines="image", ratings=[0.5, 1, -0.25])
+    assert rated.ratings == (0.5, 1.0, -0.25)
+    assert rated.rating(0.5, 0.75) == 0.75
+    assert rated.rating(0.9, 1.0) == 1.0
+    assert rated.rating(-1.0, 0.5) == 0.0
+    assert rated.rating(0.3, None) == 0.3
+    assert Preprocessing(outlines="image").rating(0.3, 0.9) == 0.3
+
+
+@pytest.mark.parametrize("value", ["model", (1, 2), (1, 2, "3"), (1, 2, np.nan), (True, 0, 0), 3])
+def test_other_ratings_are_refused(value):
+    with pytest.raises(ValueError, match="ratings must be None or three numbers"):
+        Preprocessing(outlines="image", ratings=value)
+
+
+def test_ratings_of_outlines_that_do_not_move_are_refused():
+    with pytest.raises(ValueError, match='ratings need outlines="image"'):
+        Preprocessing(ratings=(1, 0, 0))
+
+
 def test_a_frame_takes_a_preprocessing_alone():
     with pytest.raises(TypeError, match="must be a Preprocessing, got 'medsam'"):
         ModelFrame((4, 4), (8, 8), "medsam")

@@ -71,10 +71,29 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(predictor, image):
         for name in ("point_coords", "stability_score", "predicted_iou"):
             assert record[name] == before[name]
         index = np.abs(rated - record["predicted_iou"]).argmin()
-        expected = frame.to_original_masks(guide.refined(three[index]))
+        expected = frame.to_original_masks(guide.refined(three[index]).low_res_logits)
         assert (record["segmentation"] != expected).mean() < 1e-3
         changed += np.count_nonzero(record["segmentation"] != before["segmentation"])
     assert changed > 100
+
+
+def test_masks_rated_again_pass_by_that_rating(predictor, image):
+    told = predictor.model.preprocessing
+    settings = SETTINGS | {"box_nms_thresh": 1.0}
+    try:
+        predictor.model.preprocessing = {"outlines": "image"}
+        before = SAMMaskGenerator(predictor, **settings).generate(image)
+        limit = float(np.median([record["predicted_iou"] for record in before]))
+        lower = settings["pred_iou_thresh"] - limit
+        predictor.model.preprocessing = {"outlines": "image", "ratings": (1, 0, lower)}
+        after = SAMMaskGenerator(predictor, **settings).generate(image)
+    finally:
+        predictor.model.preprocessing = told
+    expected = [record["predicted_iou"] for record in before if record["predicted_iou"] > limit]
+    assert 0 < len(expected) < len(before)
+    np.testing.assert_allclose(
+        [record["predicted_iou"] for record in after], np.array(expected) + lower, atol=1e-6
+    )
 
 
 def test_batches_change_nothing(predictor, image):

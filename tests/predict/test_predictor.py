@@ -270,10 +270,14 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tm
     try:
         segmenter.preprocessing = {"box_masks": "inside"}
         predictor.set_image(image)
-        raw = predictor.predict_low_res(points, labels, boxes)[0]
-        segmenter.preprocessing = {"box_masks": "inside", "outlines": "image"}
+        raw, raw_ratings = predictor.predict_low_res(points, labels, boxes)
+        segmenter.preprocessing = {
+            "box_masks": "inside",
+            "outlines": "image",
+            "ratings": (0.25, 0.5, 0.1),
+        }
         predictor.set_image(image)
-        found, _, low_res = predictor.predict_many(points, labels, boxes)
+        found, ratings, low_res = predictor.predict_many(points, labels, boxes)
         guide, frame = predictor.encoded_image.guide, predictor.frame
         predictor.get_image_embedding().save(tmp_path / "image.safetensors")
         predictor.set_image(ImageEmbedding.load(tmp_path / "image.safetensors"))
@@ -285,10 +289,17 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tm
     finally:
         segmenter.preprocessing = told
     for index, box in enumerate(boxes):
-        expected = [guide.refined(one, within=frame.window(box)) for one in raw[index]]
+        outlined = [guide.refined(one, within=frame.window(box)) for one in raw[index]]
+        expected = [one.low_res_logits for one in outlined]
         np.testing.assert_allclose(low_res[index], expected, atol=1e-5)
+        for rating, before, one in zip(ratings[index], raw_ratings[index], outlined, strict=True):
+            anew = before
+            if one.support is not None:
+                anew = np.clip(0.25 * before + 0.5 * one.support + 0.1, 0, 1)
+            assert rating == pytest.approx(anew, abs=1e-5)
         limits = None if box is None else np.array([box], float)
         masks = frame.to_original_masks(low_res[index][None], boxes=limits)
         np.testing.assert_array_equal(found[index], masks[0])
     assert np.abs(low_res - raw).max() > 0.1
+    assert np.abs(ratings - raw_ratings).max() > 0.1
     np.testing.assert_allclose(again, low_res, atol=1e-4)
