@@ -98,7 +98,7 @@ def test_a_file_that_tells_anything_else_is_refused(preset, value, match):
     assert preprocessing_of(preset, preprocessing="sam") == SAM
 
 
-@pytest.mark.parametrize("preprocessing", [SAM, MEDSAM, SAM | OTHER])
+@pytest.mark.parametrize("preprocessing", [SAM, MEDSAM, SAM | OTHER, SAM | RATED])
 @pytest.mark.parametrize("to", ["keras", "transformers"])
 def test_every_format_with_a_config_keeps_it(checkpoint, tmp_path, to, preprocessing):
     source = write(tmp_path / "source", checkpoint, preprocessing)
@@ -107,10 +107,6 @@ def test_every_format_with_a_config_keeps_it(checkpoint, tmp_path, to, preproces
     convert_checkpoint(tmp_path / "a", tmp_path / "b", to="keras")
     assert preprocessing_of(tmp_path / "b") == preprocessing
     assert inspect_checkpoint(tmp_path / "a").preprocessing == preprocessing
-
-
-def test_our_own_format_keeps_ratings(checkpoint, tmp_path):
-    assert preprocessing_of(write(tmp_path, checkpoint, SAM | RATED)) == SAM | RATED
 
 
 def test_files_of_meta_do_not_tell(checkpoint, tmp_path):
