@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.geometry import OutlineGuide, Preprocessing, is_size
+from keras_sam.geometry import ModelFrame, OutlineGuide, Preprocessing, is_size
 from keras_sam.geometry.preprocessing import SAM
 from keras_sam.geometry.read_image import MAX_PIXELS
 from keras_sam.models import SAMImageSegmenter, weights_by_name
 from keras_sam.predict.facts_file import load_facts, save_facts
+from keras_sam.predict.frame_for_model import frame_for_model
 
 FORMAT = "keras_sam.ImageEmbedding"
 SAMPLED_VALUES = 256
@@ -111,6 +112,42 @@ def _check_size(name: str, size: Any) -> tuple[int, int]:
             f"pixels, got {reprlib.repr(size)}"
         )
     return size[0], size[1]
+
+
+def frame_of_embedding(image: ImageEmbedding, model: SAMImageSegmenter) -> ModelFrame:
+    """The way of an encoded image into a model, and of its masks back.
+
+    Raises:
+        ValueError: if the embedding is another model's, or its image was prepared otherwise.
+    """
+    backbone = model.backbone
+    expected, image_size = (1, *backbone.image_embedding_shape), tuple(backbone.image_shape[:2])
+    if image.image_size != image_size or image.embedding.shape != expected:
+        raise ValueError(
+            f"the embedding has shape {image.embedding.shape} of images {image.image_size}; "
+            f"this model's has {expected} of {image_size}"
+        )
+    if image.fingerprint != encoder_fingerprint(model):
+        raise ValueError("the embedding was made by another model's image encoder")
+    frame = frame_for_model(model, image.original_size)
+    if frame.preprocessing != image.preprocessing:
+        raise ValueError(
+            f"the embedding's image was prepared with {image.preprocessing}; this model has "
+            f"{frame.preprocessing}"
+        )
+    if frame.input_size != image.input_size:
+        raise ValueError(
+            f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"
+        )
+    expected_pixels = None
+    if frame.preprocessing.outlines == "image":
+        expected_pixels = (*frame.low_res_input_size(backbone.low_res_size), 3)
+    found_pixels = None if image.outline_pixels is None else image.outline_pixels.shape
+    if found_pixels != expected_pixels:
+        raise ValueError(
+            f"the embedding's outline_pixels have shape {found_pixels}, expected {expected_pixels}"
+        )
+    return frame
 
 
 def encoder_fingerprint(model: SAMImageSegmenter) -> str:

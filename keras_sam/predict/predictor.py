@@ -12,7 +12,11 @@ from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEF
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.engine import Engine, create_engine
 from keras_sam.predict.frame_for_model import frame_for_model
-from keras_sam.predict.image_embedding import ImageEmbedding, encoder_fingerprint
+from keras_sam.predict.image_embedding import (
+    ImageEmbedding,
+    encoder_fingerprint,
+    frame_of_embedding,
+)
 from keras_sam.predict.int8_encoder import Int8Encoder
 
 MASK_THRESHOLD = 0.0
@@ -87,7 +91,7 @@ class SAMPredictor:
             self._image = image
             return
         if isinstance(image, ImageEmbedding):
-            frame = self._check_embedding(image)
+            frame = frame_of_embedding(image, self.model)
             embedding = self.engine.to_embedding(image.embedding)
             guide = image.guide
         else:
@@ -297,42 +301,6 @@ class SAMPredictor:
             multimask_output=multimask_output,
         )
         return logits[: len(prompts)], iou_predictions[: len(prompts)]
-
-    @property
-    def _image_size(self) -> tuple[int, int]:
-        height, width = self.model.backbone.image_shape[:2]
-        return height, width
-
-    def _check_embedding(self, image: ImageEmbedding) -> ModelFrame:
-        backbone = self.model.backbone
-        expected = (1, *backbone.image_embedding_shape)
-        if image.image_size != self._image_size or image.embedding.shape != expected:
-            raise ValueError(
-                f"the embedding has shape {image.embedding.shape} of images {image.image_size}; "
-                f"this model's has {expected} of {self._image_size}"
-            )
-        if image.fingerprint != encoder_fingerprint(self.model):
-            raise ValueError("the embedding was made by another model's image encoder")
-        frame = frame_for_model(self.model, image.original_size)
-        if frame.preprocessing != image.preprocessing:
-            raise ValueError(
-                f"the embedding's image was prepared with {image.preprocessing}; this model has "
-                f"{frame.preprocessing}"
-            )
-        if frame.input_size != image.input_size:
-            raise ValueError(
-                f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"
-            )
-        expected_pixels = None
-        if frame.preprocessing.outlines == "image":
-            expected_pixels = (*frame.low_res_input_size(backbone.low_res_size), 3)
-        found_pixels = None if image.outline_pixels is None else image.outline_pixels.shape
-        if found_pixels != expected_pixels:
-            raise ValueError(
-                f"the embedding's outline_pixels have shape {found_pixels}, expected "
-                f"{expected_pixels}"
-            )
-        return frame
 
     def _check_mask_inputs(self, mask_inputs: Any) -> np.ndarray | None:
         if mask_inputs is None:
