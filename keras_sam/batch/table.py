@@ -46,7 +46,7 @@ COLUMNS = (
     Column("counts", "string", "mask", "compressed COCO RLE of size [height, width]"),
     Column("area", "int64", "mask", "in pixels"),
     Column("bbox", "list<double>", "mask", "x, y, width, height, counted as Meta's records do"),
-    Column("predicted_iou", "double", "mask", "the model's own estimate"),
+    Column("predicted_iou", "double", "mask", "the estimate of its IoU"),
     Column("stability_score", "double", "mask", "IoU of the mask cut at logits +- the offset"),
     Column("point_coords", "list<double>", "mask", "x, y of the prompt; of a box its centre"),
     Column("crop_box", "list<double>", "mask", "x, y, width, height that the model saw"),

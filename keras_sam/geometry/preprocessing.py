@@ -68,7 +68,7 @@ class Preprocessing:
                 raise ValueError(f"{name} must be one of {choices}, got {value!r}")
         if self.ratings is None:
             return
-        if not are_ratings(self.ratings):
+        if not _are_ratings(self.ratings):
             raise ValueError(f"ratings must be None or three numbers, got {self.ratings!r}")
         if self.outlines == "model":
             raise ValueError('ratings need outlines="image": they rate outlines that were moved')
@@ -103,7 +103,7 @@ class Preprocessing:
         return seen * np.array(PIXEL_STD, np.float32) + np.array(PIXEL_MEAN, np.float32)
 
 
-def are_ratings(value: Any) -> bool:
+def _are_ratings(value: Any) -> bool:
     """Whether a value is three numbers."""
     return (
         isinstance(value, list | tuple)

@@ -27,7 +27,7 @@ class MaskRecord(TypedDict):
         segmentation: boolean `(H, W)`, or a COCO RLE.
         area: number of pixels.
         bbox: `[x, y, width, height]`, pixels.
-        predicted_iou: the model's own estimate of the mask's quality.
+        predicted_iou: the estimate of the mask's IoU.
         point_coords: `[[x, y], ...]`, the clicks that the mask was made from.
         stability_score: IoU of the mask cut at a higher and at a lower threshold.
         crop_box: `[x, y, width, height]` of the crop that the mask was found in.

@@ -21,7 +21,7 @@ class Piece:
     Attributes:
         runs: the mask, in the frame of the image.
         tile: number of the tile.
-        rating: the model's own estimate of its quality.
+        rating: the estimate of its IoU.
         origin: whatever is to be found again.
     """
 

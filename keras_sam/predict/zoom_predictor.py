@@ -113,7 +113,7 @@ class ZoomPredictor:
             return_logits: logits instead of boolean masks; -16 outside of the window.
 
         Returns:
-            masks `(M, H, W)`, and the model's own estimate of their IoU `(M,)`.
+            masks `(M, H, W)`, and the estimate of their IoU `(M,)`.
 
         Raises:
             RuntimeError: if no image is set.

@@ -8,9 +8,10 @@ from keras import ops
 from keras_sam.geometry import ModelFrame, Preprocessing, deepest_point
 from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.models import SAMImageSegmenter
+from keras_sam.train.batches import MAX_SHARE
 from keras_sam.train.scenes import Scene, draw_scene
 
-LEAST_SHARE, MOST_SHARE = 0.004, 0.9  # of a scene, for a mask to be asked for
+MIN_SHARE = 0.004  # of a scene, for a mask to be asked for
 MOST_MASKS = 16  # of a scene
 
 
@@ -44,11 +45,7 @@ def _rated(
     segmenter: SAMImageSegmenter, preprocessing: Preprocessing, scene: Scene
 ) -> Iterator[tuple[float, float, float]]:
     """The model's rating, the support and the IoU of each mask whose outline was moved."""
-    masks = [
-        mask
-        for mask in (scene.bits >> bit & 1 > 0 for bit in range(scene.count))
-        if LEAST_SHARE < mask.mean() < MOST_SHARE
-    ][:MOST_MASKS]
+    masks = [mask for mask in scene.masks() if MIN_SHARE < mask.mean() < MAX_SHARE][:MOST_MASKS]
     backbone = segmenter.backbone
     height, width = backbone.image_shape[:2]
     frame = ModelFrame(scene.image.shape[:2], (height, width), preprocessing)

@@ -27,8 +27,7 @@ def ious_and_ratings(segmenter, ratings):
     for seed in SEEDS:
         scene = draw_scene(seed)
         predictor.set_image(scene.image)
-        masks = [scene.bits >> bit & 1 > 0 for bit in range(scene.count)]
-        for mask in [mask for mask in masks if 0.004 < mask.mean() < 0.9][:16]:
+        for mask in [mask for mask in scene.masks() if 0.004 < mask.mean() < 0.9][:16]:
             logits, rated = predictor.predict_low_res(
                 [[deepest_point(mask)]], [[1]], multimask_output=None
             )
