@@ -183,15 +183,15 @@ class Engine(ABC):
         inputs = tuple(self._to_device(value) for value in inputs)
         signature = key + tuple((tuple(v.shape), str(v.dtype)) for v in inputs)
         if signature not in self._programs:
-            self._programs[signature] = self._compile(step, inputs)
+            self._programs[signature] = self._compile(key[0], step, inputs)
         return self._programs[signature](*inputs)
 
     def _to_device(self, value: Any) -> Any:
         return keras.ops.convert_to_tensor(value)
 
     @abstractmethod
-    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
-        """A program that does `step` on inputs of these shapes."""
+    def _compile(self, name: str, step: Step, inputs: tuple[Any, ...]) -> Step:
+        """A program that does the step of this name on inputs of these shapes."""
 
 
 def engine_class() -> type[Engine]:
@@ -227,7 +227,7 @@ def create_engine(model: SAMImageSegmenter, int8_encoder: Int8Encoder | None = N
 class JaxEngine(Engine):
     """`jax.jit` with the weights as arguments, so that none is a constant of the program."""
 
-    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    def _compile(self, name: str, step: Step, inputs: tuple[Any, ...]) -> Step:
         import jax
 
         variables = list(self.model.variables)
@@ -241,23 +241,54 @@ class JaxEngine(Engine):
 
 
 class TorchEngine(Engine):
-    """Eager, in inference mode: its kernels are the same, and nothing has to be compiled."""
+    """Eager, in inference mode: its kernels are the same, and nothing has to be compiled.
+
+    Decoding is the exception: hundreds of small operations, around which the layers' Python takes
+    longer than they do. So it is traced when it comes again.
+    """
 
     @property
     def is_on_cpu(self) -> bool:
         """As of any engine."""
         return bool(self.model.variables[0].value.device.type == "cpu")
 
-    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    def _compile(self, name: str, step: Step, inputs: tuple[Any, ...]) -> Step:
         import torch
 
-        return torch.inference_mode()(step)
+        return _TracedStep(step) if name == "decode" else torch.inference_mode()(step)
+
+
+class _TracedStep:
+    """A step that runs as it is the first time, and from the second on as a list of operations.
+
+    Tracing takes as long as many runs, which one who decodes once need not wait for. The
+    operations use the model's weights in place.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._program: Step | None = None
+        self._is_new = True
+
+    def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        import torch
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        if self._program is None and not self._is_new:
+            with torch.no_grad():
+                graph = make_fx(lambda *inputs: self._step(*inputs))(*inputs)
+            graph.graph.eliminate_dead_code()
+            graph.recompile()
+            self._program = graph.forward
+        self._is_new = False
+        with torch.inference_mode():
+            return (self._program or self._step)(*inputs)
 
 
 class TensorflowEngine(Engine):
     """`tf.function`."""
 
-    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    def _compile(self, name: str, step: Step, inputs: tuple[Any, ...]) -> Step:
         import tensorflow as tf
 
         return tf.function(step, autograph=False)
@@ -291,5 +322,5 @@ class OpenvinoEngine(Engine):
     def _to_device(self, value: Any) -> Any:
         return np.ascontiguousarray(value)
 
-    def _compile(self, step: Step, inputs: tuple[Any, ...]) -> Callable[..., tuple[Any, ...]]:
+    def _compile(self, name: str, step: Step, inputs: tuple[Any, ...]) -> Step:
         return compile_graph(build_graph(step, inputs), self.model.compute_dtype)

@@ -40,3 +40,34 @@ def test_rating_and_drawing_equal_decoding(in_float32):
 def test_each_step_in_bfloat16_agrees_with_float32(in_float32):
     for found, expected in zip(steps(model("bfloat16")), in_float32, strict=True):
         assert np.linalg.norm(found - expected) < 2**-5 * np.linalg.norm(expected)
+
+
+def test_decoding_again_equals_decoding_at_first():
+    """An engine that has decoded before may do it in another way."""
+    segmenter = model()
+    used = create_engine(segmenter)
+    embedding = used.encode(np.random.default_rng(0).random((1, 64, 64, 3), dtype="float32"))
+    features = used.image_features(embedding)
+    for _ in range(2):
+        used.decode(embedding, features, POINTS, LABELS)
+    for points in (POINTS[:, ::-1], POINTS + 8):
+        at_first = create_engine(segmenter).decode(embedding, features, points, LABELS)
+        for found, expected in zip(
+            used.decode(embedding, features, points, LABELS), at_first, strict=True
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.training  # programs of OpenVINO hold the weights
+def test_decoding_again_uses_weights_assigned_since():
+    segmenter = model()
+    engine = create_engine(segmenter)
+    embedding = engine.encode(np.random.default_rng(0).random((1, 64, 64, 3), dtype="float32"))
+    features = engine.image_features(embedding)
+    _, before = [engine.decode(embedding, features, POINTS, LABELS) for _ in range(3)][-1]
+    for weight in segmenter.backbone.mask_decoder.weights:
+        weight.assign(weight * 0.9)
+    _, ratings = engine.decode(embedding, features, POINTS, LABELS)
+    _, expected = create_engine(segmenter).decode(embedding, features, POINTS, LABELS)
+    np.testing.assert_allclose(ratings, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(ratings - before).max() > 0.01
