@@ -95,7 +95,7 @@ class Recipe:
         as_people_ask(image_size=192, steps=1800, images=6, labelled_share=0.2),
         as_people_ask(
             image_size=256,
-            steps=1200,
+            steps=1000,
             images=4,
             learning_rate=4e-4,
             labelled_share=0.3,

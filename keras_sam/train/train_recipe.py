@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sam.geometry import write_atomically
 from keras_sam.layers.on_cpu import backend_is_on_cpu
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
@@ -123,6 +124,7 @@ def _run_phase(
     checkpoint = output / f"phase{number}.npz"
     state = [*segmenter.variables, *optimizer.variables]
     start = _load_state(checkpoint, state)
+    _forget_later_lines(output / "log.jsonl", number, start)
     # Train.
     options = _batch_options(recipe, number, output, segmenter.backbone.low_res_size[0])
     began = time.monotonic()
@@ -243,6 +245,20 @@ def _load_state(path: Path, variables: list[keras.Variable]) -> int:
         for index, variable in enumerate(variables):
             variable.assign(saved[str(index)])
         return int(saved["step"])
+
+
+def _forget_later_lines(path: Path, number: int, step: int) -> None:
+    """Takes out of the log what a phase did after its checkpoint: it will be done again."""
+
+    def is_known(line: dict[str, Any]) -> bool:
+        return bool(line["phase"] != number or line["step"] <= step)
+
+    if not path.exists():
+        return
+    lines = path.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if line.endswith("\n") and is_known(json.loads(line))]
+    if len(kept) < len(lines):
+        write_atomically(path, "".join(kept).encode())
 
 
 def _log(
