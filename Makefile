@@ -75,9 +75,11 @@ bench: .venv-bench/.installed
 
 # Stopped and started again, it goes on. In 16 bits the preset takes half the space. LABELLED is a
 # folder of labelled images to mix in, for the shipped preset nuclei; empty trains on scenes alone.
+# DTYPE was mixed_bfloat16 for the shipped one; processors without AVX512-BF16 are slow in it.
 LABELLED ?=
+DTYPE ?= float32
 preset: install
-	KERAS_BACKEND=torch .venv/bin/keras-sam train --output runs/tiny \
+	KERAS_BACKEND=torch .venv/bin/keras-sam train --output runs/tiny --dtype $(DTYPE) \
 		$(if $(LABELLED),--labelled $(LABELLED))
 	.venv/bin/keras-sam convert runs/tiny/preset keras_sam/presets/sam_tiny_synthetic \
 		--to keras --dtype float16
