@@ -276,7 +276,7 @@ class _TracedStep:
 
         if self._program is None and not self._is_new:
             with torch.no_grad():
-                graph = make_fx(lambda *inputs: self._step(*inputs))(*inputs)
+                graph = make_fx(self._step)(*inputs)
             graph.graph.eliminate_dead_code()
             graph.recompile()
             self._program = graph.forward
