@@ -101,6 +101,15 @@ class Recipe:
             labelled_share=0.3,
             rated_weight=0.5,
         ),
+        as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
+        as_people_ask(
+            image_size=256,
+            steps=800,
+            images=4,
+            learning_rate=4e-4,
+            labelled_share=0.3,
+            rated_weight=0.5,
+        ),
     )
     image_size: int = 256
     scenes: int = 8000
