@@ -1,6 +1,5 @@
 """`ZoomPredictor`: masks of small things, looked at closer."""
 
-import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from keras_sam.geometry import check_box, check_points, mask_to_box, read_image,
 from keras_sam.geometry.logits import OUTSIDE
 from keras_sam.geometry.plan_tiles import Box
 from keras_sam.layers.prompts import NOT_A_POINT
+from keras_sam.predict.look import Look, choose_from_looks
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
-
-CLOSENESS_COST = 0.02  # ratings are not surer than that
 
 
 @dataclass(frozen=True)
@@ -50,9 +48,8 @@ class ZoomPredictor:
     A model sees an image at one size: what is a few pixels there gets a coarse mask or none. Here
     a box, or the mask of an earlier prediction, is looked at through its closest window of
     `zoom_windows`. Clicks alone leave open how large the thing is: they are looked at through all
-    windows around them, and the one is taken whose best mask the model rates highest, less
-    `CLOSENESS_COST` for each halving, and does not end at the window's edge. Prompts and masks are
-    of the whole image throughout.
+    windows around them, and of all masks those are taken that best cover what may be meant
+    (`choose_masks`). Prompts and masks are of the whole image throughout.
 
     Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
     that further clicks on a thing often cost none. To predict again from near is known as zooming
@@ -109,7 +106,8 @@ class ZoomPredictor:
             point_labels: `(N,)`: 1 foreground, 0 background.
             box: `(4,)` XYXY pixels.
             mask_input: logits `(H, W)` of an earlier prediction with `return_logits`.
-            multimask_output: three masks, for an ambiguous prompt, or the single one.
+            multimask_output: three masks, for an ambiguous prompt, or the single one. Those of
+                clicks alone are of any windows, the one rated best first.
             return_logits: logits instead of boolean masks; -16 outside of the window.
 
         Returns:
@@ -155,51 +153,42 @@ class ZoomPredictor:
         """
         size = self.original_size
         prompts = _check_prompts(point_coords, point_labels, boxes, mask_inputs, size)
-        looks: dict[Box, list[int]] = {}
+        asked: dict[Box, list[int]] = {}
         for index, prompt in enumerate(prompts):
             for window in prompt.windows(size):
-                looks.setdefault(window, []).append(index)
+                asked.setdefault(window, []).append(index)
+        seen: list[list[Look]] = [[] for _ in prompts]
+        for window, indices in asked.items():
+            looks = self._look(window, [prompts[index] for index in indices], multimask_output)
+            for index, look in zip(indices, looks, strict=True):
+                seen[index].append(look)
         decoder = self.predictor.model.backbone.mask_decoder
         count = decoder.num_multimask_outputs if multimask_output else 1
         nothing, dtype = (OUTSIDE, np.float32) if return_logits else (False, bool)
         masks = np.full((len(prompts), count, *size), nothing, dtype)
         iou_predictions = np.empty((len(prompts), count), np.float32)
-        merits = [(False, -np.inf)] * len(prompts)
-        for window, indices in looks.items():
-            x0, y0, x1, y1 = window
-            asked = [prompts[index] for index in indices]
-            found = self._predict_in(window, asked, multimask_output)
-            for index, logits, ratings, box in zip(indices, *found, strict=True):
-                seen = self._to_original(logits, box, return_logits)
-                merit = _merit(seen[ratings.argmax()] > 0, ratings.max(), window, size)
-                if merit > merits[index]:
-                    merits[index] = merit
-                    masks[index] = nothing
-                    masks[index, :, y0:y1, x0:x1] = seen
-                    iou_predictions[index] = ratings
+        for index, looks in enumerate(seen):
+            if len(looks) == 1:
+                chosen = [(looks[0], number) for number in range(count)]
+                iou_predictions[index] = looks[0].iou_predictions
+            else:
+                chosen, iou_predictions[index] = choose_from_looks(looks, count, size)
+            for place, (look, number) in zip(masks[index], chosen, strict=True):
+                x0, y0, x1, y1 = look.window
+                place[y0:y1, x0:x1] = look.logits(number) if return_logits else look.mask(number)
         return masks, iou_predictions
 
-    def _to_original(
-        self, logits: np.ndarray, box: np.ndarray | None, return_logits: bool
-    ) -> np.ndarray:
-        """Masks or logits `(M, h, w)` of one prompt at the window's pixels."""
-        frame = self.predictor.frame
-        to_original = frame.to_original_logits if return_logits else frame.to_original_masks
-        return to_original(logits[None], boxes=None if box is None else box[None])[0]
-
-    def _predict_in(
-        self, window: Box, prompts: list[_Prompt], multimask_output: bool
-    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]:
-        """Low-res logits, ratings and boxes of prompts, as a window shows them."""
+    def _look(self, window: Box, prompts: list[_Prompt], multimask_output: bool) -> list[Look]:
+        """What a window shows of prompts."""
         self._set_window(window)
         x0, y0, x1, y1 = window
         corner = np.array([x0, y0], np.float32)
         boxes = [None if one.box is None else one.box - np.tile(corner, 2) for one in prompts]
-        mask_inputs = None
+        frame, mask_inputs = self.predictor.frame, None
         if prompts[0].logits is not None:  # all have one, or none has
             parts = [one.logits[y0:y1, x0:x1] for one in prompts if one.logits is not None]
             low_res_size = self.predictor.model.backbone.low_res_size
-            mask_inputs = self.predictor.frame.to_low_res_logits(np.stack(parts), low_res_size)
+            mask_inputs = frame.to_low_res_logits(np.stack(parts), low_res_size)
         logits, iou_predictions = self.predictor.predict_low_res(
             [None if one.coords is None else one.coords - corner for one in prompts],
             [one.labels for one in prompts],
@@ -207,7 +196,10 @@ class ZoomPredictor:
             mask_inputs,
             multimask_output=multimask_output,
         )
-        return logits, iou_predictions, boxes
+        return [
+            Look(window, frame, *found)
+            for found in zip(logits, iou_predictions, boxes, strict=True)
+        ]
 
     def _set_window(self, window: Box) -> None:
         if window in self._encoded:
@@ -256,18 +248,3 @@ def _check_prompt(
                 f"a mask input holds finite logits of the image, {size}, got {logits.shape}"
             )
     return _Prompt(coords, labels, box, logits)
-
-
-def _merit(
-    mask: np.ndarray, rating: float, window: Box, original_size: tuple[int, int]
-) -> tuple[bool, float]:
-    """How good the best mask `(h, w)` of a window is; a larger tuple is better."""
-    (height, width), (x0, y0, x1, y1) = original_size, window
-    is_cut = (
-        (y0 > 0 and mask[0].any())
-        or (y1 < height and mask[-1].any())
-        or (x0 > 0 and mask[:, 0].any())
-        or (x1 < width and mask[:, -1].any())
-    )
-    halvings = math.log2(max(original_size) / max(y1 - y0, x1 - x0))
-    return bool(mask.any()) and not is_cut, float(rating) - CLOSENESS_COST * halvings

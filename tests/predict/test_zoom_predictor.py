@@ -6,6 +6,7 @@ import pytest
 from keras_sam.geometry import zoom_windows
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import Engine, SAMPredictor, ZoomPredictor
+from keras_sam.predict.choose_masks import choose_masks
 
 SIZE = (150, 240)
 BOX = np.array([50, 60, 66, 70], np.float32)
@@ -60,30 +61,38 @@ def on_grey(thing):
     return np.where(thing[..., None], (230, 220, 200), (40, 60, 50)).astype(np.uint8)
 
 
-def test_a_click_is_answered_by_the_window_whose_mask_is_rated_best(shipped):
+def ends_at(window, logits):
+    """Whether a mask goes on outside of its window."""
+    x0, y0, x1, y1 = window
+    mask = logits[y0:y1, x0:x1] > 0
+    edges = [mask[0]] * (y0 > 0) + [mask[-1]] * (y1 < SIZE[0])
+    edges += [mask[:, 0]] * (x0 > 0) + [mask[:, -1]] * (x1 < SIZE[1])
+    return any(edge.any() for edge in edges)
+
+
+def test_a_click_is_answered_by_masks_of_all_windows(shipped):
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     disk = np.hypot(y - 65, x - 56) < 7
     picture = on_grey(disk)
     click = {"point_coords": [[56, 65]], "point_labels": [1]}
     windows = zoom_windows((56, 65, 57, 66), SIZE)
     assert [right - left for left, _, right, _ in windows] == [240, 120, 60]
-    looks = [in_window(shipped, picture, window, **click) for window in windows]
-    merits = []
-    for halvings, (logits, ratings) in enumerate(looks):
-        x0, y0, x1, y1 = windows[halvings]
-        best = logits[ratings.argmax(), y0:y1, x0:x1] > 0
-        edges = [best[0]] * (y0 > 0) + [best[-1]] * (y1 < SIZE[0])
-        edges += [best[:, 0]] * (x0 > 0) + [best[:, -1]] * (x1 < SIZE[1])
-        is_cut = any(edge.any() for edge in edges)
-        merits.append(-np.inf if is_cut else ratings.max() - 0.02 * halvings)
-    chosen = int(np.argmax(merits))
-    assert chosen > 0
+    whole = []  # masks that are not cut, as logits of the image, and what they are rated
+    for halvings, window in enumerate(windows):
+        for logits, rating in zip(*in_window(shipped, picture, window, **click), strict=True):
+            if (logits > 0).any() and not ends_at(window, logits):
+                whole.append((logits, rating - 0.02 * halvings))
+    assert len(whole) > 3
+    masks = np.array([logits > 0 for logits, _ in whole])
+    iou = [[(one & other).sum() / (one | other).sum() for other in masks] for one in masks]
+    chosen, ratings = choose_masks(np.array(iou), np.array([rating for _, rating in whole]), 3)
     zoomed = ZoomPredictor(SAMPredictor(shipped))
     zoomed.set_image(picture)
-    logits, ratings = zoomed.predict(**click, return_logits=True)
-    np.testing.assert_allclose(logits, looks[chosen][0], atol=1e-2, rtol=1e-2)
-    np.testing.assert_allclose(ratings, looks[chosen][1], atol=1e-3)
-    best = logits[ratings.argmax()] > 0
+    logits, found_ratings = zoomed.predict(**click, return_logits=True)
+    np.testing.assert_allclose(logits, [whole[one][0] for one in chosen], atol=1e-2, rtol=1e-2)
+    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3)
+    assert ratings.argmax() == 0
+    best = logits[0] > 0
     assert (best & disk).sum() / (best | disk).sum() > 0.8
 
 

@@ -1,0 +1,118 @@
+"""`Look`: what one window of an image shows of one prompt."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_sam.geometry import ModelFrame
+from keras_sam.geometry.plan_tiles import Box
+from keras_sam.predict.choose_masks import choose_masks
+
+CLOSENESS_COST = 0.02  # for each halving; ratings are not surer than that
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """The masks of one prompt, as one window shows them.
+
+    Attributes:
+        window: XYXY in whole pixels of the original.
+        frame: between the window's pixels and the model.
+        low_res_logits: `(M, L, L)`.
+        iou_predictions: `(M,)`.
+        box: XYXY `(4,)` of the prompt, in pixels of the window; None if it has no box.
+    """
+
+    window: Box
+    frame: ModelFrame
+    low_res_logits: np.ndarray
+    iou_predictions: np.ndarray
+    box: np.ndarray | None
+
+    def mask(self, number: int) -> np.ndarray:
+        """One mask `(h, w)` at the window's pixels."""
+        return self._at_window(self.frame.to_original_masks, number)
+
+    def logits(self, number: int) -> np.ndarray:
+        """Its logits `(h, w)`."""
+        return self._at_window(self.frame.to_original_logits, number)
+
+    def halvings(self, original_size: tuple[int, int]) -> float:
+        """How often the image's longest side is halved to the window's."""
+        x0, y0, x1, y1 = self.window
+        return math.log2(max(original_size) / max(y1 - y0, x1 - x0))
+
+    def _at_window(self, to_original: Callable[..., np.ndarray], number: int) -> np.ndarray:
+        boxes = None if self.box is None else self.box[None]
+        return to_original(self.low_res_logits[None, number : number + 1], boxes=boxes)[0, 0]
+
+
+def choose_from_looks(
+    looks: Sequence[Look], count: int, original_size: tuple[int, int]
+) -> tuple[list[tuple[Look, int]], np.ndarray]:
+    """Of the masks of several looks those that best cover what the prompt may mean.
+
+    A mask that ends at its window's edge goes on outside, and an empty one is none: they are
+    taken only where there are not enough others. Of a rating, `CLOSENESS_COST` is taken off for
+    each halving.
+
+    Args:
+        looks: of one prompt.
+        count: how many masks.
+        original_size: `(height, width)` of the image.
+
+    Returns:
+        `count` looks with the number of a mask, and ratings `(count,)` by `choose_masks`, of which
+        the first is the highest.
+    """
+    found = [(look, number) for look in looks for number in range(len(look.iou_predictions))]
+    masks = [look.mask(number) for look, number in found]
+    windows = [look.window for look, _ in found]
+    ratings = np.concatenate(
+        [look.iou_predictions - CLOSENESS_COST * look.halvings(original_size) for look in looks]
+    )
+    is_whole = np.array(
+        [
+            bool(mask.any()) and not _is_cut(mask, window, original_size)
+            for mask, window in zip(masks, windows, strict=True)
+        ]
+    )
+    # Choose among whole masks.
+    whole, order = np.flatnonzero(is_whole), np.argsort(-ratings)
+    rest = order[~is_whole[order]]
+    if not len(whole):
+        return [found[index] for index in rest[:count]], ratings[rest[:count]]
+    seen = [(masks[index], windows[index]) for index in whole]
+    iou = np.array([[_iou(*one, *other) for other in seen] for one in seen])
+    chosen, new_ratings = choose_masks(iou, ratings[whole], min(count, len(whole)))
+    # Fill up.
+    rest = rest[: count - len(chosen)]
+    lowest = np.minimum(ratings[rest], new_ratings.min())
+    numbers = [*whole[chosen], *rest]
+    return [found[index] for index in numbers], np.concatenate([new_ratings, lowest])
+
+
+def _is_cut(mask: np.ndarray, window: Box, original_size: tuple[int, int]) -> bool:
+    (height, width), (x0, y0, x1, y1) = original_size, window
+    return bool(
+        (y0 > 0 and mask[0].any())
+        or (y1 < height and mask[-1].any())
+        or (x0 > 0 and mask[:, 0].any())
+        or (x1 < width and mask[:, -1].any())
+    )
+
+
+def _iou(one: np.ndarray, window: Box, other: np.ndarray, other_window: Box) -> float:
+    """Of two masks, each `(h, w)` at the pixels of its window."""
+    left, top = np.maximum(window[:2], other_window[:2])
+    right, bottom = np.minimum(window[2:], other_window[2:])
+    shared = 0
+    if left < right and top < bottom:
+        parts = [
+            mask[top - y0 : bottom - y0, left - x0 : right - x0]
+            for mask, (x0, y0, _, _) in ((one, window), (other, other_window))
+        ]
+        shared = int(np.count_nonzero(parts[0] & parts[1]))
+    return shared / (np.count_nonzero(one) + np.count_nonzero(other) - shared)
