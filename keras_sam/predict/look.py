@@ -84,8 +84,7 @@ def choose_from_looks(
     rest = order[~is_whole[order]]
     if not len(whole):
         return [found[index] for index in rest[:count]], ratings[rest[:count]]
-    seen = [(masks[index], windows[index]) for index in whole]
-    iou = np.array([[_iou(*one, *other) for other in seen] for one in seen])
+    iou = _iou([masks[index] for index in whole], [windows[index] for index in whole])
     chosen, new_ratings = choose_masks(iou, ratings[whole], min(count, len(whole)))
     # Fill up.
     rest = rest[: count - len(chosen)]
@@ -104,15 +103,25 @@ def _is_cut(mask: np.ndarray, window: Box, original_size: tuple[int, int]) -> bo
     )
 
 
-def _iou(one: np.ndarray, window: Box, other: np.ndarray, other_window: Box) -> float:
-    """Of two masks, each `(h, w)` at the pixels of its window."""
+def _iou(masks: Sequence[np.ndarray], windows: Sequence[Box]) -> np.ndarray:
+    """IoU `(N, N)` of every two masks, each `(h, w)` at the pixels of its window."""
+    areas = [np.count_nonzero(mask) for mask in masks]
+    iou = np.eye(len(masks))
+    for one in range(len(masks)):
+        for other in range(one):
+            shared = _shared(masks[one], windows[one], masks[other], windows[other])
+            iou[one, other] = iou[other, one] = shared / (areas[one] + areas[other] - shared)
+    return iou
+
+
+def _shared(one: np.ndarray, window: Box, other: np.ndarray, other_window: Box) -> int:
+    """Pixels that are in both masks."""
     left, top = np.maximum(window[:2], other_window[:2])
     right, bottom = np.minimum(window[2:], other_window[2:])
-    shared = 0
-    if left < right and top < bottom:
-        parts = [
-            mask[top - y0 : bottom - y0, left - x0 : right - x0]
-            for mask, (x0, y0, _, _) in ((one, window), (other, other_window))
-        ]
-        shared = int(np.count_nonzero(parts[0] & parts[1]))
-    return shared / (np.count_nonzero(one) + np.count_nonzero(other) - shared)
+    if left >= right or top >= bottom:
+        return 0
+    parts = [
+        mask[top - y0 : bottom - y0, left - x0 : right - x0]
+        for mask, (x0, y0, _, _) in ((one, window), (other, other_window))
+    ]
+    return int(np.count_nonzero(parts[0] & parts[1]))
