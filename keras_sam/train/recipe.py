@@ -60,6 +60,16 @@ as_people_ask = partial(
     averaging=0.995,
 )
 
+# The size that the preset sees; the mask rated best learns too.
+at_full_size = partial(
+    as_people_ask,
+    image_size=256,
+    images=4,
+    learning_rate=4e-4,
+    labelled_share=0.3,
+    rated_weight=0.5,
+)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -93,23 +103,9 @@ class Recipe:
         ),
         Phase(image_size=128, steps=1200, images=8, prompts=32),
         as_people_ask(image_size=192, steps=1800, images=6, labelled_share=0.2),
-        as_people_ask(
-            image_size=256,
-            steps=1000,
-            images=4,
-            learning_rate=4e-4,
-            labelled_share=0.3,
-            rated_weight=0.5,
-        ),
+        at_full_size(steps=1000),
         as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
-        as_people_ask(
-            image_size=256,
-            steps=800,
-            images=4,
-            learning_rate=4e-4,
-            labelled_share=0.3,
-            rated_weight=0.5,
-        ),
+        at_full_size(steps=800),
     )
     image_size: int = 256
     scenes: int = 8000

@@ -134,6 +134,7 @@ def assert_equal_masks(records, expected):
         ours = left.pop(int(np.argmax(overlaps)))
         assert max(overlaps) >= 0.999
         # A logit of a millionth may fall on either side of 0, and take the box a pixel along.
+        assert np.abs(np.subtract(ours["bbox"], theirs["bbox"])).max() <= 1
         assert ours["bbox"] == box_of(ours["segmentation"])
         assert theirs["bbox"] == box_of(theirs["segmentation"])
         np.testing.assert_allclose(ours["predicted_iou"], theirs["predicted_iou"], atol=1e-5)
