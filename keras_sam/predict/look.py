@@ -54,9 +54,9 @@ def choose_from_looks(
 ) -> tuple[list[tuple[Look, int]], np.ndarray]:
     """Of the masks of several looks those that best cover what the prompt may mean.
 
-    A mask that ends at its window's edge goes on outside, and an empty one is none: they are
-    taken only where there are not enough others. Of a rating, `CLOSENESS_COST` is taken off for
-    each halving.
+    Those of a single look are the ones rated best. Of several looks, a mask that ends at its
+    window's edge goes on outside, and an empty one is none: they are taken only where there are
+    not enough others. Of a rating, `CLOSENESS_COST` is taken off for each halving.
 
     Args:
         looks: of one prompt.
@@ -64,9 +64,11 @@ def choose_from_looks(
         original_size: `(height, width)` of the image.
 
     Returns:
-        `count` looks with the number of a mask, and ratings `(count,)` by `choose_masks`, of which
-        the first is the highest.
+        `count` looks with the number of a mask, and their ratings `(count,)`, of several looks by
+        `choose_masks`. The first is the highest.
     """
+    if len(looks) == 1:
+        return _best_rated(looks[0], count)
     found = [(look, number) for look in looks for number in range(len(look.iou_predictions))]
     masks = [look.mask(number) for look, number in found]
     windows = [look.window for look, _ in found]
@@ -91,6 +93,11 @@ def choose_from_looks(
     lowest = np.minimum(ratings[rest], new_ratings.min())
     numbers = [*whole[chosen], *rest]
     return [found[index] for index in numbers], np.concatenate([new_ratings, lowest])
+
+
+def _best_rated(look: Look, count: int) -> tuple[list[tuple[Look, int]], np.ndarray]:
+    best = np.argsort(-look.iou_predictions, kind="stable")[:count]
+    return [(look, int(number)) for number in best], look.iou_predictions[best]
 
 
 def _is_cut(mask: np.ndarray, window: Box, original_size: tuple[int, int]) -> bool:

@@ -49,7 +49,8 @@ class ZoomPredictor:
     a box, or the mask of an earlier prediction, is looked at through its closest window of
     `zoom_windows`. Clicks alone leave open how large the thing is: they are looked at through all
     windows around them, and of all masks those are taken that best cover what may be meant
-    (`choose_masks`). Prompts and masks are of the whole image throughout.
+    (`choose_masks`). The single mask is the best rated one of those that are for ambiguous
+    prompts. Prompts and masks are of the whole image throughout.
 
     Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
     that further clicks on a thing often cost none. To predict again from near is known as zooming
@@ -106,8 +107,8 @@ class ZoomPredictor:
             point_labels: `(N,)`: 1 foreground, 0 background.
             box: `(4,)` XYXY pixels.
             mask_input: logits `(H, W)` of an earlier prediction with `return_logits`.
-            multimask_output: three masks, for an ambiguous prompt, or the single one. Those of
-                clicks alone are of any windows, the one rated best first.
+            multimask_output: three masks, for an ambiguous prompt, or the single one. The one
+                rated best comes first.
             return_logits: logits instead of boolean masks; -16 outside of the window.
 
         Returns:
@@ -159,7 +160,7 @@ class ZoomPredictor:
                 asked.setdefault(window, []).append(index)
         seen: list[list[Look]] = [[] for _ in prompts]
         for window, indices in asked.items():
-            looks = self._look(window, [prompts[index] for index in indices], multimask_output)
+            looks = self._look(window, [prompts[index] for index in indices])
             for index, look in zip(indices, looks, strict=True):
                 seen[index].append(look)
         decoder = self.predictor.model.backbone.mask_decoder
@@ -168,17 +169,13 @@ class ZoomPredictor:
         masks = np.full((len(prompts), count, *size), nothing, dtype)
         iou_predictions = np.empty((len(prompts), count), np.float32)
         for index, looks in enumerate(seen):
-            if len(looks) == 1:
-                chosen = [(looks[0], number) for number in range(count)]
-                iou_predictions[index] = looks[0].iou_predictions
-            else:
-                chosen, iou_predictions[index] = choose_from_looks(looks, count, size)
+            chosen, iou_predictions[index] = choose_from_looks(looks, count, size)
             for place, (look, number) in zip(masks[index], chosen, strict=True):
                 x0, y0, x1, y1 = look.window
                 place[y0:y1, x0:x1] = look.logits(number) if return_logits else look.mask(number)
         return masks, iou_predictions
 
-    def _look(self, window: Box, prompts: list[_Prompt], multimask_output: bool) -> list[Look]:
+    def _look(self, window: Box, prompts: list[_Prompt]) -> list[Look]:
         """What a window shows of prompts."""
         self._set_window(window)
         x0, y0, x1, y1 = window
@@ -194,7 +191,6 @@ class ZoomPredictor:
             [one.labels for one in prompts],
             boxes,
             mask_inputs,
-            multimask_output=multimask_output,
         )
         return [
             Look(window, frame, *found)

@@ -106,6 +106,7 @@ class Recipe:
         at_full_size(steps=1000),
         as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
         at_full_size(steps=800),
+        at_full_size(steps=400),
     )
     image_size: int = 256
     scenes: int = 8000
