@@ -14,4 +14,4 @@ def to_probabilities(logits: np.ndarray) -> np.ndarray:
 def to_logits(probabilities: np.ndarray) -> np.ndarray:
     """The inverse of `to_probabilities`, finite."""
     inside = np.clip(probabilities, 1 - MOST_CERTAIN, MOST_CERTAIN)
-    return np.log(inside) - np.log1p(-inside)
+    return np.log(inside / (1 - inside))

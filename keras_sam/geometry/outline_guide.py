@@ -18,6 +18,8 @@ RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
 
+PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of colours
+
 Window = tuple[slice, slice]
 
 
@@ -114,12 +116,15 @@ class _Filter:
 
     def __init__(self, pixels: np.ndarray, radius: int) -> None:
         self.radius = radius
-        counts = [_sums(np.ones(length), -1, radius) for length in pixels.shape[:2]]
+        counts = [_counts(length, radius) for length in pixels.shape[:2]]
         self.share = 1 / (counts[0][:, None] * counts[1])
         guide = np.moveaxis(pixels / np.float32(255) - np.float32(0.5), -1, 0).copy()
-        means = self._means(guide)
-        products = self._means(guide[:, None] * guide[None]) - means[:, None] * means[None]
-        inverse = _inverses(products + EDGE * np.eye(3)[..., None, None])
+        products = np.stack([guide[one] * guide[other] for one, other in PAIRS])
+        moments = self._means(np.concatenate([guide, products]))
+        means, covariance = moments[:3], np.empty((3, 3, *self.share.shape))
+        for (one, other), product in zip(PAIRS, moments[3:], strict=True):
+            covariance[one, other] = covariance[other, one] = product - means[one] * means[other]
+        inverse = _inverses(covariance + EDGE * np.eye(3)[..., None, None])
         self.share, self.guide, self.means, self.inverse = (
             np.ascontiguousarray(part, np.float32) for part in (self.share, guide, means, inverse)
         )
@@ -134,8 +139,8 @@ class _Filter:
         return (lines[:3] * self.guide).sum(0) + lines[3]
 
     def _means(self, values: np.ndarray) -> np.ndarray:
-        """Means of `(..., h, w)` over the part of a window around each cell that there is."""
-        return _sums(_sums(values, -2, self.radius), -1, self.radius) * self.share
+        """Means of `(n, h, w)` over the part of a window around each cell that there is."""
+        return _window_sums(values, self.radius) * self.share
 
 
 def _inverses(matrices: np.ndarray) -> np.ndarray:
@@ -155,20 +160,37 @@ def _cross(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     )
 
 
-def _sums(values: np.ndarray, axis: int, radius: int) -> np.ndarray:
-    """Sums of `2 * radius + 1` values along an axis, around each; zeros are beyond its ends."""
-    length, window = values.shape[axis], 2 * radius + 1
-    shape = list(values.shape)
-    shape[axis] += 2 * radius
+def _counts(length: int, radius: int) -> np.ndarray:
+    """How many places of `length` lie within `radius` of each."""
+    places = np.arange(length)
+    return np.minimum(places, radius) + np.minimum(places[::-1], radius) + 1
+
+
+def _window_sums(values: np.ndarray, radius: int) -> np.ndarray:
+    """Sums of `(n, h, w)` over the window around each cell; zeros are beyond."""
+    count, height, width = values.shape
+    shape = count, height + 2 * radius, width + 2 * radius
     padded = np.zeros(shape, values.dtype)
-    # Sums of 1, 2, 4, ... values from each place on; those in `window` are put end to end.
-    sums = np.moveaxis(padded, axis, 0)
-    sums[radius : radius + length] = np.moveaxis(values, axis, 0)
-    total, start, size = sums[:length], 1, 1  # a window is odd
+    padded[:, radius : radius + height, radius : radius + width] = values
+    # Laid end to end, neighbours are as far apart everywhere, and no sum that is kept runs on
+    # from a row into the next.
+    flat = padded.ravel()
+    for step in (1, shape[2]):
+        flat = _sliding_sums(flat, 2 * radius + 1, step)
+    sums = np.empty(padded.size, values.dtype)
+    sums[: len(flat)] = flat
+    return sums.reshape(shape)[:, :height, :width]
+
+
+def _sliding_sums(values: np.ndarray, window: int, step: int) -> np.ndarray:
+    """Sums of `window` values, an odd number, `step` apart, from each place on that has them."""
+    length = len(values) - (window - 1) * step
+    # Sums of 1, 2, 4, ... values; those in `window` are put end to end.
+    sums, total, start, size = values, values[:length], 1, 1
     while 2 * size <= window:
-        sums = sums[:-size] + sums[size:]
+        sums = sums[: -size * step] + sums[size * step :]
         size *= 2
         if window & size:
-            total = total + sums[start : start + length]
+            total = total + sums[start * step : start * step + length]
             start += size
-    return np.moveaxis(total, 0, axis)
+    return total
