@@ -78,11 +78,16 @@ def train(
     if recipe.labelled is not None:
         build_labelled_store(labelled, recipe.labelled, seed=recipe.seed)
     # Train.
-    for number, phase in enumerate(recipe.phases[recipe.first_phase :], start=recipe.first_phase):
-        segmenter = _run_phase(recipe, number, phase, segmenter, output, progress)
-    set_trainable(segmenter, True)
     shape = (recipe.image_size, recipe.image_size, 3)
-    final = segmenter.with_image_shape(shape, dtype="float32")
+    numbers = range(recipe.first_phase, len(recipe.phases))
+    in_mean = [number for number in numbers if recipe.phases[number].is_in_mean] or numbers[-1:]
+    ends = []
+    for number in numbers:
+        segmenter = _run_phase(recipe, number, segmenter, output, progress)
+        if number in in_mean:
+            ends.append(segmenter.with_image_shape(shape, dtype="float32"))
+    final = _mean(ends)
+    set_trainable(final, True)
     final.thresholds = {
         "pred_iou_thresh": recipe.pred_iou_thresh,
         "stability_score_thresh": recipe.stability_score_thresh,
@@ -107,13 +112,13 @@ def _first_segmenter(recipe: Recipe) -> SAMImageSegmenter:
 def _run_phase(
     recipe: Recipe,
     number: int,
-    phase: Phase,
     before: SAMImageSegmenter,
     output: Path,
     progress: Callable[[dict[str, Any]], None] | None,
 ) -> SAMImageSegmenter:
     """One phase, from the weights of the one before or from its own checkpoint."""
     # Build.
+    phase = recipe.phases[number]
     shape = (phase.image_size, phase.image_size, 3)
     segmenter = before.with_image_shape(shape, dtype=recipe.dtype)
     _train_what_learns(segmenter, phase)
@@ -143,6 +148,15 @@ def _run_phase(
             _save_state(checkpoint, state, step)
     optimizer.finalize_variable_values(segmenter.trainable_variables)
     return segmenter
+
+
+def _mean(segmenters: list[SAMImageSegmenter]) -> SAMImageSegmenter:
+    """The first of some models of one shape, with the mean of the weights of all."""
+    first = segmenters[0]
+    for weights in zip(*(segmenter.weights for segmenter in segmenters), strict=True):
+        arrays = [keras.ops.convert_to_numpy(weight) for weight in weights]
+        weights[0].assign(np.mean(arrays, axis=0))
+    return first
 
 
 def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:

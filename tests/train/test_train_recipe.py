@@ -142,6 +142,28 @@ def test_a_phase_ends_with_the_average_of_its_weights(tmp_path):
         ), weight.path
 
 
+def test_the_preset_has_the_mean_of_the_ends_of_phases(tmp_path):
+    first, second = (replace(phase, image_size=32) for phase in RECIPE.phases)
+    counted = replace(first, is_in_mean=True)
+    runs = {
+        "first": (counted, second),
+        "second": (first, second),
+        "mean": (counted, replace(second, is_in_mean=True)),
+    }
+    weights = {}
+    for name, phases in runs.items():
+        (tmp_path / name).mkdir()
+        if name != "first":
+            (tmp_path / name / "scenes").symlink_to(tmp_path / "first" / "scenes")
+        train(replace(RECIPE, phases=phases), tmp_path / name)
+        saved = SAMBackbone.from_preset(tmp_path / name / "preset")
+        weights[name] = [ops.convert_to_numpy(weight) for weight in saved.weights]
+    ends = list(zip(weights["first"], weights["second"], strict=True))
+    assert max(np.abs(one - other).max() for one, other in ends) > 1e-3
+    for found, (one, other) in zip(weights["mean"], ends, strict=True):
+        np.testing.assert_allclose(found, (one + other) / 2, atol=1e-6)
+
+
 def test_matrices_of_blocks_learn_by_muon_and_all_else_by_adam():
     segmenter = tiny_model()
     optimizer = _optimizer(RECIPE.phases[0])
