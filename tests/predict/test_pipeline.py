@@ -137,7 +137,10 @@ def assert_equal_masks(records, expected):
         assert np.abs(np.subtract(ours["bbox"], theirs["bbox"])).max() <= 1
         assert ours["bbox"] == box_of(ours["segmentation"])
         assert theirs["bbox"] == box_of(theirs["segmentation"])
-        np.testing.assert_allclose(ours["predicted_iou"], theirs["predicted_iou"], atol=1e-5)
+        # Random weights rate masks by 2 and more: a processor's order of sums tells by its size.
+        np.testing.assert_allclose(
+            ours["predicted_iou"], theirs["predicted_iou"], rtol=1e-5, atol=1e-5
+        )
         np.testing.assert_allclose(ours["stability_score"], theirs["stability_score"], atol=1e-3)
 
 
