@@ -52,9 +52,9 @@ class Look:
 def choose_from_looks(
     looks: Sequence[Look], count: int, original_size: tuple[int, int]
 ) -> tuple[list[tuple[Look, int]], np.ndarray]:
-    """Of the masks of several looks those that best cover what the prompt may mean.
+    """Of the masks of some looks those that best cover what the prompt may mean.
 
-    Those of a single look are the ones rated best. Of several looks, a mask that ends at its
+    Of a single look they are the ones rated best. Of several, a mask that ends at its
     window's edge goes on outside, and an empty one is none: they are taken only where there are
     not enough others. Of a rating, `CLOSENESS_COST` is taken off for each halving.
 
@@ -96,6 +96,7 @@ def choose_from_looks(
 
 
 def _best_rated(look: Look, count: int) -> tuple[list[tuple[Look, int]], np.ndarray]:
+    """The masks of a look that are rated best, best first, and their ratings."""
     best = np.argsort(-look.iou_predictions, kind="stable")[:count]
     return [(look, int(number)) for number in best], look.iou_predictions[best]
 

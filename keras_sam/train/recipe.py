@@ -28,8 +28,8 @@ class Phase:
         averaging: share of the running average of the weights that a step keeps; the phase ends
             with the average. 0 takes none.
         is_in_mean: whether what it ends with counts for the preset, which has the mean of the
-            weights of all such phases, as of the cycles of stochastic weight averaging (arXiv
-            1803.05407). If there is none, the preset has those of the last phase.
+            weights of all such phases that are run, as of the cycles of stochastic weight averaging
+            (arXiv 1803.05407). If none is run, it has those of the last phase.
     """
 
     image_size: int

@@ -137,10 +137,9 @@ def assert_equal_masks(records, expected):
         assert np.abs(np.subtract(ours["bbox"], theirs["bbox"])).max() <= 1
         assert ours["bbox"] == box_of(ours["segmentation"])
         assert theirs["bbox"] == box_of(theirs["segmentation"])
-        # Random weights rate masks by 2 and more: a processor's order of sums tells by its size.
-        np.testing.assert_allclose(
-            ours["predicted_iou"], theirs["predicted_iou"], rtol=1e-5, atol=1e-5
-        )
+        # Random weights rate masks by 2 and more, where float32 is coarser than within 0 to 1.
+        rating = theirs["predicted_iou"]
+        np.testing.assert_allclose(ours["predicted_iou"], rating, atol=1e-5 * max(1.0, rating))
         np.testing.assert_allclose(ours["stability_score"], theirs["stability_score"], atol=1e-3)
 
 
