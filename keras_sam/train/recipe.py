@@ -22,6 +22,7 @@ class Phase:
         size_exponent: a mask is asked for with a weight of its area to this power: large ones
             teach more at first; at 0 each counts once, as it does for a user.
         deep_click_probability: share of clicks deep inside their mask, where people click.
+        box_probability: share of first prompts that are boxes; the others are clicks.
         box_noise: standard deviation of the noise on boxes, as a share of their side.
         labelled_share: share of the images that come from `Recipe.labelled`, if that is given.
         is_jittered: whether brightness and colours are changed at random.
@@ -43,6 +44,7 @@ class Phase:
     loss: Literal["affinity", "prompts"] = "prompts"
     size_exponent: float = 0.35
     deep_click_probability: float = 0.5
+    box_probability: float = 0.5
     box_noise: float = 0.1
     labelled_share: float = 0.0
     is_jittered: bool = False
@@ -111,6 +113,7 @@ class Recipe:
         at_full_size(steps=1000),
         as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
         at_full_size(steps=800),
+        at_full_size(steps=500, labelled_share=0.5, box_probability=0.25),
     )
     image_size: int = 256
     scenes: int = 8000

@@ -224,6 +224,7 @@ def _loss(phase: Phase, *, seed: int) -> keras.layers.Layer:
         correction_share=phase.correction_share,
         rated_weight=phase.rated_weight,
         deep_click_probability=phase.deep_click_probability,
+        box_probability=phase.box_probability,
         box_noise=phase.box_noise,
         focal_gamma=0.0,  # the focal loss collapses to empty masks from random weights
         focal_alpha=None,

@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_sam.layers.linear import linear
 
-
 # The engine of OpenVINO makes a graph of bfloat16 one of float32 first.
 in_bfloat16 = pytest.param("bfloat16", 2**-10, marks=pytest.mark.training)
 
