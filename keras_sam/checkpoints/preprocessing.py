@@ -16,7 +16,7 @@ CHOICES = {
     "interpolation": ("bilinear", "bicubic"),
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
-    "box_masks": ("free", "inside"),
+    "box_masks": ("free", "inside", "fitted"),
     "outlines": ("model", "image"),
 }
 SAM: dict[str, Any] = {name: choices[0] for name, choices in CHOICES.items()} | {"ratings": None}

@@ -33,6 +33,7 @@ from keras_sam.geometry.polygon import Polygon
 from keras_sam.geometry.polygons_to_mask import polygons_to_mask
 from keras_sam.geometry.preprocessing import Preprocessing
 from keras_sam.geometry.raster_windows import RasterWindows
+from keras_sam.geometry.reach_box import reach_box
 from keras_sam.geometry.read_image import ImageError, read_image
 from keras_sam.geometry.read_labelme import read_labelme
 from keras_sam.geometry.record import MaskRecord, RecordedImage, mask_to_record, record_to_mask
@@ -81,6 +82,7 @@ __all__ = [
     "mask_to_record",
     "open_image",
     "polygons_to_mask",
+    "reach_box",
     "read_coco",
     "read_georeference",
     "read_image",

@@ -54,6 +54,11 @@ class ModelFrame:
         # At least 1: an image thinner than the ratio would vanish.
         return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
+    @property
+    def is_enlarged(self) -> bool:
+        """Whether the model sees the image larger than it is, and so blurred."""
+        return max(self.input_size) > max(self.original_size)
+
     def to_model_image(self, image: np.ndarray) -> np.ndarray:
         """An image as the model takes it.
 
@@ -98,7 +103,7 @@ class ModelFrame:
         cells = model_image.reshape(rows, sides[0], columns, sides[1], 3).mean((1, 3))
         height, width = self.low_res_input_size(low_res_size)
         pixels = (np.clip(cells[:height, :width], 0, 1) * 255 + 0.5).astype(np.uint8)
-        return OutlineGuide(pixels, self.original_size)
+        return OutlineGuide(pixels, self.original_size, is_enlarged=self.is_enlarged)
 
     def low_res_input_size(self, low_res_size: tuple[int, int]) -> tuple[int, int]:
         """`(height, width)` of the image in low-res cells, without its padding."""
@@ -136,7 +141,7 @@ class ModelFrame:
         Args:
             low_res_logits: of P prompts, if there are boxes.
             boxes: of the prompts, `(P, 4)` XYXY of the original, NaN where there is none. If
-                `preprocessing.box_masks` is "inside", logits outside them are -16 at most.
+                `preprocessing.box_masks` is not "free", logits outside them are -16 at most.
 
         Raises:
             ValueError: for fewer than two axes, or an empty one.
@@ -202,9 +207,9 @@ class ModelFrame:
     def window(self, box: Any) -> tuple[slice, slice] | None:
         """Rows and columns of the original that the masks of a box `(4,)` XYXY may lie in.
 
-        `None` if there is no limit: for NaN, and unless `preprocessing.box_masks` is "inside".
+        `None` if there is no limit: for NaN, and where `preprocessing.box_masks` is "free".
         """
-        if self.preprocessing.box_masks != "inside" or box is None or np.isnan(box).any():
+        if self.preprocessing.box_masks == "free" or box is None or np.isnan(box).any():
             return None
         height, width = self.original_size
         x0, y0, x1, y1 = np.asarray(box, np.float64)

@@ -17,6 +17,8 @@ LEAST_REACH = 0.5  # cells: smaller masks stay as they are, they would melt away
 RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
+# Logits, for images that the model sees enlarged: what is blurred ends too early.
+GROWTH = np.float32(0.3)
 PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of colours
 
 Window = tuple[slice, slice]
@@ -47,15 +49,19 @@ class OutlineGuide:
     Args:
         pixels: `(h, w, 3)` uint8, the image at the scale of the low-res logits.
         original_size: `(height, width)` of the image.
+        is_enlarged: whether the model sees the image larger than that. Masks grow a little then.
     """
 
-    def __init__(self, pixels: np.ndarray, original_size: tuple[int, int]) -> None:
+    def __init__(
+        self, pixels: np.ndarray, original_size: tuple[int, int], *, is_enlarged: bool = False
+    ) -> None:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise ValueError(
                 f"pixels must be uint8 of shape (h, w, 3), got {pixels.dtype} {pixels.shape}"
             )
         self.pixels = pixels
         self.original_size = original_size
+        self.growth = GROWTH if is_enlarged else np.float32(0)
         self._scales = [
             cells / size for cells, size in zip(pixels.shape[:2], original_size, strict=True)
         ]
@@ -69,7 +75,7 @@ class OutlineGuide:
             within: rows and columns of the original that the mask may lie in; `None` for all.
 
         Returns:
-            Logits within 9.2; -16 in the padding, and outside of the window. A mask that is empty
+            Logits within 9.6; -16 in the padding, and outside of the window. A mask that is empty
             stays as it is.
         """
         height, width = self.pixels.shape[:2]
@@ -88,7 +94,7 @@ class OutlineGuide:
             found, is_moved = self._filter(cells)(probabilities)[limit], True
         found = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
-        refined[:height, :width][limit] = to_logits(found)
+        refined[:height, :width][limit] = to_logits(found) + self.growth
         is_inside = found > 0.5
         support = float(found[is_inside].mean()) if is_moved and is_inside.any() else None
         return OutlinedMask(refined, support)

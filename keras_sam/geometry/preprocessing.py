@@ -16,7 +16,7 @@ CHOICES = {
     "interpolation": ("bilinear", "bicubic"),
     "normalisation": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
-    "box_masks": ("free", "inside"),
+    "box_masks": ("free", "inside", "fitted"),
     "outlines": ("model", "image"),
 }
 # Pillow's filters, which are antialiased.
@@ -42,7 +42,8 @@ class Preprocessing:
         upscaled: what is interpolated when masks go back to the original's size, "logits" or
             "probabilities"; outlines differ by fractions of a low-res pixel.
         box_masks: where the masks of a box may lie. "free" leaves it to the model; "inside" ends
-            them at the box, for models too small to see well where it ends.
+            them at the box, for models too small to see well where it ends; "fitted" has them reach
+            its sides as well (`reach_box`), for boxes that are drawn close.
         outlines: "model" takes masks as the model gives them; "image" moves their outlines to the
             image's edges nearby (`OutlineGuide`), for models whose own are coarse.
         ratings: how masks are rated whose outlines were moved. `None` leaves it to the model;

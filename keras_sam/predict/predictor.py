@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import ModelFrame, OutlineGuide, check_box, check_points, read_image
+from keras_sam.geometry import (
+    ModelFrame,
+    OutlineGuide,
+    check_box,
+    check_points,
+    reach_box,
+    read_image,
+)
 from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict.engine import Engine, create_engine
@@ -240,8 +247,8 @@ class SAMPredictor:
         """`predict_many` without the masks: low-res logits `(P, M, L, L)` and IoU `(P, M)`.
 
         With `multimask_output` None these are the single mask and then the three. Where the model's
-        `outlines` are "image", they are moved already; where its `box_masks` are "inside", masks
-        may still reach out of their box.
+        `outlines` are "image", they are moved already; where its `box_masks` are "fitted", they
+        reach their box. They may still reach out of it.
         """
         frame = self.frame
         masks = self._check_mask_inputs(mask_inputs)
@@ -264,14 +271,17 @@ class SAMPredictor:
             chunk_masks = None if masks is None else masks[chunk]
             parts.append(self._decode(prompts[chunk], chunk_masks, multimask_output))
         logits, iou_predictions = map(np.concatenate, zip(*parts, strict=True))
-        if (guide := self.encoded_image.guide) is not None:
-            for index, mask in np.ndindex(*iou_predictions.shape):
-                within = None if boxes is None else frame.window(boxes[index])
+        guide, preprocessing = self.encoded_image.guide, frame.preprocessing
+        for index, mask in np.ndindex(*iou_predictions.shape):
+            within = None if boxes is None else frame.window(boxes[index])
+            if guide is not None:
                 outlined = guide.refined(logits[index, mask], within=within)
                 logits[index, mask] = outlined.low_res_logits
-                iou_predictions[index, mask] = frame.preprocessing.rating(
+                iou_predictions[index, mask] = preprocessing.rating(
                     float(iou_predictions[index, mask]), outlined.support
                 )
+            if within is not None and preprocessing.box_masks == "fitted":
+                logits[index, mask] = reach_box(logits[index, mask], frame, within)
         return logits, iou_predictions
 
     def _decode(

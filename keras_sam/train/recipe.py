@@ -122,7 +122,7 @@ class Recipe:
     first_phase: int = 0
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
-    box_masks: str = "inside"
+    box_masks: str = "fitted"
     outlines: str = "image"
     seed: int = 1
     dtype: str = "float32"

@@ -50,7 +50,7 @@ def test_preprocessing_is_told_and_shown(run, tmp_path):
     assert "preprocessing  medsam (resize stretch" in run("inspect", place).stdout
     found = json.loads(run("inspect", place, "--json").stdout)["preprocessing"]
     assert (found["resize"], found["normalisation"]) == ("stretch", "min_max")
-    assert "box_masks inside" in run("inspect", "sam_tiny_synthetic").stdout
+    assert "box_masks fitted" in run("inspect", "sam_tiny_synthetic").stdout
     options = ["--to", "keras", "--preprocessing", "sam"]
     assert "images    sam (" in run("convert", place, str(tmp_path / "z"), *options).stdout
     report = run("convert", place, str(tmp_path / "y"), "--to", "keras", "--json").stdout

@@ -121,14 +121,14 @@ def test_points_go_there_and_back():
 BOXES = np.array([[2.5, 3.0, 9.0, 8.2], [np.nan] * 4])
 
 
-@pytest.mark.parametrize("box_masks", ["free", "inside"])
+@pytest.mark.parametrize("box_masks", ["free", "inside", "fitted"])
 def test_masks_of_a_box_end_at_it_where_the_model_says_so(box_masks):
     frame = ModelFrame((13, 21), (16, 16), Preprocessing(box_masks=box_masks))
     low_res = np.random.default_rng(2).normal(size=(2, 3, 4, 4), scale=8)
     free = frame.to_original_logits(low_res)
     y, x = np.mgrid[:13, :21]
     outside = np.zeros(free.shape, bool)
-    if box_masks == "inside":  # the pixels that the first box does not touch
+    if box_masks != "free":  # the pixels that the first box does not touch
         outside[0] = ~((x >= 2) & (x < 9) & (y >= 3) & (y < 9))
     expected = np.where(outside, np.minimum(free, -16), free)
     np.testing.assert_array_equal(frame.to_original_logits(low_res, boxes=BOXES), expected)

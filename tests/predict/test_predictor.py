@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sam.geometry import ModelFrame
+from keras_sam.geometry import ModelFrame, reach_box
 from keras_sam.predict import ImageEmbedding, SAMPredictor
 
 POINTS = np.array([[10.0, 20.0], [70.5, 3.0]])
@@ -260,6 +260,33 @@ def test_masks_of_a_box_end_at_it_where_the_model_says_so(segmenter, image):
         assert (free[index] & ~inside).any()
         np.testing.assert_array_equal(found[index], free[index] & inside)
     assert low_res.shape == (3, 3, 32, 32)
+
+
+def test_masks_reach_their_box_where_the_model_says_so(segmenter, image):
+    told = segmenter.preprocessing
+    boxes = [BOX, None, BOX]
+    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
+    predictor = SAMPredictor(segmenter)
+    try:
+        segmenter.preprocessing = {"box_masks": "inside"}
+        predictor.set_image(image)
+        inside = predictor.predict_many(points, labels, boxes)[2]
+        segmenter.preprocessing = {"box_masks": "fitted"}
+        predictor.set_image(image)
+        masks, _, low_res = predictor.predict_many(points, labels, boxes)
+        frame = predictor.frame
+    finally:
+        segmenter.preprocessing = told
+    expected = inside.copy()
+    for index, number in np.ndindex(3, 3):
+        if index != 1:
+            window = slice(6, 40), slice(5, 60)
+            expected[index, number] = reach_box(inside[index, number], frame, window)
+    assert (expected > inside).any()
+    np.testing.assert_allclose(low_res, expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        masks, frame.to_original_masks(low_res, boxes=np.array([BOX, [np.nan] * 4, BOX]))
+    )
 
 
 def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tmp_path):
