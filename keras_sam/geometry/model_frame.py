@@ -54,11 +54,6 @@ class ModelFrame:
         # At least 1: an image thinner than the ratio would vanish.
         return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
-    @property
-    def is_enlarged(self) -> bool:
-        """Whether the model sees the image larger than it is, and so blurred."""
-        return max(self.input_size) > max(self.original_size)
-
     def to_model_image(self, image: np.ndarray) -> np.ndarray:
         """An image as the model takes it.
 
@@ -103,7 +98,7 @@ class ModelFrame:
         cells = model_image.reshape(rows, sides[0], columns, sides[1], 3).mean((1, 3))
         height, width = self.low_res_input_size(low_res_size)
         pixels = (np.clip(cells[:height, :width], 0, 1) * 255 + 0.5).astype(np.uint8)
-        return OutlineGuide(pixels, self.original_size, is_enlarged=self.is_enlarged)
+        return OutlineGuide(pixels, self.original_size)
 
     def low_res_input_size(self, low_res_size: tuple[int, int]) -> tuple[int, int]:
         """`(height, width)` of the image in low-res cells, without its padding."""

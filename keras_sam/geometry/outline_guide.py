@@ -17,8 +17,6 @@ LEAST_REACH = 0.5  # cells: smaller masks stay as they are, they would melt away
 RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
-# Logits, for images that the model sees enlarged: what is blurred ends too early.
-GROWTH = np.float32(0.3)
 PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of colours
 
 Window = tuple[slice, slice]
@@ -49,11 +47,11 @@ class OutlineGuide:
     Args:
         pixels: `(h, w, 3)` uint8, the image at the scale of the low-res logits.
         original_size: `(height, width)` of the image.
-        is_enlarged: whether the model sees the image larger than that. Masks grow a little then.
+        growth: logits that are added to those of a filtered mask, 1 at most.
     """
 
     def __init__(
-        self, pixels: np.ndarray, original_size: tuple[int, int], *, is_enlarged: bool = False
+        self, pixels: np.ndarray, original_size: tuple[int, int], *, growth: float = 0.0
     ) -> None:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise ValueError(
@@ -61,7 +59,7 @@ class OutlineGuide:
             )
         self.pixels = pixels
         self.original_size = original_size
-        self.growth = GROWTH if is_enlarged else np.float32(0)
+        self.growth = np.float32(growth)
         self._scales = [
             cells / size for cells, size in zip(pixels.shape[:2], original_size, strict=True)
         ]
@@ -75,8 +73,8 @@ class OutlineGuide:
             within: rows and columns of the original that the mask may lie in; `None` for all.
 
         Returns:
-            Logits within 9.6; -16 in the padding, and outside of the window. A mask that is empty
-            stays as it is.
+            Logits within 9.2, and what they grow by; -16 in the padding, and outside of the
+            window. A mask that is empty stays as it is.
         """
         height, width = self.pixels.shape[:2]
         limit = self._cells(within)

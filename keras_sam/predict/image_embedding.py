@@ -47,8 +47,7 @@ class ImageEmbedding:
         """What moves outlines to the image's edges, if something does."""
         if self.outline_pixels is None:
             return None
-        frame = ModelFrame(self.original_size, self.image_size, self.preprocessing)
-        return OutlineGuide(self.outline_pixels, self.original_size, is_enlarged=frame.is_enlarged)
+        return OutlineGuide(self.outline_pixels, self.original_size)
 
     def save(self, path: str | Path) -> None:
         """Writes a `.safetensors` file; an old one stays whole if that fails."""

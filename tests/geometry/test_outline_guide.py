@@ -116,23 +116,11 @@ def test_a_frame_makes_the_guide_from_what_the_model_sees():
     assert ModelFrame((20, 31), (32, 32)).outline_guide(model_image, (16, 16)) is None
 
 
-def test_masks_grow_where_the_model_sees_the_image_enlarged(disc, pixels):
+def test_masks_grow_as_they_are_told(disc, pixels):
     logits = np.where(disc, 3, -3).astype(np.float32)
-    found = [
-        OutlineGuide(pixels, (40, 48), is_enlarged=is_enlarged).refined(logits)
-        for is_enlarged in (False, True)
-    ]
+    found = [OutlineGuide(pixels, (40, 48), growth=growth).refined(logits) for growth in (0, 0.3)]
     np.testing.assert_allclose(found[1].low_res_logits - found[0].low_res_logits, 0.3, atol=1e-5)
     assert found[0].support == found[1].support
-
-
-@pytest.mark.parametrize("resize", ["longest_side", "stretch"])
-def test_a_frame_knows_whether_the_image_is_enlarged(resize):
-    for size, is_enlarged in (((20, 31), True), ((20, 32), False), ((64, 20), False)):
-        frame = ModelFrame(size, (32, 32), Preprocessing(outlines="image", resize=resize))
-        assert frame.is_enlarged == is_enlarged
-        guide = frame.outline_guide(np.zeros((32, 32, 3), np.float32), (16, 16))
-        assert (guide.growth > 0) == is_enlarged
 
 
 def test_a_mask_of_a_few_cells_does_not_melt_away(pixels):
