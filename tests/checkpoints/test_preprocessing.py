@@ -149,7 +149,7 @@ def test_built_in_presets_know_theirs(preset, monkeypatch):
             found = preprocessing_of(name)
             assert len(found["ratings"]) == 3
             assert found == SAM | {
-                "box_masks": "inside",
+                "box_masks": "fitted",
                 "outlines": "image",
                 "ratings": found["ratings"],
             }
