@@ -28,9 +28,9 @@ class Phase:
         is_jittered: whether brightness and colours are changed at random.
         averaging: share of the running average of the weights that a step keeps; the phase ends
             with the average. 0 takes none.
-        is_in_mean: whether what it ends with counts for the preset, which has the mean of the
-            weights of all such phases that are run, as of the cycles of stochastic weight averaging
-            (arXiv 1803.05407). If none is run, it has those of the last phase.
+        mean_weight: how much what it ends with counts for the preset, which has the weighted mean
+            of the ends of all phases that are run, as of the cycles of stochastic weight averaging
+            (arXiv 1803.05407). If none counts, it has the end of the last phase.
     """
 
     image_size: int
@@ -49,7 +49,7 @@ class Phase:
     labelled_share: float = 0.0
     is_jittered: bool = False
     averaging: float = 0.0
-    is_in_mean: bool = False
+    mean_weight: float = 0.0
 
 
 # Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds. A quarter
@@ -74,7 +74,7 @@ at_full_size = partial(
     learning_rate=4e-4,
     labelled_share=0.3,
     rated_weight=0.5,
-    is_in_mean=True,
+    mean_weight=1.0,
 )
 
 
@@ -113,7 +113,7 @@ class Recipe:
         at_full_size(steps=1000),
         as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
         at_full_size(steps=800),
-        at_full_size(steps=500, labelled_share=0.5, box_probability=0.25),
+        at_full_size(steps=500, labelled_share=0.5, box_probability=0.25, mean_weight=0.5),
     )
     image_size: int = 256
     scenes: int = 8000

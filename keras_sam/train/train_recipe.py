@@ -80,12 +80,14 @@ def train(
     # Train.
     shape = (recipe.image_size, recipe.image_size, 3)
     numbers = range(recipe.first_phase, len(recipe.phases))
-    in_mean = [number for number in numbers if recipe.phases[number].is_in_mean] or numbers[-1:]
+    shares = {number: recipe.phases[number].mean_weight for number in numbers}
+    if not any(shares.values()):
+        shares[numbers[-1]] = 1.0
     ends = []
     for number in numbers:
         segmenter = _run_phase(recipe, number, segmenter, output, progress)
-        if number in in_mean:
-            ends.append(segmenter.with_image_shape(shape, dtype="float32"))
+        if shares[number]:
+            ends.append((segmenter.with_image_shape(shape, dtype="float32"), shares[number]))
     final = _mean(ends)
     set_trainable(final, True)
     final.thresholds = {
@@ -150,13 +152,13 @@ def _run_phase(
     return segmenter
 
 
-def _mean(segmenters: list[SAMImageSegmenter]) -> SAMImageSegmenter:
-    """The first of some models of one shape, with the mean of the weights of all."""
-    first = segmenters[0]
+def _mean(ends: list[tuple[SAMImageSegmenter, float]]) -> SAMImageSegmenter:
+    """The first of some models of one shape, with the weighted mean of the weights of all."""
+    segmenters, shares = zip(*ends, strict=True)
     for weights in zip(*(segmenter.weights for segmenter in segmenters), strict=True):
         arrays = [keras.ops.convert_to_numpy(weight) for weight in weights]
-        weights[0].assign(np.mean(arrays, axis=0))
-    return first
+        weights[0].assign(np.average(arrays, axis=0, weights=shares))
+    return segmenters[0]
 
 
 def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:

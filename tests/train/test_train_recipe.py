@@ -144,11 +144,11 @@ def test_a_phase_ends_with_the_average_of_its_weights(tmp_path):
 
 def test_the_preset_has_the_mean_of_the_ends_of_phases(tmp_path):
     first, second = (replace(phase, image_size=32) for phase in RECIPE.phases)
-    counted = replace(first, is_in_mean=True)
+    counted = replace(first, mean_weight=1.0)
     runs = {
         "first": (counted, second),
         "second": (first, second),
-        "mean": (counted, replace(second, is_in_mean=True)),
+        "mean": (counted, replace(second, mean_weight=0.5)),
     }
     weights = {}
     for name, phases in runs.items():
@@ -161,7 +161,7 @@ def test_the_preset_has_the_mean_of_the_ends_of_phases(tmp_path):
     ends = list(zip(weights["first"], weights["second"], strict=True))
     assert max(np.abs(one - other).max() for one, other in ends) > 1e-3
     for found, (one, other) in zip(weights["mean"], ends, strict=True):
-        np.testing.assert_allclose(found, (one + other) / 2, atol=1e-6)
+        np.testing.assert_allclose(found, (one + other / 2) / 1.5, atol=1e-6)
 
 
 def test_matrices_of_blocks_learn_by_muon_and_all_else_by_adam():
