@@ -47,19 +47,15 @@ class OutlineGuide:
     Args:
         pixels: `(h, w, 3)` uint8, the image at the scale of the low-res logits.
         original_size: `(height, width)` of the image.
-        growth: logits that are added to those of a filtered mask, 1 at most.
     """
 
-    def __init__(
-        self, pixels: np.ndarray, original_size: tuple[int, int], *, growth: float = 0.0
-    ) -> None:
+    def __init__(self, pixels: np.ndarray, original_size: tuple[int, int]) -> None:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
             raise ValueError(
                 f"pixels must be uint8 of shape (h, w, 3), got {pixels.dtype} {pixels.shape}"
             )
         self.pixels = pixels
         self.original_size = original_size
-        self.growth = np.float32(growth)
         self._scales = [
             cells / size for cells, size in zip(pixels.shape[:2], original_size, strict=True)
         ]
@@ -73,8 +69,8 @@ class OutlineGuide:
             within: rows and columns of the original that the mask may lie in; `None` for all.
 
         Returns:
-            Logits within 9.2, and what they grow by; -16 in the padding, and outside of the
-            window. A mask that is empty stays as it is.
+            Logits within 9.2; -16 in the padding, and outside of the window. A mask that is empty
+            stays as it is.
         """
         height, width = self.pixels.shape[:2]
         limit = self._cells(within)
@@ -92,7 +88,7 @@ class OutlineGuide:
             found, is_moved = self._filter(cells)(probabilities)[limit], True
         found = np.clip(found, LEAST, 1 - LEAST)
         refined = np.full(low_res_logits.shape, OUTSIDE, np.float32)
-        refined[:height, :width][limit] = to_logits(found) + self.growth
+        refined[:height, :width][limit] = to_logits(found)
         is_inside = found > 0.5
         support = float(found[is_inside].mean()) if is_moved and is_inside.any() else None
         return OutlinedMask(refined, support)

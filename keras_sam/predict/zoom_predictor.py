@@ -2,27 +2,18 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import (
-    OutlineGuide,
-    check_box,
-    check_points,
-    mask_to_box,
-    read_image,
-    zoom_windows,
-)
+from keras_sam.geometry import check_box, check_points, mask_to_box, read_image, zoom_windows
 from keras_sam.geometry.logits import OUTSIDE
 from keras_sam.geometry.plan_tiles import Box
 from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.predict.look import Look, choose_from_looks
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
-
-GROWTH = 0.3  # logits, where outlines are moved: from near they end a little early
 
 
 @dataclass(frozen=True)
@@ -213,12 +204,7 @@ class ZoomPredictor:
             return
         x0, y0, x1, y1 = window
         self.predictor.set_image(np.ascontiguousarray(self._require_pixels()[y0:y1, x0:x1]))
-        encoded = self.predictor.encoded_image
-        if (guide := encoded.guide) is not None:
-            guide = OutlineGuide(guide.pixels, guide.original_size, growth=GROWTH)
-            encoded = replace(encoded, guide=guide)
-            self.predictor.set_image(encoded)
-        self._encoded[window] = encoded
+        self._encoded[window] = self.predictor.encoded_image
         if len(self._encoded) > self.windows:
             self._encoded.popitem(last=False)
 

@@ -116,13 +116,6 @@ def test_a_frame_makes_the_guide_from_what_the_model_sees():
     assert ModelFrame((20, 31), (32, 32)).outline_guide(model_image, (16, 16)) is None
 
 
-def test_masks_grow_as_they_are_told(disc, pixels):
-    logits = np.where(disc, 3, -3).astype(np.float32)
-    found = [OutlineGuide(pixels, (40, 48), growth=growth).refined(logits) for growth in (0, 0.3)]
-    np.testing.assert_allclose(found[1].low_res_logits - found[0].low_res_logits, 0.3, atol=1e-5)
-    assert found[0].support == found[1].support
-
-
 def test_a_mask_of_a_few_cells_does_not_melt_away(pixels):
     logits = np.full((40, 48), -9.0, np.float32)
     logits[10:13, 20:23] = 9.0
