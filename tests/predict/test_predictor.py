@@ -13,6 +13,8 @@ from keras_sam.predict import ImageEmbedding, SAMPredictor
 POINTS = np.array([[10.0, 20.0], [70.5, 3.0]])
 LABELS = np.array([1, 0])
 BOX = np.array([5.0, 6.0, 60.0, 40.0])
+# Points, labels and boxes of three prompts.
+MIXED = [None, POINTS, POINTS], [None, LABELS, LABELS], [BOX, None, BOX]
 
 
 @pytest.fixture(scope="module")
@@ -242,15 +244,13 @@ def test_new_weights_are_used(image, tiny_segmenter):
 
 def test_masks_of_a_box_end_at_it_where_the_model_says_so(segmenter, image):
     told = segmenter.preprocessing
-    boxes = [BOX, None, BOX]
-    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
     predictor = SAMPredictor(segmenter)
     try:
         predictor.set_image(image)
-        free = predictor.predict_many(points, labels, boxes)[0]
+        free = predictor.predict_many(*MIXED)[0]
         segmenter.preprocessing = {"box_masks": "inside"}
         predictor.set_image(image)
-        found, _, low_res = predictor.predict_many(points, labels, boxes)
+        found, _, low_res = predictor.predict_many(*MIXED)
     finally:
         segmenter.preprocessing = told
     inside = np.zeros(image.shape[:2], bool)
@@ -264,16 +264,14 @@ def test_masks_of_a_box_end_at_it_where_the_model_says_so(segmenter, image):
 
 def test_masks_reach_their_box_where_the_model_says_so(segmenter, image):
     told = segmenter.preprocessing
-    boxes = [BOX, None, BOX]
-    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
     predictor = SAMPredictor(segmenter)
     try:
         segmenter.preprocessing = {"box_masks": "inside"}
         predictor.set_image(image)
-        inside = predictor.predict_many(points, labels, boxes)[2]
+        inside = predictor.predict_many(*MIXED)[2]
         segmenter.preprocessing = {"box_masks": "fitted"}
         predictor.set_image(image)
-        masks, _, low_res = predictor.predict_many(points, labels, boxes)
+        masks, _, low_res = predictor.predict_many(*MIXED)
         frame = predictor.frame
     finally:
         segmenter.preprocessing = told
@@ -291,31 +289,29 @@ def test_masks_reach_their_box_where_the_model_says_so(segmenter, image):
 
 def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tmp_path):
     told = segmenter.preprocessing
-    boxes = [BOX, None, BOX]
-    points, labels = [None, POINTS, POINTS], [None, LABELS, LABELS]
     predictor = SAMPredictor(segmenter)
     try:
         segmenter.preprocessing = {"box_masks": "inside"}
         predictor.set_image(image)
-        raw, raw_ratings = predictor.predict_low_res(points, labels, boxes)
+        raw, raw_ratings = predictor.predict_low_res(*MIXED)
         segmenter.preprocessing = {
             "box_masks": "inside",
             "outlines": "image",
             "ratings": (0.25, 0.5, 0.1),
         }
         predictor.set_image(image)
-        found, ratings, low_res = predictor.predict_many(points, labels, boxes)
+        found, ratings, low_res = predictor.predict_many(*MIXED)
         guide, frame = predictor.encoded_image.guide, predictor.frame
         predictor.get_image_embedding().save(tmp_path / "image.safetensors")
         predictor.set_image(ImageEmbedding.load(tmp_path / "image.safetensors"))
-        again = predictor.predict_many(points, labels, boxes)[2]
+        again = predictor.predict_many(*MIXED)[2]
         embedding = predictor.get_image_embedding()
         for pixels in (None, embedding.outline_pixels[1:]):
             with pytest.raises(ValueError, match=r"outline_pixels have shape .*, expected \("):
                 predictor.set_image(replace(embedding, outline_pixels=pixels))
     finally:
         segmenter.preprocessing = told
-    for index, box in enumerate(boxes):
+    for index, box in enumerate(MIXED[2]):
         outlined = [guide.refined(one, within=frame.window(box)) for one in raw[index]]
         expected = [one.low_res_logits for one in outlined]
         np.testing.assert_allclose(low_res[index], expected, atol=1e-5)
