@@ -29,18 +29,23 @@ def choose_masks(
     """
     if not 1 <= count <= len(iou):
         raise ValueError(f"count must be from 1 to the {len(iou)} masks, got {count}")
-    likelihood = np.exp(SHARPNESS * np.clip(iou_predictions.astype(float), 0, 1))
-    likelihood /= likelihood.sum()
+    weights = likelihood(iou_predictions)
     # Rate.
     ratings = iou_predictions.astype(float)
     if len(iou) > 1:
-        agreement = (iou @ likelihood - likelihood) / (1 - likelihood)  # its IoU with itself is 1
+        agreement = (iou @ weights - weights) / (1 - weights)  # its IoU with itself is 1
         ratings = (ratings + agreement) / 2
     # Choose.
     chosen = [int(ratings.argmax())]
     while len(chosen) < count:
         covered = iou[:, chosen].max(1)
-        expected = likelihood @ np.maximum(covered[:, None], iou)
+        expected = weights @ np.maximum(covered[:, None], iou)
         expected[chosen] = -1.0
         chosen.append(int(expected.argmax()))
     return np.array(chosen), ratings[chosen].astype(np.float32)
+
+
+def likelihood(iou_predictions: np.ndarray) -> np.ndarray:
+    """How likely each of some masks is what is meant, by their ratings `(N,)`; sums to 1."""
+    weights = np.exp(SHARPNESS * np.clip(iou_predictions.astype(float), 0, 1))
+    return weights / weights.sum()

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_sam.geometry import ModelFrame
+from keras_sam.geometry.logits import to_logits, to_probabilities
 from keras_sam.geometry.plan_tiles import Box
-from keras_sam.predict.choose_masks import choose_masks
+from keras_sam.predict.choose_masks import choose_masks, likelihood
 
-CLOSENESS_COST = 0.02  # for each halving; ratings are not surer than that
+CLOSENESS_COST = 0.015  # for each halving; ratings are not surer than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,34 @@ class Look:
         """Its logits `(h, w)`."""
         return self._at_window(self.frame.to_original_logits, number)
 
+    def probabilities_on(self, number: int, other: "Look") -> tuple[np.ndarray, np.ndarray]:
+        """One mask's probabilities at the low-res cells of another look, bilinear.
+
+        Returns:
+            `(L, L)` each: the probabilities, and which of the cells lie in this look's window.
+        """
+        probabilities = to_probabilities(self.low_res_logits[number])
+        (rows, down), (columns, across) = (self._cells_on(other, axis) for axis in (0, 1))
+        return rows @ probabilities @ columns.T, down[:, None] & across
+
     def halvings(self, original_size: tuple[int, int]) -> float:
         """How often the image's longest side is halved to the window's."""
         x0, y0, x1, y1 = self.window
         return math.log2(max(original_size) / max(y1 - y0, x1 - x0))
+
+    def _cells_on(self, other: "Look", axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Along an axis, what of this look's cells another's are made of, and which are seen."""
+        (cells, side), (other_cells, other_side) = (
+            (look.low_res_logits.shape[1 + axis], look.frame.image_size[axis])
+            for look in (self, other)
+        )
+        x = 1 - axis  # points and windows begin with x
+        centres = (np.arange(other_cells) + 0.5) * other_side / other_cells
+        places = other.frame.to_original_points(np.stack([centres, centres], -1)) + other.window[x]
+        is_seen = (places[:, x] >= self.window[x]) & (places[:, x] <= self.window[x + 2])
+        places = self.frame.to_model_points(places - self.window[x])[:, x] * cells / side - 0.5
+        places = np.clip(places, 0, cells - 1)
+        return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(cells))), is_seen
 
     def _at_window(self, to_original: Callable[..., np.ndarray], number: int) -> np.ndarray:
         boxes = None if self.box is None else self.box[None]
@@ -56,7 +81,8 @@ def choose_from_looks(
 
     Of a single look they are the ones rated best. Of several, a mask that ends at its
     window's edge goes on outside, and an empty one is none: they are taken only where there are
-    not enough others. Of a rating, `CLOSENESS_COST` is taken off for each halving.
+    not enough others. Of a rating, `CLOSENESS_COST` is taken off for each halving. The first mask
+    is what all of them make of the one rated best (`_consensus`).
 
     Args:
         looks: of one prompt.
@@ -88,11 +114,39 @@ def choose_from_looks(
         return [found[index] for index in rest[:count]], ratings[rest[:count]]
     iou = _iou([masks[index] for index in whole], [windows[index] for index in whole])
     chosen, new_ratings = choose_masks(iou, ratings[whole], min(count, len(whole)))
+    best = chosen[0]
+    weights = likelihood(ratings[whole]) * iou[best]
+    agreed = _consensus(found[whole[best]], [found[index] for index in whole], weights)
     # Fill up.
     rest = rest[: count - len(chosen)]
     lowest = np.minimum(ratings[rest], new_ratings.min())
-    numbers = [*whole[chosen], *rest]
-    return [found[index] for index in numbers], np.concatenate([new_ratings, lowest])
+    others = [found[index] for index in [*whole[chosen[1:]], *rest]]
+    return [agreed, *others], np.concatenate([new_ratings, lowest])
+
+
+def _consensus(
+    best: tuple[Look, int], found: Sequence[tuple[Look, int]], weights: np.ndarray
+) -> tuple[Look, int]:
+    """The mean of masks, each where its window shows it, as a mask of the best one's look.
+
+    A mask weighs the more the likelier it is what is meant, and the more it is like the best one;
+    so what several windows show of one thing evens out where each of them errs.
+    """
+    look, number = best
+    total, share = np.zeros((2, *look.low_res_logits.shape[1:]))
+    for (other, its_number), weight in zip(found, weights, strict=True):
+        probabilities, is_seen = other.probabilities_on(its_number, look)
+        total += weight * probabilities * is_seen
+        share += weight * is_seen
+    # What pads the window is seen by none.
+    own = look.low_res_logits[number]
+    logits = np.where(share > 0, to_logits(total / np.where(share > 0, share, 1)), own)
+    agreed = replace(
+        look,
+        low_res_logits=logits[None].astype(np.float32),
+        iou_predictions=look.iou_predictions[number : number + 1],
+    )
+    return (agreed, 0) if agreed.mask(0).any() else best
 
 
 def _best_rated(look: Look, count: int) -> tuple[list[tuple[Look, int]], np.ndarray]:

@@ -49,8 +49,9 @@ class ZoomPredictor:
     a box, or the mask of an earlier prediction, is looked at through its closest window of
     `zoom_windows`. Clicks alone leave open how large the thing is: they are looked at through all
     windows around them, and of all masks those are taken that best cover what may be meant
-    (`choose_masks`). The single mask is the best rated one of those that are for ambiguous
-    prompts. Prompts and masks are of the whole image throughout.
+    (`choose_masks`), the first of them as all windows together show it. The single mask is the
+    best rated one of those that are for ambiguous prompts. Prompts and masks are of the whole
+    image throughout.
 
     Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
     that further clicks on a thing often cost none. To predict again from near is known as zooming

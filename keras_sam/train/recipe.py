@@ -25,9 +25,13 @@ class Phase:
         box_probability: share of first prompts that are boxes; the others are clicks.
         box_noise: standard deviation of the noise on boxes, as a share of their side.
         labelled_share: share of the images that come from `Recipe.labelled`, if that is given.
+        closest_crop: the smallest side of a crop, as a share of the scene's.
+        closest_labelled_crop: likewise, of a labelled image's cut, which may itself be close.
         is_jittered: whether brightness and colours are changed at random.
         averaging: share of the running average of the weights that a step keeps; the phase ends
             with the average. 0 takes none.
+        starts_from_mean: whether it starts from the mean of the phases so far, by their
+            `mean_weight`, in place of what the phase before ended with.
         mean_weight: how much what it ends with counts for the preset, which has the weighted mean
             of the ends of all phases that are run, as of the cycles of stochastic weight averaging
             (arXiv 1803.05407). If none counts, it has the end of the last phase.
@@ -47,8 +51,11 @@ class Phase:
     box_probability: float = 0.5
     box_noise: float = 0.1
     labelled_share: float = 0.0
+    closest_crop: float = 0.4
+    closest_labelled_crop: float = 0.8
     is_jittered: bool = False
     averaging: float = 0.0
+    starts_from_mean: bool = False
     mean_weight: float = 0.0
 
 
@@ -114,6 +121,14 @@ class Recipe:
         as_people_ask(image_size=192, steps=1300, images=6, labelled_share=0.3, rated_weight=0.5),
         at_full_size(steps=800),
         at_full_size(steps=500, labelled_share=0.5, box_probability=0.25, mean_weight=0.5),
+        at_full_size(
+            steps=700,
+            starts_from_mean=True,
+            labelled_share=0.4,
+            box_probability=0.25,
+            closest_crop=0.2,
+            closest_labelled_crop=0.3,
+        ),
     )
     image_size: int = 256
     scenes: int = 8000

@@ -83,8 +83,10 @@ def train(
     shares = {number: recipe.phases[number].mean_weight for number in numbers}
     if not any(shares.values()):
         shares[numbers[-1]] = 1.0
-    ends = []
+    ends: list[tuple[SAMImageSegmenter, float]] = []
     for number in numbers:
+        if recipe.phases[number].starts_from_mean and ends:
+            segmenter = _mean(ends)
         segmenter = _run_phase(recipe, number, segmenter, output, progress)
         if shares[number]:
             ends.append((segmenter.with_image_shape(shape, dtype="float32"), shares[number]))
@@ -153,12 +155,13 @@ def _run_phase(
 
 
 def _mean(ends: list[tuple[SAMImageSegmenter, float]]) -> SAMImageSegmenter:
-    """The first of some models of one shape, with the weighted mean of the weights of all."""
+    """A model with the weighted mean of the weights of some models of one shape."""
     segmenters, shares = zip(*ends, strict=True)
-    for weights in zip(*(segmenter.weights for segmenter in segmenters), strict=True):
-        arrays = [keras.ops.convert_to_numpy(weight) for weight in weights]
-        weights[0].assign(np.average(arrays, axis=0, weights=shares))
-    return segmenters[0]
+    mean = segmenters[0].with_image_shape(segmenters[0].backbone.image_shape)
+    for weight, *weights in zip(mean.weights, *(one.weights for one in segmenters), strict=True):
+        arrays = [keras.ops.convert_to_numpy(one) for one in weights]
+        weight.assign(np.average(arrays, axis=0, weights=shares))
+    return mean
 
 
 def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
@@ -187,10 +190,10 @@ def default_workers(segmenter: SAMImageSegmenter) -> int:
 def _batch_options(recipe: Recipe, number: int, output: Path, low_res_size: int) -> BatchOptions:
     phase = recipe.phases[number]
     # A labelled image may show many small things, such as nuclei, and its cuts differ in scale.
-    stores = [(output / "scenes", 1.0, 0.004, 0.4)]
-    if recipe.labelled is not None and phase.labelled_share:
-        stores[0] = (output / "scenes", 1.0 - phase.labelled_share, 0.004, 0.4)
-        stores.append((output / "labelled", phase.labelled_share, 0.0004, 0.8))
+    share = 0.0 if recipe.labelled is None else phase.labelled_share
+    stores = [(output / "scenes", 1.0 - share, 0.004, phase.closest_crop)]
+    if share:
+        stores.append((output / "labelled", share, 0.0004, phase.closest_labelled_crop))
     paths, weights, min_shares, min_crops = zip(*stores, strict=True)
     return BatchOptions(
         stores=tuple(map(str, paths)),

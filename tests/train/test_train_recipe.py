@@ -11,7 +11,7 @@ from keras import ops
 from keras_sam.models import SAMBackbone
 from keras_sam.train import Phase, Recipe, train
 from keras_sam.train.flush_denormals import flush_denormals
-from keras_sam.train.train_recipe import _optimizer, default_workers
+from keras_sam.train.train_recipe import _batch_options, _optimizer, default_workers
 from tests.tiny_model import tiny_model
 
 RECIPE = Recipe(
@@ -145,23 +145,39 @@ def test_a_phase_ends_with_the_average_of_its_weights(tmp_path):
 def test_the_preset_has_the_mean_of_the_ends_of_phases(tmp_path):
     first, second = (replace(phase, image_size=32) for phase in RECIPE.phases)
     counted = replace(first, mean_weight=1.0)
+    half = replace(second, mean_weight=0.5)
+    still = replace(second, steps=1, learning_rate=1e-9, starts_from_mean=True, mean_weight=1.0)
     runs = {
         "first": (counted, second),
         "second": (first, second),
-        "mean": (counted, replace(second, mean_weight=0.5)),
+        "mean": (counted, half),
+        "from mean": (counted, half, still),
     }
     weights = {}
     for name, phases in runs.items():
         (tmp_path / name).mkdir()
         if name != "first":
             (tmp_path / name / "scenes").symlink_to(tmp_path / "first" / "scenes")
-        train(replace(RECIPE, phases=phases), tmp_path / name)
+        train(replace(RECIPE, phases=phases, image_size=32), tmp_path / name)
         saved = SAMBackbone.from_preset(tmp_path / name / "preset")
         weights[name] = [ops.convert_to_numpy(weight) for weight in saved.weights]
     ends = list(zip(weights["first"], weights["second"], strict=True))
     assert max(np.abs(one - other).max() for one, other in ends) > 1e-3
-    for found, (one, other) in zip(weights["mean"], ends, strict=True):
-        np.testing.assert_allclose(found, (one + other / 2) / 1.5, atol=1e-6)
+    for name in ("mean", "from mean"):
+        for found, (one, other) in zip(weights[name], ends, strict=True):
+            np.testing.assert_allclose(found, (one + other / 2) / 1.5, atol=1e-6)
+
+
+def test_a_phase_tells_how_close_its_crops_are(tmp_path):
+    phase = replace(
+        RECIPE.phases[0], labelled_share=0.25, closest_crop=0.2, closest_labelled_crop=0.3
+    )
+    recipe = replace(RECIPE, phases=(phase,), labelled="nuclei")
+    options = _batch_options(recipe, 0, tmp_path, 8)
+    assert options.weights == (0.75, 0.25)
+    assert options.min_crops == (0.2, 0.3)
+    alone = _batch_options(replace(recipe, labelled=None), 0, tmp_path, 8)
+    assert (alone.weights, alone.min_crops) == ((1.0,), (0.2,))
 
 
 def test_matrices_of_blocks_learn_by_muon_and_all_else_by_adam():
