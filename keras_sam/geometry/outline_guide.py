@@ -17,7 +17,7 @@ LEAST_REACH = 0.5  # cells: smaller masks stay as they are, they would melt away
 RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
 PASSES = 3
 LEAST = np.float32(1e-4)  # probability: logits stay within 9.2
-PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of colours
+PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of the colours red, green, blue
 
 Window = tuple[slice, slice]
 
@@ -115,18 +115,14 @@ class _Filter:
 
     def __init__(self, pixels: np.ndarray, radius: int) -> None:
         self.radius = radius
-        counts = [_counts(length, radius) for length in pixels.shape[:2]]
-        self.share = 1 / (counts[0][:, None] * counts[1])
-        guide = np.moveaxis(pixels / np.float32(255) - np.float32(0.5), -1, 0).copy()
-        products = np.stack([guide[one] * guide[other] for one, other in PAIRS])
-        moments = self._means(np.concatenate([guide, products]))
-        means, covariance = moments[:3], np.empty((3, 3, *self.share.shape))
-        for (one, other), product in zip(PAIRS, moments[3:], strict=True):
-            covariance[one, other] = covariance[other, one] = product - means[one] * means[other]
-        inverse = _inverses(covariance + EDGE * np.eye(3)[..., None, None])
-        self.share, self.guide, self.means, self.inverse = (
-            np.ascontiguousarray(part, np.float32) for part in (self.share, guide, means, inverse)
-        )
+        rows, columns = (_counts(length, radius) for length in pixels.shape[:2])
+        self.share = (1 / (rows[:, None] * columns)).astype(np.float32)
+        colours = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
+        self.guide = colours / np.float32(255) - np.float32(0.5)
+        one, other = np.transpose(PAIRS)
+        moments = self._means(np.concatenate([self.guide, self.guide[one] * self.guide[other]]))
+        self.means, products = moments[:3], moments[3:]
+        self.inverse = _inverses(products - self.means[one] * self.means[other])
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """`(h, w)` float32 to the same shape."""
@@ -142,21 +138,25 @@ class _Filter:
         return _window_sums(values, self.radius) * self.share
 
 
-def _inverses(matrices: np.ndarray) -> np.ndarray:
-    """The inverse of each symmetric matrix of `(3, 3, h, w)`, by cofactors."""
-    first, second, third = matrices
-    cofactors = np.stack([_cross(second, third), _cross(third, first), _cross(first, second)])
-    return cofactors / (first * cofactors[0]).sum(0)
+def _inverses(covariances: np.ndarray) -> np.ndarray:
+    """The inverse `(3, 3, h, w)` of covariances `(6, h, w)` of `PAIRS`, by cofactors.
 
-
-def _cross(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return np.stack(
+    The diagonal has `EDGE` more. In float64: colours of a grey image vary as one.
+    """
+    is_diagonal = np.array([one == other for one, other in PAIRS])
+    rr, rg, rb, gg, gb, bb = covariances.astype(np.float64) + EDGE * is_diagonal[:, None, None]
+    cofactors = np.stack(
         [
-            left[1] * right[2] - left[2] * right[1],
-            left[2] * right[0] - left[0] * right[2],
-            left[0] * right[1] - left[1] * right[0],
+            gg * bb - gb * gb,
+            gb * rb - rg * bb,
+            rg * gb - gg * rb,
+            rr * bb - rb * rb,
+            rg * rb - rr * gb,
+            rr * gg - rg * rg,
         ]
     )
+    cofactors /= rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
+    return cofactors.astype(np.float32)[[[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
 
 
 def _counts(length: int, radius: int) -> np.ndarray:

@@ -47,7 +47,10 @@ def pixels(disc) -> np.ndarray:
 
 
 @pytest.mark.parametrize("radius", [1, 3, 16])
-def test_the_filter_is_that_of_the_paper(pixels, radius):
+@pytest.mark.parametrize("is_grey", [False, True])
+def test_the_filter_is_that_of_the_paper(disc, pixels, radius, is_grey):
+    if is_grey:  # colours that vary as one, far apart
+        pixels = np.where(disc[..., None], 180, np.full(3, 30)).astype(np.uint8)
     values = np.random.default_rng(1).random((40, 48)).astype(np.float32)
     guide = pixels.astype(np.float64) / 255
     expected = slow_guided_filter(guide, values, radius)
