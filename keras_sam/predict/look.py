@@ -9,7 +9,7 @@ import numpy as np
 from keras_sam.geometry import ModelFrame
 from keras_sam.geometry.logits import to_logits, to_probabilities
 from keras_sam.geometry.plan_tiles import Box
-from keras_sam.predict.choose_masks import choose_masks, likelihood
+from keras_sam.predict.choose_masks import choose_masks, likelihood, rate_by_others
 
 CLOSENESS_COST = 0.015  # for each halving; ratings are not surer than that
 
@@ -82,7 +82,8 @@ def choose_from_looks(
     Of a single look they are the ones rated best. Of several, a mask that ends at its
     window's edge goes on outside, and an empty one is none: they are taken only where there are
     not enough others. Of a rating, `CLOSENESS_COST` is taken off for each halving. The first mask
-    is what all of them make of the one rated best (`_consensus`).
+    is what all of them make of the one rated best (`_consensus`), the others cover what it does
+    not.
 
     Args:
         looks: of one prompt.
@@ -91,7 +92,7 @@ def choose_from_looks(
 
     Returns:
         `count` looks with the number of a mask, and their ratings `(count,)`, of several looks by
-        `choose_masks`. The first is the highest.
+        `rate_by_others`. The first is the highest.
     """
     if len(looks) == 1:
         return _best_rated(looks[0], count)
@@ -112,16 +113,34 @@ def choose_from_looks(
     rest = order[~is_whole[order]]
     if not len(whole):
         return [found[index] for index in rest[:count]], ratings[rest[:count]]
-    iou = _iou([masks[index] for index in whole], [windows[index] for index in whole])
-    chosen, new_ratings = choose_masks(iou, ratings[whole], min(count, len(whole)))
-    best = chosen[0]
-    weights = likelihood(ratings[whole]) * iou[best]
-    agreed = _consensus(found[whole[best]], [found[index] for index in whole], weights)
+    chosen, new_ratings = _choose_whole(
+        [found[index] for index in whole],
+        [masks[index] for index in whole],
+        ratings[whole],
+        min(count, len(whole)),
+    )
     # Fill up.
     rest = rest[: count - len(chosen)]
     lowest = np.minimum(ratings[rest], new_ratings.min())
-    others = [found[index] for index in [*whole[chosen[1:]], *rest]]
-    return [agreed, *others], np.concatenate([new_ratings, lowest])
+    return [*chosen, *(found[index] for index in rest)], np.concatenate([new_ratings, lowest])
+
+
+def _choose_whole(
+    found: Sequence[tuple[Look, int]],
+    masks: Sequence[np.ndarray],
+    ratings: np.ndarray,
+    count: int,
+) -> tuple[list[tuple[Look, int]], np.ndarray]:
+    """`choose_from_looks` where no mask is cut or empty."""
+    windows = [look.window for look, _ in found]
+    iou = _iou(masks, windows)
+    new_ratings = rate_by_others(iou, ratings).astype(np.float32)
+    first = int(new_ratings.argmax())
+    agreed = _consensus(found[first], found, likelihood(ratings) * iou[first])
+    look, number = agreed
+    covered = _iou_with(look.mask(number), look.window, masks, windows)
+    chosen = choose_masks(iou, ratings, count, first=first, covered=covered)
+    return [agreed, *(found[index] for index in chosen[1:])], new_ratings[chosen]
 
 
 def _consensus(
@@ -167,13 +186,22 @@ def _is_cut(mask: np.ndarray, window: Box, original_size: tuple[int, int]) -> bo
 
 def _iou(masks: Sequence[np.ndarray], windows: Sequence[Box]) -> np.ndarray:
     """IoU `(N, N)` of every two masks, each `(h, w)` at the pixels of its window."""
-    areas = [np.count_nonzero(mask) for mask in masks]
     iou = np.eye(len(masks))
-    for one in range(len(masks)):
-        for other in range(one):
-            shared = _shared(masks[one], windows[one], masks[other], windows[other])
-            iou[one, other] = iou[other, one] = shared / (areas[one] + areas[other] - shared)
-    return iou
+    for one in range(1, len(masks)):
+        iou[one, :one] = _iou_with(masks[one], windows[one], masks[:one], windows[:one])
+    return np.maximum(iou, iou.T)
+
+
+def _iou_with(
+    mask: np.ndarray, window: Box, others: Sequence[np.ndarray], windows: Sequence[Box]
+) -> np.ndarray:
+    """IoU `(N,)` of one mask with others."""
+    areas = [np.count_nonzero(other) for other in others]
+    shared = [
+        _shared(mask, window, other, its_window)
+        for other, its_window in zip(others, windows, strict=True)
+    ]
+    return np.array(shared) / (np.count_nonzero(mask) + np.array(areas) - shared)
 
 
 def _shared(one: np.ndarray, window: Box, other: np.ndarray, other_window: Box) -> int:

@@ -128,6 +128,7 @@ class Recipe:
             box_probability=0.25,
             closest_crop=0.2,
             closest_labelled_crop=0.3,
+            mean_weight=0.5,
         ),
     )
     image_size: int = 256

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from keras_sam.geometry import ModelFrame
-from keras_sam.predict.choose_masks import choose_masks
+from keras_sam.predict.choose_masks import choose_masks, rate_by_others
 from keras_sam.predict.look import Look, choose_from_looks
 
 SIZE = (64, 64)
@@ -47,11 +47,15 @@ def test_masks_of_windows_are_compared_where_they_lie_in_the_image():
     masks = in_image(everything)
     iou = [[(one & other).sum() / (one | other).sum() for other in masks] for one in masks]
     rated = np.array([0.6, 0.4, 0.605, 0.285, 0.485])  # 0.015 less for a halving
-    expected, expected_ratings = choose_masks(np.array(iou), rated, 3)
-    found, ratings = choose_from_looks(looks, 3, SIZE)
-    assert found[0][0].window == everything[expected[0]][0].window
+    ratings = rate_by_others(np.array(iou), rated)
+    found, found_ratings = choose_from_looks(looks, 3, SIZE)
+    assert found[0][0].window == everything[ratings.argmax()][0].window
+    shown = in_image(found[:1])[0]
+    covered = np.array([(shown & other).sum() / (shown | other).sum() for other in masks])
+    first = int(ratings.argmax())
+    expected = choose_masks(np.array(iou), rated, 3, first=first, covered=covered)
     assert found[1:] == [everything[index] for index in expected[1:]]
-    np.testing.assert_allclose(ratings, expected_ratings, atol=1e-6)
+    np.testing.assert_allclose(found_ratings, ratings[expected], atol=1e-6)
 
 
 def test_cut_and_empty_masks_come_last_however_they_are_rated():
@@ -116,7 +120,7 @@ def test_the_first_mask_is_the_mean_of_all_each_where_its_window_shows_it():
         mask[y0:y1, x0:x1] = one.mask(number)
     iou = np.array([[(a & b).sum() / (a | b).sum() for b in masks] for a in masks])
     rated = np.array([one.iou_predictions[k] - 0.015 * one.halvings(size) for one, k in everything])
-    best = choose_masks(iou, rated, 1)[0][0]
+    best = rate_by_others(iou, rated).argmax()
     look, number = everything[best]
     expected = look.low_res_logits[number].astype(float)
     x0, y0, x1, y1 = look.window

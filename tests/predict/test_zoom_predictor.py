@@ -6,7 +6,7 @@ import pytest
 from keras_sam.geometry import zoom_windows
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import Engine, SAMPredictor, ZoomPredictor
-from keras_sam.predict.choose_masks import choose_masks
+from keras_sam.predict.choose_masks import choose_masks, rate_by_others
 
 SIZE = (150, 240)
 BOX = np.array([50, 60, 66, 70], np.float32)
@@ -95,10 +95,11 @@ def test_a_click_is_answered_by_masks_of_all_windows(shipped):
     masks = np.array([logits > 0 for logits, *_ in whole])
     iou = np.array([[(a & b).sum() / (a | b).sum() for b in masks] for a in masks])
     rated = np.array([rating for _, rating, _ in whole])
-    chosen, ratings = choose_masks(iou, rated, 3)
+    ratings = rate_by_others(iou, rated)
+    first = int(ratings.argmax())
     # The first is the mean of all.
     total, share = np.zeros((2, *SIZE))
-    for (logits, rating, (x0, y0, x1, y1)), like in zip(whole, iou[chosen[0]], strict=True):
+    for (logits, rating, (x0, y0, x1, y1)), like in zip(whole, iou[first], strict=True):
         weight = np.exp(6 * rating) * like
         total[y0:y1, x0:x1] += weight / (1 + np.exp(-logits[y0:y1, x0:x1]))
         share[y0:y1, x0:x1] += weight
@@ -107,10 +108,12 @@ def test_a_click_is_answered_by_masks_of_all_windows(shipped):
     zoomed.set_image(picture)
     logits, found_ratings = zoomed.predict(**click, return_logits=True)
     assert ((logits[0] > 0) ^ agreed).sum() < 0.05 * agreed.sum()  # the mean is of low-res cells
+    covered = np.array([((logits[0] > 0) & a).sum() / ((logits[0] > 0) | a).sum() for a in masks])
+    chosen = choose_masks(iou, rated, 3, first=first, covered=covered)
     expected = [whole[one][0] for one in chosen[1:]]
     np.testing.assert_allclose(logits[1:], expected, atol=1e-2, rtol=1e-2)
-    np.testing.assert_allclose(found_ratings, ratings, atol=1e-3)
-    assert ratings.argmax() == 0
+    np.testing.assert_allclose(found_ratings, ratings[chosen], atol=1e-3)
+    assert found_ratings.argmax() == 0
     best = logits[0] > 0
     assert (best & disk).sum() / (best | disk).sum() > 0.8
 
