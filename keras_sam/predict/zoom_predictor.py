@@ -12,7 +12,8 @@ from keras_sam.geometry import check_box, check_points, mask_to_box, read_image,
 from keras_sam.geometry.logits import OUTSIDE
 from keras_sam.geometry.plan_tiles import Box
 from keras_sam.layers.prompts import NOT_A_POINT
-from keras_sam.predict.look import Look, choose_from_looks
+from keras_sam.predict.choose_from_looks import choose_from_looks
+from keras_sam.predict.look import Look
 from keras_sam.predict.predictor import EncodedImage, SAMPredictor, count_prompts
 
 
@@ -49,7 +50,7 @@ class ZoomPredictor:
     a box, or the mask of an earlier prediction, is looked at through its closest window of
     `zoom_windows`. Clicks alone leave open how large the thing is: they are looked at through all
     windows around them, and of all masks those are taken that best cover what may be meant
-    (`choose_masks`), the first of them as all windows together show it. The single mask is the
+    (`choose_from_looks`), the first of them as all windows together show it. The single mask is the
     best rated one of those that are for ambiguous prompts. Prompts and masks are of the whole
     image throughout.
 

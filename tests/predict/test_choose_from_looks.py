@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from keras_sam.geometry import ModelFrame
+from keras_sam.predict.choose_from_looks import choose_from_looks
 from keras_sam.predict.choose_masks import choose_masks, rate_by_others
-from keras_sam.predict.look import Look, choose_from_looks
+from keras_sam.predict.look import Look
 
 SIZE = (64, 64)
 SIDE = 16  # of low-res logits
