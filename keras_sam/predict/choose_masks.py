@@ -37,7 +37,7 @@ def choose_masks(
     count: int,
     *,
     first: int,
-    covered: np.ndarray | None = None,
+    covered: np.ndarray,
 ) -> np.ndarray:
     """Chooses masks that differ.
 
@@ -49,7 +49,7 @@ def choose_masks(
         iou_predictions: ratings `(N,)`: the likelier a mask is meant.
         count: how many to choose; N at most.
         first: the one that is chosen already.
-        covered: IoU `(N,)` of all with what is shown in its place; `None` if that is itself.
+        covered: IoU `(N,)` of all with what is shown in its place.
 
     Returns:
         Indices `(count,)`.
@@ -60,7 +60,7 @@ def choose_masks(
     if not 1 <= count <= len(iou):
         raise ValueError(f"count must be from 1 to the {len(iou)} masks, got {count}")
     weights = likelihood(iou_predictions)
-    chosen, covered = [first], iou[first] if covered is None else covered
+    chosen = [first]
     while len(chosen) < count:
         expected = weights @ np.maximum(covered[:, None], iou)
         expected[chosen] = -1.0

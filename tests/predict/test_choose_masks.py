@@ -22,7 +22,8 @@ def spans(*ends):
 def choose(iou, rated, count):
     """The masks chosen behind the one that the others rate best, and the ratings of all."""
     ratings = rate_by_others(iou, rated)
-    return choose_masks(iou, rated, count, first=int(ratings.argmax())), ratings
+    first = int(ratings.argmax())
+    return choose_masks(iou, rated, count, first=first, covered=iou[first]), ratings
 
 
 def test_ratings_and_choice_are_those_of_the_formula():
@@ -51,7 +52,7 @@ def test_ratings_and_choice_are_those_of_the_formula():
 def test_what_is_shown_in_place_of_the_first_is_what_is_covered():
     masks = spans((0, 50), (0, 30), (60, 80))
     iou, rated = iou_of(masks), np.array([0.8, 0.7, 0.4])
-    assert choose_masks(iou, rated, 2, first=0).tolist() == [0, 1]
+    assert choose_masks(iou, rated, 2, first=0, covered=iou[0]).tolist() == [0, 1]
     shown = spans((0, 31))[0]
     covered = iou_of([shown, *masks])[0, 1:]
     assert choose_masks(iou, rated, 2, first=0, covered=covered).tolist() == [0, 2]
@@ -81,4 +82,4 @@ def test_one_mask_keeps_its_rating_and_ratings_out_of_range_are_taken():
 @pytest.mark.parametrize("count", [0, 3])
 def test_more_masks_than_there_are_is_an_error(count):
     with pytest.raises(ValueError, match="2 masks"):
-        choose_masks(np.eye(2), np.array([0.5, 0.5]), count, first=0)
+        choose_masks(np.eye(2), np.array([0.5, 0.5]), count, first=0, covered=np.eye(2)[0])
