@@ -12,20 +12,22 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $
 BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
-ONCE := tests/batch tests/benchmarks tests/checkpoints tests/cli tests/geometry tests/test_architecture.py \
+ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing tests/files \
+	tests/images tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
-	tests/predict/test_crops.py tests/predict/test_keep_freed_memory.py \
-	tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
-	tests/predict/test_tiled_mask_generator.py tests/train/test_train_recipe.py tests/train/test_scenes.py
+	tests/predict/test_crops.py tests/predict/test_tile_merger.py tests/predict/test_tiles.py \
+	tests/predict/test_crop_pyramid.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
+	tests/predict/test_tiled_mask_generator.py recipes/sam_tiny_synthetic/tests/test_train.py \
+	recipes/sam_tiny_synthetic/tests/test_scenes.py
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
 # the files in order, so that the tests of a file share what they compile.
-# Tests compile many small programs and run each once: XLA compiles them faster unoptimised, and in
+# Tests compile many small programs and run each once: XLA compiles them faster unoptimized, and in
 # half the time without its fusion emitters.
 PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True XLA_FLAGS=--xla_cpu_use_fusion_emitters=false \
 	OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2 --dist worksteal
 
 # The spoon by a click, and the cup by a box.
-DEMO_IMAGE := keras_sam/images/coffee.jpg
+DEMO_IMAGE := keras_sam/assets/coffee.jpg
 DEMO_CLICK := --point 366,285
 DEMO_BOX := --box 175,18,412,310
 
@@ -74,13 +76,13 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks compare --output runs/bench $(BENCH)
 
 # Stopped and started again, it goes on. In 16 bits the preset takes half the space. LABELLED is a
-# folder of labelled images to mix in, for the shipped preset nuclei; empty trains on scenes alone.
+# folder of labeled images to mix in, for the shipped preset nuclei; empty trains on scenes alone.
 # DTYPE was mixed_bfloat16 for the shipped one; processors without AVX512-BF16 are slow in it.
 LABELLED ?=
 DTYPE ?= float32
 preset: install
-	KERAS_BACKEND=torch .venv/bin/keras-sam train --output runs/tiny --dtype $(DTYPE) \
-		$(if $(LABELLED),--labelled $(LABELLED))
+	KERAS_BACKEND=torch .venv/bin/python -m recipes.sam_tiny_synthetic train --output runs/tiny --dtype $(DTYPE) \
+		$(if $(LABELLED),--labeled $(LABELLED))
 	.venv/bin/keras-sam convert runs/tiny/preset keras_sam/presets/sam_tiny_synthetic \
 		--to keras --dtype float16
 

@@ -3,7 +3,6 @@
 import typer
 
 from benchmarks import (
-    ablation,
     auto_points,
     batch,
     calibration,
@@ -18,7 +17,6 @@ from benchmarks import (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-app.command("ablation")(ablation.main)
 app.command("auto")(auto_points.main)
 app.command("batch")(batch.main)
 app.command("calibration")(calibration.main)

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 GRIDS: tuple[int | str, ...] = (32, "auto", 16)
-IMAGES = Path(__file__).parent.parent / "keras_sam" / "images"
+IMAGES = Path(__file__).parent.parent / "keras_sam" / "assets"
 
 
 def main(
@@ -30,8 +30,8 @@ def main(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """What points_per_side="auto" saves, and what it loses."""
-    from keras_sam import SAMPredictor
-    from keras_sam.models import SAMImageSegmenter
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+    from keras_sam.predict.predictor import SAMPredictor
 
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
     files = [file for file in sorted(Path(images).rglob("*")) if file.suffix in (".jpg", ".png")][
@@ -65,7 +65,7 @@ def search(
     predictor: Any, file: Path, grid: int | str, iou: float, stability: float
 ) -> dict[str, Any]:
     """Everything in a photograph: its masks, prompts and seconds."""
-    from keras_sam import SAMMaskGenerator
+    from keras_sam.predict.mask_generator import SAMMaskGenerator
 
     generator = SAMMaskGenerator(
         predictor,

@@ -22,12 +22,14 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.other_load import processor_seconds
-from keras_sam.batch import BatchProgress, BatchSettings, local_runner, run_batch
+from keras_sam.batch import local_runner
+from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.local_runner import LocalOptions
 from keras_sam.batch.part_writer import part_files
+from keras_sam.batch.run_batch import BatchProgress, run_batch
 from keras_sam.batch.worker_process import WorkerProcess
 
-PICTURES = Path(__file__).parent.parent / "keras_sam" / "images"
+PICTURES = Path(__file__).parent.parent / "keras_sam" / "assets"
 STEPS = ("decode", "encode", "generate")
 
 

@@ -7,9 +7,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_sam.geometry import hold_out, read_coco
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import CalibrationBin, calibration_error, evaluate
+from keras_sam.annotations.coco import read_coco
+from keras_sam.annotations.split_validation import split_validation
+from keras_sam.evaluate.calibration import CalibrationBin, expected_calibration_error
+from keras_sam.evaluate.evaluate import evaluate
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 
 
 def main(
@@ -23,14 +25,17 @@ def main(
     """How far the model's ratings can be believed."""
     dataset = read_coco(annotations)
     if held_out:
-        _, dataset = hold_out(dataset, held_out)
+        _, dataset = split_validation(dataset, held_out)
     bins = {}
     for name in preset:
         model = SAMImageSegmenter.from_preset(name)
         bins[Path(name).name] = evaluate(model, dataset, images, limit=limit).calibration
     for name, of_model in bins.items():
         table = Table(
-            "rating", "IoU", "masks", title=f"{name}: off by {calibration_error(of_model):.3f}"
+            "rating",
+            "IoU",
+            "masks",
+            title=f"{name}: off by {expected_calibration_error(of_model):.3f}",
         )
         for one in of_model:
             table.add_row(f"{one.rating:.2f}", f"{one.iou:.2f}", str(one.masks))

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from keras_sam.geometry import read_image
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import SAMPredictor
+from keras_sam.images.read_image import read_image
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.predictor import SAMPredictor
 
-PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "images" / "coffee.jpg"
+PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "assets" / "coffee.jpg"
 OUTLINES = "model", "image"
 
 

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from keras_sam import SAMPredictor
+    from keras_sam.predict.predictor import SAMPredictor
 
-PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "images" / "coffee.jpg"
+PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "assets" / "coffee.jpg"
 # The grid and the size that count, then others of both, to show what grows with them.
 RUNS = "32@4000x3000,16@4000x3000,64@4000x3000,32@1000x750,32@8000x6000"
 MEASURE = "import json, sys; from benchmarks.everything import measure; " + (
@@ -46,8 +46,9 @@ def measure(
         share: of the masks that shall pass, 0..1.
     """
     from benchmarks.peak_memory import PeakMemory
-    from keras_sam import SAMMaskGenerator, SAMPredictor
-    from keras_sam.models import SAMImageSegmenter
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+    from keras_sam.predict.mask_generator import SAMMaskGenerator
+    from keras_sam.predict.predictor import SAMPredictor
 
     model = SAMImageSegmenter.from_preset(preset, load_weights=not random)
     # Rated one by one, the points of the share leave no memory behind.

@@ -1,4 +1,4 @@
-"""What is lost in 8-bit integers: the embedding, and the masks of labelled images."""
+"""What is lost in 8-bit integers: the embedding, and the masks of labeled images."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contenders.ours import PHOTOGRAPHS
-from keras_sam.geometry import read_coco
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import Evaluation, Int8Encoder, SAMPredictor, evaluate
+from keras_sam.annotations.coco import read_coco
+from keras_sam.engines.int8_encoder import Int8Encoder
+from keras_sam.evaluate.evaluate import Evaluation, evaluate
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.predictor import SAMPredictor
 
-SCORES = ("box", "click", "click_best", "three_clicks")
+SCORES = ("box", "click", "point_oracle_iou", "three_point_iou")
 
 
 def main(

@@ -21,10 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peak_memory import resident_bytes
-from keras_sam.checkpoints import expected_shapes, read_checkpoint
-from keras_sam.checkpoints.write_keras_preset import write_keras_preset
-from keras_sam.checkpoints.write_meta import write_meta
-from keras_sam.checkpoints.write_transformers import write_transformers
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.meta.write_meta import write_meta
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints.transformers.write_transformers import write_transformers
 
 FORMATS = ("keras", "transformers", "meta", "pth")
 MEASURE = "import json, sys; from benchmarks.loading import measure; " + (
@@ -56,7 +57,7 @@ def write_random(preset: str, form: str, directory: Path) -> Path:
     checkpoint = replace(checkpoint, arrays=RandomArrays(shapes))
     place = directory / form
     if form == "keras":
-        write_keras_preset(place, checkpoint, task=False)
+        write_keras_hub(place, checkpoint, task=False)
     elif form == "transformers":
         write_transformers(place, checkpoint, dtype="float32")
     else:
@@ -89,7 +90,8 @@ class Peak:
 
 def measure(place: str, dtype: str) -> dict[str, float]:
     """Loads a model in this process."""
-    from keras_sam.models import SAMBackbone, SAMImageSegmenter
+    from keras_sam.models.sam_backbone import SAMBackbone
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 
     SAMImageSegmenter.from_preset("sam_tiny_synthetic")  # what the backend takes at first
     before, before_anonymous = resident_bytes("VmRSS"), resident_bytes("RssAnon")

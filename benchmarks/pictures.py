@@ -9,19 +9,18 @@ import typer
 from PIL import Image
 
 import keras_sam
-from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.geometry import (
-    draw_overlay,
-    draw_records,
-    mask_to_box,
-    mask_to_record,
-    read_coco,
-    read_image,
-)
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import ZoomPredictor
+from keras_sam.annotations.coco import read_coco
+from keras_sam.annotations.record import mask_to_record
+from keras_sam.drawing.draw_annotations import draw_annotations
+from keras_sam.drawing.overlay import draw_overlay
+from keras_sam.images.read_image import read_image
+from keras_sam.masks.measures import mask_to_box
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
+from keras_sam.predict.predictor import SAMPredictor
 
-PHOTOGRAPHS = Path(keras_sam.__file__).parent / "images"
+PHOTOGRAPHS = Path(keras_sam.__file__).parent / "assets"
 SPOON, CUP = (366, 285), (175, 18, 412, 310)  # the click and the box of `make demo`
 # Where it fails: a lattice tower, a glossy saucer, wood, fur.
 FAILURES = (
@@ -39,7 +38,7 @@ GAP = 8  # pixels between pictures
 def main(
     preset: Annotated[str, typer.Option(help="Name or directory.")] = "sam_tiny_synthetic",
     output: Annotated[Path, typer.Option(help="A folder.")] = Path("docs/images"),
-    labelled: Annotated[Path | None, typer.Option(help="The folder of labelled nuclei.")] = None,
+    labeled: Annotated[Path | None, typer.Option(help="The folder of labeled nuclei.")] = None,
 ) -> None:
     """Draws the demo, everything on each photograph of the package, failures, and nuclei."""
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
@@ -53,14 +52,14 @@ def main(
     drawn = {}
     for name in ("astronaut.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg"):
         image = read_image(PHOTOGRAPHS / name)
-        drawn[name] = draw_records(image, generator.generate(image))
+        drawn[name] = draw_annotations(image, generator.generate(image))
     _save(output / "coffee_everything.jpg", _of_height(drawn["coffee.jpg"], 560))
     four = [_of_height(one, 340) for one in drawn.values()]
     _save(output / "tiny_everything.jpg", below([beside(four[:2]), beside(four[2:])]))
-    if labelled is not None:
+    if labeled is not None:
         _save(
             output / "zoom.jpg",
-            beside([_of_height(one, 400) for one in _nuclei(predictor, labelled)]),
+            beside([_of_height(one, 400) for one in _nuclei(predictor, labeled)]),
         )
 
 
@@ -97,14 +96,14 @@ def _cup(predictor: SAMPredictor) -> np.ndarray:
 def _nuclei(predictor: SAMPredictor, folder: Path) -> Iterator[np.ndarray]:
     """The masks of the true boxes of nuclei, as the whole image shows them, then from near."""
     images = read_coco(folder / "annotations.json").images
-    (labelled,) = (image for image in images if image.file_name == NUCLEI)
+    (labeled,) = (image for image in images if image.file_name == NUCLEI)
     image = read_image(folder / "images" / NUCLEI)
-    boxes = [mask_to_box(note.mask()) for note in labelled.annotations]
-    for seen in (predictor, ZoomPredictor(predictor)):
+    boxes = [mask_to_box(note.mask()) for note in labeled.annotations]
+    for seen in (predictor, MultiScalePredictor(predictor)):
         seen.set_image(image)
         masks = seen.predict_many(boxes=boxes, multimask_output=False)[0][:, 0]
         parts = [part for mask in masks if (part := mask[PART]).any()]
-        yield draw_records(image[PART], [mask_to_record(one) for one in parts], legend=False)
+        yield draw_annotations(image[PART], [mask_to_record(one) for one in parts], legend=False)
 
 
 def _of_height(picture: np.ndarray, height: int) -> np.ndarray:

@@ -38,8 +38,8 @@ def _draw(panel: Any, figures: dict[str, Any], bars: list[dict[str, Any]]) -> No
         [ratio["high"] - ratio["median"] for ratio in ratios],
     ]
     names = [_label(bar) for bar in bars]
-    colours = [OURS if bar["name"].startswith("ours") else THEIRS for bar in bars]
-    drawn = panel.barh(names, medians, xerr=spread, color=colours, ecolor="#444444")
+    colors = [OURS if bar["name"].startswith("ours") else THEIRS for bar in bars]
+    drawn = panel.barh(names, medians, xerr=spread, color=colors, ecolor="#444444")
     panel.bar_label(drawn, [f" {median:.2f}" for median in medians], padding=4, fontsize=8)
     panel.axvline(1, color="#444444", linewidth=0.8)
     panel.margins(x=0.12)

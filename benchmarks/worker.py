@@ -24,7 +24,7 @@ import numpy as np
 
 LONGEST_REASON = 240
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Worker:
@@ -118,7 +118,7 @@ def failure(error: Exception) -> dict[str, Any]:
     """What a reply tells of an error: one line. Of Keras' errors the second has the cause."""
     from benchmarks.contenders import UnsupportedError
 
-    lines = [line for line in ANSI_COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    lines = [line for line in ANSI_COLOR.sub("", str(error)).splitlines() if line.strip()]
     text = " ".join(lines[:2])[:LONGEST_REASON]
     if isinstance(error, UnsupportedError):
         return {"error": text, "kind": "unsupported"}

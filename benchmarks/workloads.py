@@ -10,9 +10,10 @@ from PIL import Image
 
 from benchmarks.contenders import Contender, Everything
 from benchmarks.write_models import TRAINED
-from keras_sam.geometry import ModelFrame, read_image
+from keras_sam.images.read_image import read_image
+from keras_sam.transforms.image_transform import ImageTransform
 
-PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "images" / "coffee.jpg"
+PHOTOGRAPH = Path(__file__).parent.parent / "keras_sam" / "assets" / "coffee.jpg"
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def read_photograph(size: tuple[int, int] | None) -> np.ndarray:
 def square_images(count: int, side: int) -> np.ndarray:
     """The photograph as a model sees it, and its mirror images, `(B, S, S, 3)` uint8."""
     photograph = read_image(PHOTOGRAPH)
-    padded = ModelFrame(photograph.shape[:2], (side, side)).to_model_image(photograph)
+    padded = ImageTransform(photograph.shape[:2], (side, side)).apply_image(photograph)
     image = np.round(255 * padded).astype(np.uint8)
     mirrored = [image, image[:, ::-1], image[::-1], image[::-1, ::-1]]
     return np.ascontiguousarray([mirrored[index % 4] for index in range(count)])
@@ -132,7 +133,7 @@ def square_images(count: int, side: int) -> np.ndarray:
 
 def random_prompts(count: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Clicks on the photograph: points `(P, 1, 2)` float32, labels `(P, 1)` int32, all 1."""
-    height, width = ModelFrame(read_image(PHOTOGRAPH).shape[:2], (side, side)).input_size
+    height, width = ImageTransform(read_image(PHOTOGRAPH).shape[:2], (side, side)).input_size
     limits = np.array([width - 1, height - 1])
     points = np.random.default_rng(0).uniform(0, limits, (count, 1, 2)).astype(np.float32)
     return points, np.ones((count, 1), np.int32)

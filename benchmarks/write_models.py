@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.contenders import ModelFiles
-from keras_sam.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    convert_checkpoint,
-    expected_shapes,
-    read_checkpoint,
-    write_keras_preset,
-)
-from keras_sam.checkpoints.write_meta import write_meta
-from keras_sam.checkpoints.write_transformers import write_transformers
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.meta.write_meta import write_meta
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints.transformers.write_transformers import write_transformers
 
 TRAINED = "trained"  # the small preset of the package, whose masks are real
 PRESETS = {
@@ -88,7 +85,7 @@ def write_model(
         if not files.transformers.exists():
             write_transformers(files.transformers, checkpoint, dtype="float32")
         if not files.keras.exists():
-            write_keras_preset(files.keras, checkpoint, task=True)
+            write_keras_hub(files.keras, checkpoint, task=True)
     if with_meta and not files.meta.exists():
         _write_meta(files, checkpoint)
     return files

@@ -8,7 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_sam import batch, geometry, layers, models, predict, train
+    from keras_sam import (
+        annotations,
+        batch,
+        drawing,
+        engines,
+        evaluate,
+        images,
+        layers,
+        masks,
+        models,
+        predict,
+        train,
+        transforms,
+    )
     from keras_sam.predict import (
         ImageEmbedding,
         SAMMaskGenerator,
@@ -21,12 +34,18 @@ __all__ = [
     "SAMMaskGenerator",
     "SAMPredictor",
     "TiledMaskGenerator",
+    "annotations",
     "batch",
-    "geometry",
+    "drawing",
+    "engines",
+    "evaluate",
+    "images",
     "layers",
+    "masks",
     "models",
     "predict",
     "train",
+    "transforms",
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 BACKEND = os.environ.get("KERAS_BACKEND", "")
 TESTS = Path(__file__).parent
 # OpenVINO only infers: it has no gradients, so these folders have nothing to run there.
-TRAINING_FOLDERS = (TESTS / "train",)
+TRAINING_FOLDERS = (TESTS / "train", TESTS.parent / "recipes")
 
 
 def pytest_report_header() -> str:
@@ -26,11 +26,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves single tests marked `training` out under OpenVINO, and `openvino` elsewhere."""
     foreign = "training" if BACKEND == "openvino" else "openvino"
-    left_out = [item for item in items if item.get_closest_marker(foreign)]
-    if not left_out:
+    unused_tensors = [item for item in items if item.get_closest_marker(foreign)]
+    if not unused_tensors:
         return
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in unused_tensors]
+    config.hook.pytest_deselected(items=unused_tensors)
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +45,21 @@ def fixed_seed() -> None:
         sys.modules["torch"].manual_seed(0)
     if BACKEND == "tensorflow" and "tensorflow" in sys.modules:
         sys.modules["tensorflow"].random.set_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_segmenter():
+    """The function from a seed to a segmenter of 64 x 64 pixels whose every weight is random."""
+    from tests.tiny_model import build_segmenter
+
+    return build_segmenter
+
+
+@pytest.fixture(scope="session")
+def segmenter(tiny_segmenter):
+    return tiny_segmenter(0)
+
+
+@pytest.fixture(scope="session")
+def image() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (45, 80, 3), dtype=np.uint8)

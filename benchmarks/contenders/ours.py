@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.contenders.contender import Contender, Everything, ModelFiles, Setting
 
-PHOTOGRAPHS = Path(__file__).parent.parent.parent / "keras_sam" / "images"
+PHOTOGRAPHS = Path(__file__).parent.parent.parent / "keras_sam" / "assets"
 
 
 class Ours(Contender):
@@ -15,8 +15,8 @@ class Ours(Contender):
 
     def prepare(self, files: ModelFiles, setting: Setting) -> None:
         from benchmarks.contenders.keras_backend import set_up_backend
-        from keras_sam.models import SAMImageSegmenter
-        from keras_sam.predict import SAMPredictor
+        from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+        from keras_sam.predict.predictor import SAMPredictor
 
         set_up_backend(setting)
         self.device = setting.device
@@ -33,10 +33,10 @@ class Ours(Contender):
     def images_to_inputs(self, images: np.ndarray) -> Any:
         import keras
 
-        from keras_sam.predict import frame_for_model
+        from keras_sam.predict.frame_for_model import transform_for_model
 
-        frame = frame_for_model(self.predictor.model, images.shape[1:3])
-        inputs = np.stack([frame.to_model_image(image) for image in images])
+        frame = transform_for_model(self.predictor.model, images.shape[1:3])
+        inputs = np.stack([frame.apply_image(image) for image in images])
         return inputs if self.device == "cpu" else keras.ops.convert_to_tensor(inputs)
 
     def encode(self, inputs: Any) -> Any:
@@ -54,7 +54,7 @@ class Ours(Contender):
         return self.predictor.predict_low_res(points, labels)
 
     def everything(self, image: np.ndarray, wanted: Everything) -> list[tuple[np.ndarray, float]]:
-        from keras_sam.predict import SAMMaskGenerator
+        from keras_sam.predict.mask_generator import SAMMaskGenerator
 
         generator = SAMMaskGenerator(
             self.predictor,
@@ -71,8 +71,8 @@ class OursInt8(Ours):
 
     def convert(self, files: ModelFiles, setting: Setting, *, step: str) -> None:
         from benchmarks.contenders.keras_backend import set_up_backend
-        from keras_sam.models import SAMImageSegmenter
-        from keras_sam.predict import Int8Encoder
+        from keras_sam.engines.int8_encoder import Int8Encoder
+        from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 
         if self._path(files).exists():
             return
@@ -82,7 +82,7 @@ class OursInt8(Ours):
         Int8Encoder.quantize(model, images).save(self._path(files))
 
     def int8_encoder(self, files: ModelFiles) -> Any:
-        from keras_sam.predict import Int8Encoder
+        from keras_sam.engines.int8_encoder import Int8Encoder
 
         return Int8Encoder.load(self._path(files))
 

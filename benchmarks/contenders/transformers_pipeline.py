@@ -40,7 +40,7 @@ def without_duplicates(
     """What the method of the same purpose returns: masks, scores, runs and boxes of those kept."""
     from transformers.models.sam.image_processing_pil_sam import _rle_to_mask
 
-    from keras_sam.geometry.box_nms import box_nms
+    from keras_sam.masks.box_nms import box_nms
 
     kept = box_nms(boxes.float().cpu().numpy(), scores.float().cpu().numpy(), threshold)
     runs = [rle_masks[index] for index in kept]

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from keras_sam.geometry.read_image import MAX_PIXELS
+from keras_sam.images.read_image import MAX_PIXELS
 
 OF_GENERATOR = (
     "points_per_side",

@@ -5,7 +5,7 @@ import stat
 
 import numpy as np
 
-from keras_sam.geometry import ImageError, read_image
+from keras_sam.images.read_image import ImageError, read_image
 
 
 def decode_image(path: str, *, max_pixels: int) -> np.ndarray:

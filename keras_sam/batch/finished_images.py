@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_sam.batch.part_writer import part_files
 from keras_sam.batch.table import ERROR, IMAGE, MASK, require_pyarrow, sync_directory
-from keras_sam.geometry import write_atomically
+from keras_sam.files.atomic_file import write_atomically
 
 
 def finished_images(directory: Path) -> dict[str, bool]:
@@ -33,7 +33,7 @@ def finished_images(directory: Path) -> dict[str, bool]:
     return found
 
 
-def forget_errors(directory: Path) -> None:
+def drop_error_rows(directory: Path) -> None:
     """Takes the status rows of errors out of a table, so that these images are done again.
 
     Each part is replaced at once: a crash loses nothing but what is done again.

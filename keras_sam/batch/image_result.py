@@ -54,7 +54,7 @@ def failed_result(
     """The result of an image that did not get as far as a model."""
     return ImageResult(
         image_id=image.id,
-        path=text_of(image.path),
+        path=path_to_text(image.path),
         finished_at=datetime.now(UTC),
         error_type=error_type,
         error=error,
@@ -63,12 +63,12 @@ def failed_result(
     )
 
 
-def text_of(name: str) -> str:
+def path_to_text(name: str) -> str:
     """A file's name as text, whatever bytes it has."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def one_sentence(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """What an exception says, on one line and not too long."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."

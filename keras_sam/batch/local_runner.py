@@ -82,7 +82,7 @@ def run_local(
     tasks = _Tasks(images)
     results: queue.Queue[ImageResult | None] = queue.Queue(maxsize=64 * options.workers)
     drivers = [
-        _Driver(
+        WorkerThread(
             WorkerProcess(
                 WorkerSettings(settings, options.decode_threads, options.model_threads),
                 log=logs / f"worker-{index}.log",
@@ -108,7 +108,7 @@ def run_local(
 
 
 def _collect(
-    drivers: "list[_Driver]", results: "queue.Queue[ImageResult | None]"
+    drivers: "list[WorkerThread]", results: "queue.Queue[ImageResult | None]"
 ) -> Iterator[list[ImageResult]]:
     running = len(drivers)
     while running:
@@ -148,7 +148,7 @@ class _Tasks:
             return self._images.popleft() if self._images else None
 
 
-class _Driver(threading.Thread):
+class WorkerThread(threading.Thread):
     """Keeps one worker busy.
 
     Args:

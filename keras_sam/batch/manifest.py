@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.batch.table import SCHEMA_VERSION
-from keras_sam.geometry import write_atomically
+from keras_sam.files.atomic_file import write_atomically
 
 NAME = "_manifest.json"  # readers of Parquet folders skip names that begin so
 

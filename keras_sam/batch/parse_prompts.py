@@ -26,7 +26,7 @@ class Prompts:
     def __len__(self) -> int:
         return len(self.points if self.points is not None else self.boxes or ())
 
-    def is_lone_click(self, index: int) -> bool:
+    def is_single_point(self, index: int) -> bool:
         """Whether a prompt is one point, which leaves open what is meant."""
         points = None if self.points is None else self.points[index]
         box = None if self.boxes is None else self.boxes[index]

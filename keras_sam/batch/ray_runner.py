@@ -12,7 +12,7 @@ from typing import Any
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.ray_stages import (
-    RayMasker,
+    RayProcessor,
     decode_images,
     from_rows,
     to_rows,
@@ -128,7 +128,7 @@ def _stages(
         num_cpus=OF_A_SMALL_STAGE,
     )
     masked = decoded.map_batches(
-        RayMasker,
+        RayProcessor,
         batch_format="pyarrow",
         batch_size=step,
         fn_constructor_kwargs={"settings": settings, "environment": options.environment()},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.decode_image import decode_image
-from keras_sam.batch.image_result import failed_result, one_sentence
+from keras_sam.batch.image_result import failed_result, one_line
 from keras_sam.batch.staged_part import write_staged_part
 from keras_sam.batch.table import require_pyarrow
 
@@ -51,7 +51,7 @@ def decode_images(rows: "pa.Table", *, max_pixels: int) -> "pa.Table":
     return to_rows([_decode(image, max_pixels) for image in from_rows(rows)])
 
 
-class RayMasker:
+class RayProcessor:
     """An actor with a model: rows of `DecodedImage` to rows of `ImageResult`.
 
     Args:
@@ -63,9 +63,9 @@ class RayMasker:
         if "keras" in sys.modules:
             raise RuntimeError("Keras was imported before its backend was chosen")
         os.environ.update(environment)
-        from keras_sam.batch.load_maskers import load_maskers
+        from keras_sam.batch.load_processors import load_processors
 
-        (self.masker,) = load_maskers(settings)
+        (self.masker,) = load_processors(settings)
 
     def __call__(self, rows: "pa.Table") -> "pa.Table":
         """The results of some images, each with its masks or its error."""
@@ -101,5 +101,5 @@ def _decode(image: BatchImage, max_pixels: int) -> DecodedImage:
     try:
         pixels = decode_image(image.path, max_pixels=max_pixels)
     except Exception as error:  # decoders raise whatever they like
-        return DecodedImage(image, error_type=type(error).__name__, error=one_sentence(error))
+        return DecodedImage(image, error_type=type(error).__name__, error=one_line(error))
     return DecodedImage(image, time.perf_counter() - started, pixels)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.batch.batch_image import BatchImage
-from keras_sam.batch.image_result import text_of
+from keras_sam.batch.image_result import path_to_text
 from keras_sam.batch.table import require_pyarrow
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -144,4 +144,4 @@ def _check_columns(names: Iterable[str], path: Path, id_column: str | None) -> N
 
 
 def _image(identity: str, path: str, **prompts: Any) -> BatchImage:
-    return BatchImage(text_of(identity), path, **prompts)
+    return BatchImage(path_to_text(identity), path, **prompts)

@@ -14,7 +14,7 @@ from typing import Any
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.directory_lock import directory_lock
-from keras_sam.batch.finished_images import finished_images, forget_errors
+from keras_sam.batch.finished_images import drop_error_rows, finished_images
 from keras_sam.batch.image_result import ImageResult
 from keras_sam.batch.local_runner import LocalOptions, run_local
 from keras_sam.batch.manifest import Manifest
@@ -110,9 +110,9 @@ def run_batch(
     directory.mkdir(parents=True, exist_ok=True)
     with directory_lock(directory):
         remove_leftovers(directory)
-        keeper = _Keeper(directory, Manifest(_name(source), settings.to_dict()))
+        keeper = ManifestGuard(directory, Manifest(_name(source), settings.to_dict()))
         if retry_errors:
-            forget_errors(directory)
+            drop_error_rows(directory)
         finished = finished_images(directory)
         missing = [
             replace(image, path=os.path.abspath(image.path))  # a cluster has its own directories
@@ -142,7 +142,7 @@ def _staging(directory: Path) -> Iterator[Path]:
         shutil.rmtree(directory / STAGING, ignore_errors=True)
 
 
-class _Keeper:
+class ManifestGuard:
     """Sees to it that all of a table is made with the same settings and weights."""
 
     def __init__(self, directory: Path, manifest: Manifest) -> None:
@@ -171,7 +171,7 @@ class _Run:
     def __init__(
         self,
         directory: Path,
-        keeper: _Keeper,
+        keeper: ManifestGuard,
         *,
         total: int,
         progress: Callable[[BatchProgress], Any] | None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_sam.batch.image_result import ImageResult
-from keras_sam.geometry import write_atomically
+from keras_sam.files.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +48,7 @@ COLUMNS = (
     Column("bbox", "list<double>", "mask", "x, y, width, height, counted as Meta's records do"),
     Column("predicted_iou", "double", "mask", "the estimate of its IoU"),
     Column("stability_score", "double", "mask", "IoU of the mask cut at logits +- the offset"),
-    Column("point_coords", "list<double>", "mask", "x, y of the prompt; of a box its centre"),
+    Column("point_coords", "list<double>", "mask", "x, y of the prompt; of a box its center"),
     Column("crop_box", "list<double>", "mask", "x, y, width, height that the model saw"),
     Column("path", "string", "image", "where the file was read"),
     Column("status", "string", "image", "`ok` or `error`"),

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.decode_image import decode_image
-from keras_sam.batch.image_result import ImageResult, failed_result, one_sentence
+from keras_sam.batch.image_result import ImageResult, failed_result, one_line
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from keras_sam.batch.image_masker import ImageMasker
+    from keras_sam.batch.image_processor import ImageProcessor
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class NotReady:
+class WorkerFailed:
     """A worker has no model, and ends.
 
     Attributes:
@@ -64,7 +64,7 @@ class NotReady:
     error: str
 
 
-Message = Ready | NotReady | ImageResult
+Message = Ready | WorkerFailed | ImageResult
 
 
 def main() -> None:
@@ -95,11 +95,11 @@ def work(receive: Callable[[], Any], send: Callable[[Message], None]) -> None:
     """
     worker: WorkerSettings = receive()
     try:
-        from keras_sam.batch.load_maskers import load_maskers
+        from keras_sam.batch.load_processors import load_processors
 
-        maskers = load_maskers(worker.settings, worker.model_threads)
+        maskers = load_processors(worker.settings, worker.model_threads)
     except Exception as error:  # of any kind: the other side tells the user
-        send(NotReady(type(error).__name__, one_sentence(error)))
+        send(WorkerFailed(type(error).__name__, one_line(error)))
         return
     send(Ready(maskers[0].facts))
     decoded: queue.SimpleQueue[_Decoding | None] = queue.SimpleQueue()
@@ -125,7 +125,7 @@ class _Decoding:
 
 
 def _mask_all(
-    masker: "ImageMasker",
+    masker: "ImageProcessor",
     decoded: "queue.SimpleQueue[_Decoding | None]",
     send: Callable[[Message], None],
 ) -> None:
@@ -133,7 +133,7 @@ def _mask_all(
         try:
             pixels, seconds = task.pixels.result()
         except Exception as error:  # decoders raise whatever they like
-            name, text = type(error).__name__, one_sentence(error)
+            name, text = type(error).__name__, one_line(error)
             send(failed_result(task.image, name, text, facts=masker.facts))
             continue
         send(masker.mask(task.image, pixels, seconds))

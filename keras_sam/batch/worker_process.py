@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from keras_sam.batch.batch_image import BatchImage
-from keras_sam.batch.worker import Message, NotReady, Ready, WorkerSettings
+from keras_sam.batch.worker import Message, Ready, WorkerFailed, WorkerSettings
 
 # For each way in which a library is told how many threads to take.
 THREAD_VARIABLES = (
@@ -70,7 +70,7 @@ class WorkerProcess:
         match self.receive():
             case Ready(facts):
                 self.facts = facts
-            case NotReady(error_type, error):
+            case WorkerFailed(error_type, error):
                 self.stop()
                 raise RuntimeError(f"the model could not be loaded: {error_type}: {error}")
 

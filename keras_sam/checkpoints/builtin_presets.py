@@ -13,7 +13,7 @@ class PresetInfo:
     Attributes:
         description: one sentence.
         parameters: the number of values in its weights.
-        licence: of the weights.
+        license: of the weights.
         source: who made the weights, and from what.
         class_name: class of the model it holds.
         handle: where the weights are: `kaggle://...`, `hf://...`, or the directory in this
@@ -23,7 +23,7 @@ class PresetInfo:
 
     description: str
     parameters: int
-    licence: str
+    license: str
     source: str
     class_name: str
     handle: str
@@ -79,12 +79,12 @@ def _tiny_parameters() -> int:
 
 
 def builtin_presets() -> dict[str, PresetInfo]:
-    """Name to description, parameters, licence, source and class of each built-in preset."""
+    """Name to description, parameters, license, source and class of each built-in preset."""
     presets = {
         name: PresetInfo(
             description=f"The {size} SAM model ({encoder} image encoder), trained on SA-1B.",
             parameters=parameters,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="Meta AI, converted by the Keras team; arXiv 2304.02643",
             class_name="SAMBackbone",
             handle=f"kaggle://keras/sam/keras/{name}/5",
@@ -95,7 +95,7 @@ def builtin_presets() -> dict[str, PresetInfo]:
         name: PresetInfo(
             description=f"{text}, as Hugging Face has it for transformers.",
             parameters=parameters,
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source=source,
             class_name="SAMBackbone",
             handle=f"hf://{repository}",
@@ -108,7 +108,7 @@ def builtin_presets() -> dict[str, PresetInfo]:
             description="A tiny SAM model that ships in the package, for trying out; trained on "
             "procedural scenes and nuclei.",
             parameters=_tiny_parameters(),
-            licence="Apache-2.0",
+            license="Apache-2.0",
             source="this project, from nothing; labels of others: nuclei of BBBC038 (CC0)",
             class_name="SAMBackbone",
             handle=str(preset_directory(TINY)),

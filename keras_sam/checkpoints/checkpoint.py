@@ -27,7 +27,7 @@ class Checkpoint:
         source: what was read, for messages.
         format: "keras", "transformers" or "meta"; empty for a model in memory.
         tensor_names: name to the tensor's name in the file that was read.
-        left_out: tensors of the file that the model does not use, sorted.
+        unused_tensors: tensors of the file that the model does not use, sorted.
         thresholds: of everything mode, as `parse_thresholds` gives them; `None` if not told.
     """
 
@@ -38,5 +38,5 @@ class Checkpoint:
     source: str = ""
     format: str = ""
     tensor_names: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
+    unused_tensors: tuple[str, ...] = ()
     thresholds: dict[str, float] | None = None

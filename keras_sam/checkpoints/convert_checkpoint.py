@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from keras_sam.checkpoints.architectures.sam import count_parameters
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import count_parameters
 from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.meta.write_meta import write_meta
 from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.write_keras_preset import write_keras_preset
-from keras_sam.checkpoints.write_meta import write_meta
+from keras_sam.checkpoints.transformers.write_transformers import write_transformers
 from keras_sam.checkpoints.write_safetensors import type_of
-from keras_sam.checkpoints.write_transformers import write_transformers
 
 FORMATS = ("keras", "transformers", "meta")
 DTYPES = ("float32", "float16", "bfloat16")
@@ -40,7 +40,7 @@ class Conversion:
         transposed: tensors whose axes were reordered when they were read.
         preprocessing: how images are prepared, as `parse_preprocessing` gives it. Meta's files
             do not hold it.
-        left_out: tensors of the source that its model does not use.
+        unused_tensors: tensors of the source that its model does not use.
     """
 
     source: str
@@ -55,7 +55,7 @@ class Conversion:
     renamed: int
     transposed: int
     preprocessing: dict[str, Any]
-    left_out: int
+    unused_tensors: int
 
 
 def convert_checkpoint(
@@ -96,7 +96,7 @@ def convert_checkpoint(
     arrays = CastArrays(checkpoint.arrays, dtype, str(source), progress)
     cast = replace(checkpoint, arrays=arrays)
     if to == "keras":
-        write_keras_preset(destination, cast, task=cast.class_name == "SAMBackbone")
+        write_keras_hub(destination, cast, task=cast.class_name == "SAMBackbone")
     elif to == "transformers":
         write_transformers(destination, cast, dtype=dtype)
     else:
@@ -115,7 +115,7 @@ def convert_checkpoint(
         renamed=sum(name != stored for name, stored in names.items()),
         transposed=sum(_is_transposed(name, checkpoint) for name in names),
         preprocessing=parse_preprocessing(checkpoint.preprocessing, source=str(source)),
-        left_out=len(checkpoint.left_out),
+        unused_tensors=len(checkpoint.unused_tensors),
     )
 
 

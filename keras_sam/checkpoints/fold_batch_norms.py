@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from keras_sam.checkpoints.architectures.sam import expected_shapes
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import expected_shapes
 
 EPSILON = 1e-5  # of every batch norm here, as of PyTorch's
 

@@ -19,7 +19,7 @@ from keras_sam.checkpoints.preset_files import (
     shards_of,
 )
 from keras_sam.checkpoints.read_preprocessing import preprocessing_file
-from keras_sam.checkpoints.read_transformers import (
+from keras_sam.checkpoints.transformers.read_transformers import (
     SAFETENSORS,
     SAFETENSORS_INDEX,
     SAFETENSORS_SHARD,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_sam.checkpoints.architectures.sam import count_parameters
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import count_parameters
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.resolve_preset import resolve_preset
 
 LARGEST_README = 2**20  # bytes
-LICENCE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+\-]{1,60})['\"]?\s*$", re.MULTILINE)
+LICENSE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+\-]{1,60})['\"]?\s*$", re.MULTILINE)
 MOST_PROBLEMS = 20
 
 
@@ -28,9 +28,9 @@ class Inspection:
         tensors: their number.
         parameters: the number of values in them.
         dtypes: types of the tensors, sorted.
-        left_out: tensors that the model does not use, sorted.
+        unused_tensors: tensors that the model does not use, sorted.
         preprocessing: how images are prepared, as `parse_preprocessing` gives it.
-        licence: as its README states it, if it does.
+        license: as its README states it, if it does.
         problems: what is wrong, each a sentence; empty if the model can be loaded.
     """
 
@@ -41,9 +41,9 @@ class Inspection:
     tensors: int = 0
     parameters: int = 0
     dtypes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    unused_tensors: tuple[str, ...] = ()
     preprocessing: dict[str, Any] | None = None
-    licence: str | None = None
+    license: str | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -59,7 +59,7 @@ def inspect_checkpoint(
     try:
         checkpoint = read_checkpoint(source)
     except CheckpointError as error:
-        return Inspection(str(source), licence=stated_licence(source), problems=(str(error),))
+        return Inspection(str(source), license=license_from_readme(source), problems=(str(error),))
     dtypes: set[str] = set()
     problems = []
     for done, name in enumerate(checkpoint.arrays, start=1):
@@ -80,9 +80,9 @@ def inspect_checkpoint(
         tensors=len(checkpoint.arrays),
         parameters=count_parameters(checkpoint.class_name, checkpoint.config),
         dtypes=tuple(sorted(dtypes)),
-        left_out=checkpoint.left_out,
+        unused_tensors=checkpoint.unused_tensors,
         preprocessing=checkpoint.preprocessing,
-        licence=stated_licence(source),
+        license=license_from_readme(source),
         problems=tuple(problems),
     )
 
@@ -100,8 +100,8 @@ def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def stated_licence(source: str | Path) -> str | None:
-    """The licence in the header of a README.md beside the weights, as hubs write it."""
+def license_from_readme(source: str | Path) -> str | None:
+    """The license in the header of a README.md beside the weights, as hubs write it."""
     try:
         place = resolve_preset(source)
         readme = (place if place.is_dir() else place.parent) / "README.md"
@@ -113,5 +113,5 @@ def stated_licence(source: str | Path) -> str | None:
         return None
     if not text.startswith("---"):
         return None
-    found = LICENCE.search(text.split("\n---", 1)[0])
+    found = LICENSE.search(text.split("\n---", 1)[0])
     return found[1] if found else None

@@ -3,8 +3,8 @@
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_config import parse_keras_config
-from keras_sam.checkpoints.transformers_config import parse_transformers_config
+from keras_sam.checkpoints.keras_hub.config import parse_keras_config
+from keras_sam.checkpoints.transformers.config import parse_transformers_config
 
 
 def parse_config(contents: Any, *, source: str) -> tuple[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """`parse_preprocessing`: how images are prepared for a model, as checked plain values.
 
-What the values mean is told by `keras_sam.geometry.Preprocessing`, which has the same fields.
+What the values mean is told by `keras_sam.transforms.preprocessing.Preprocessing`, which has the same fields.
 """
 
 import dataclasses
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_config import shortened
-from keras_sam.checkpoints.known_fields import known_fields
+from keras_sam.checkpoints.keras_hub.config import truncate
+from keras_sam.checkpoints.validate_fields import validate_fields
 
 CHOICES = {
     "resize": ("longest_side", "stretch"),
     "interpolation": ("bilinear", "bicubic"),
-    "normalisation": ("imagenet", "unit", "min_max"),
+    "normalization": ("imagenet", "unit", "min_max"),
     "upscaled": ("logits", "probabilities"),
     "box_masks": ("free", "inside", "fitted"),
     "outlines": ("model", "image"),
@@ -23,7 +23,7 @@ SAM: dict[str, Any] = {name: choices[0] for name, choices in CHOICES.items()} | 
 MEDSAM = SAM | {
     "resize": "stretch",
     "interpolation": "bicubic",
-    "normalisation": "min_max",
+    "normalization": "min_max",
     "upscaled": "probabilities",
 }
 NAMED = {"sam": SAM, "medsam": MEDSAM}
@@ -47,7 +47,7 @@ def parse_preprocessing(value: Any, *, source: str) -> dict[str, Any]:
         return dict(NAMED[value])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    given = known_fields(
+    given = validate_fields(
         value,
         SAM,
         what=f"the preprocessing of '{source}'",
@@ -58,7 +58,7 @@ def parse_preprocessing(value: Any, *, source: str) -> dict[str, Any]:
         choice = found[name]
         if not isinstance(choice, str) or choice not in choices:
             raise CheckpointError(
-                f"the preprocessing of '{source}' has {name}={shortened(choice)}; expected "
+                f"the preprocessing of '{source}' has {name}={truncate(choice)}; expected "
                 f"{' or '.join(choices)}"
             )
     found["ratings"] = _parse_ratings(found["ratings"], found["outlines"], source=source)
@@ -71,12 +71,12 @@ def _parse_ratings(value: Any, outlines: str, *, source: str) -> tuple[float, ..
     is_triple = isinstance(value, list | tuple) and len(value) == 3
     if not is_triple or not all(map(_is_number, value)):
         raise CheckpointError(
-            f"the preprocessing of '{source}' has ratings={shortened(value)}; expected null or "
+            f"the preprocessing of '{source}' has ratings={truncate(value)}; expected null or "
             "three numbers"
         )
     if outlines == "model":
         raise CheckpointError(
-            f"the preprocessing of '{source}' has ratings={shortened(value)} of outlines that are "
+            f"the preprocessing of '{source}' has ratings={truncate(value)} of outlines that are "
             "moved, and outlines=model, which moves none"
         )
     return tuple(map(float, value))

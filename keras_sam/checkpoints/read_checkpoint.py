@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_sam.checkpoints.architectures.sam import expected_shapes
 from keras_sam.checkpoints.builtin_presets import builtin_preprocessing
 from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.expected_shapes import expected_shapes
-from keras_sam.checkpoints.hdf5_weights import HDF5Arrays, open_hdf5_weights
-from keras_sam.checkpoints.keras_names import keras_paths
+from keras_sam.checkpoints.keras_hub.hdf5_weights import HDF5Arrays, open_hdf5_weights
+from keras_sam.checkpoints.keras_hub.weight_names import keras_hub_paths
+from keras_sam.checkpoints.meta.read_meta import SUFFIXES, read_meta
 from keras_sam.checkpoints.parse_config import is_transformers_config, parse_config
 from keras_sam.checkpoints.preprocessing import parse_preprocessing
 from keras_sam.checkpoints.preset_files import (
@@ -19,11 +20,10 @@ from keras_sam.checkpoints.preset_files import (
     read_json,
     shards_of,
 )
-from keras_sam.checkpoints.read_meta import SUFFIXES, read_meta
 from keras_sam.checkpoints.read_preprocessing import read_preprocessing
-from keras_sam.checkpoints.read_transformers import read_transformers
 from keras_sam.checkpoints.resolve_preset import resolve_preset
 from keras_sam.checkpoints.thresholds import read_thresholds
+from keras_sam.checkpoints.transformers.read_transformers import read_transformers
 
 
 def read_checkpoint(
@@ -65,17 +65,17 @@ def _read_place(directory: Path, *, load_weights: bool, source: str) -> Checkpoi
     config = read_json(directory / CONFIG, source=source)
     if is_transformers_config(config):
         return read_transformers(directory, load_weights=load_weights, source=source)
-    return read_keras(directory, load_weights=load_weights, config=config, source=source)
+    return read_keras_hub(directory, load_weights=load_weights, config=config, source=source)
 
 
-def read_keras(directory: Path, *, load_weights: bool, config: Any, source: str) -> Checkpoint:
+def read_keras_hub(directory: Path, *, load_weights: bool, config: Any, source: str) -> Checkpoint:
     """Reads a preset directory in keras-hub's layout whose `config.json` is given."""
     class_name, arguments = parse_config(config, source=source)
     arrays: HDF5Arrays | dict[str, Any] = {}
     paths: dict[str, str] = {}
     if load_weights:
         shapes = expected_shapes(class_name, arguments)
-        paths = keras_paths(shapes)
+        paths = keras_hub_paths(shapes)
         arrays = open_hdf5_weights(
             weight_files(directory, source=source), paths=paths, shapes=shapes, source=source
         )

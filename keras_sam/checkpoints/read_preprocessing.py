@@ -4,15 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import Checkpoint
-from keras_sam.checkpoints.image_converter import parse_image_converter
+from keras_sam.checkpoints.keras_hub.image_converter import parse_image_converter
 from keras_sam.checkpoints.preprocessing import SAM, parse_preprocessing
-from keras_sam.checkpoints.preprocessor_config import parse_preprocessor_config
 from keras_sam.checkpoints.preset_files import (
     IMAGE_CONVERTER,
     PREPROCESSING,
     PREPROCESSOR_CONFIG,
     read_json,
 )
+from keras_sam.checkpoints.transformers.preprocessor_config import parse_preprocessor_config
 
 
 def read_preprocessing(place: Path, checkpoint: Checkpoint, *, source: str) -> dict[str, Any]:

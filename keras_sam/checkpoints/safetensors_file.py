@@ -32,7 +32,7 @@ class SafetensorsFile:
 
     Attributes:
         shapes: name to shape.
-        left_out: names that `unused` told.
+        unused_tensors: names that `unused` told.
 
     Raises:
         CheckpointError: if the header is damaged, a type is not a float, or the offsets do not
@@ -49,11 +49,11 @@ class SafetensorsFile:
         self._file = file
         self._source = source
         self._header, self._start = _read_header(file, source=source, unused=unused)
-        self.left_out = unused(self._header)
+        self.unused_tensors = unused(self._header)
         self.shapes: dict[str, tuple[int, ...]] = {
             name: tuple(entry["shape"])
             for name, entry in self._header.items()
-            if name not in self.left_out
+            if name not in self.unused_tensors
         }
 
     def read(self, name: str) -> np.ndarray:
@@ -102,9 +102,9 @@ def _read_header(
     metadata = contents.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(x, str) for x in metadata.values()):
         raise CheckpointError(f"{where} has damaged metadata; expected texts by name")
-    left_out = unused(contents)
+    unused_tensors = unused(contents)
     spans = [
-        _span(name, entry, where, TYPES | INTEGERS if name in left_out else TYPES)
+        _span(name, entry, where, TYPES | INTEGERS if name in unused_tensors else TYPES)
         for name, entry in contents.items()
     ]
     end = 0

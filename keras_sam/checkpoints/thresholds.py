@@ -1,7 +1,7 @@
 """`parse_thresholds`: which masks of everything mode are worth keeping, as checked plain values.
 
 Ratings of one model mean less than those of another, so the thresholds belong to its weights.
-`keras_sam.predict.SAMMaskGenerator` tells what they mean.
+`keras_sam.predict.mask_generator.SAMMaskGenerator` tells what they mean.
 """
 
 import math
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_config import shortened
-from keras_sam.checkpoints.known_fields import known_fields
+from keras_sam.checkpoints.keras_hub.config import truncate
 from keras_sam.checkpoints.preset_files import THRESHOLDS, read_json
+from keras_sam.checkpoints.validate_fields import validate_fields
 
 # Those of Meta's SamAutomaticMaskGenerator.
 SAM = {"pred_iou_thresh": 0.88, "stability_score_thresh": 0.95}
@@ -27,7 +27,7 @@ def parse_thresholds(value: Any, *, source: str) -> dict[str, float]:
     Raises:
         CheckpointError: for another name, or a value that is no number in 0..1.
     """
-    given = known_fields(
+    given = validate_fields(
         value,
         SAM,
         what=f"the thresholds of '{source}'",
@@ -37,7 +37,7 @@ def parse_thresholds(value: Any, *, source: str) -> dict[str, float]:
         is_number = isinstance(number, int | float) and not isinstance(number, bool)
         if not is_number or math.isnan(number) or not 0 <= number <= 1:
             raise CheckpointError(
-                f"the thresholds of '{source}' have {name}={shortened(number)}; expected a number "
+                f"the thresholds of '{source}' have {name}={truncate(number)}; expected a number "
                 "in 0..1"
             )
     return SAM | {name: float(number) for name, number in given.items()}

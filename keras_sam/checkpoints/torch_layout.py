@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.hdf5_weights import check_names, finite
+from keras_sam.checkpoints.keras_hub.hdf5_weights import check_names, finite
 
 Shape = tuple[int, ...]
 

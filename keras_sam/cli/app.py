@@ -12,7 +12,6 @@ from keras_sam.cli.inspect import inspect_command
 from keras_sam.cli.masks import masks_command
 from keras_sam.cli.presets import presets_command
 from keras_sam.cli.segment import segment_command
-from keras_sam.cli.train import train_command
 
 app = typer.Typer(
     name="keras-sam",
@@ -28,7 +27,6 @@ app.command("masks")(masks_command)
 app.command("batch")(batch_command)
 app.command("presets")(presets_command)
 app.command("info")(info_command)
-app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("convert")(convert_command)
 app.command("inspect")(inspect_command)

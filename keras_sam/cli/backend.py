@@ -59,13 +59,13 @@ def choose_backend(requested: str | None = None, *, trains: bool = False) -> str
         # an image of `evaluate` from half a second to 40.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if backend == "tensorflow" and running is None:
-        with stderr_unless_fine():  # no log level silences what it says about missing GPUs
+        with capture_stderr():  # no log level silences what it says about missing GPUs
             import_module("tensorflow").config.list_physical_devices()
     return backend
 
 
 @contextmanager
-def stderr_unless_fine() -> Iterator[None]:
+def capture_stderr() -> Iterator[None]:
     """Holds back what is written to stderr, also by C++, and shows it if the block fails."""
     sys.stderr.flush()
     stderr = os.dup(2)

@@ -25,13 +25,15 @@ from keras_sam.cli.console import (
     BackendOption,
     JsonOption,
     PresetOption,
-    one_sentence_errors,
     print_json,
+    report_user_errors,
 )
 from keras_sam.cli.prompts import parse_points_per_side
 
 if TYPE_CHECKING:
-    from keras_sam.batch import BatchProgress, BatchSummary, LocalOptions, RayOptions
+    from keras_sam.batch.local_runner import LocalOptions
+    from keras_sam.batch.ray_runner import RayOptions
+    from keras_sam.batch.run_batch import BatchProgress, BatchSummary
 
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
 
@@ -41,7 +43,7 @@ def _unset(*names: str, text: str, **limits: Any) -> Any:
     return typer.Option(*names, help=text, show_default=False, **limits)
 
 
-@one_sentence_errors
+@report_user_errors
 def batch_command(
     source: Annotated[
         str,
@@ -124,7 +126,8 @@ def batch_command(
     image that cannot be done is an error in its status row, and stops nothing.
     """
     backend = choose_backend(backend)
-    from keras_sam.batch import BatchSettings, run_batch
+    from keras_sam.batch.batch_settings import BatchSettings
+    from keras_sam.batch.run_batch import run_batch
 
     settings = BatchSettings(
         preset=preset,
@@ -162,7 +165,8 @@ def _options(
     runner: str, shared: dict[str, Any], *, local: dict[str, Any], ray: dict[str, Any]
 ) -> "LocalOptions | RayOptions":
     """The options of the runner that is asked for; those of the other are mistakes."""
-    from keras_sam.batch import LocalOptions, RayOptions
+    from keras_sam.batch.local_runner import LocalOptions
+    from keras_sam.batch.ray_runner import RayOptions
 
     if runner not in ("local", "ray"):
         raise typer.BadParameter(f"--runner is local or ray, got '{runner}'")

@@ -32,7 +32,7 @@ PresetOption = Annotated[
 ]
 
 
-def one_sentence_errors(command: Callable[..., None]) -> Callable[..., None]:
+def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turns a mistake, an unusable file or a full memory into a sentence and the exit code 1.
 
     Backends raise `RuntimeError` where memory or a device fails them.

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json, progress_bar
+from keras_sam.cli.console import JsonOption, print_json, progress_bar, report_user_errors
 
 if TYPE_CHECKING:
-    from keras_sam.checkpoints import Conversion
+    from keras_sam.checkpoints.convert_checkpoint import Conversion
 
 
-@one_sentence_errors
+@report_user_errors
 def convert_command(
     source: Annotated[
         str,
@@ -48,7 +48,8 @@ def convert_command(
     as_json: JsonOption = False,
 ) -> None:
     """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
-    from keras_sam.checkpoints import convert_checkpoint, describe_preprocessing
+    from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+    from keras_sam.checkpoints.preprocessing import describe_preprocessing
 
     with progress_bar("tensors") as progress:
         report = convert_checkpoint(
@@ -69,14 +70,16 @@ def convert_command(
         f"{', '.join(report.source_dtypes)}; {report.renamed} renamed, "
         f"{report.transposed} transposed"
     )
-    if report.left_out:
-        typer.echo(f"          {report.left_out} tensors left out, which the model does not use")
+    if report.unused_tensors:
+        typer.echo(
+            f"          {report.unused_tensors} tensors left out, which the model does not use"
+        )
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")
     typer.echo(f"images    {describe_preprocessing(report.preprocessing)}{_warning(report)}")
 
 
 def _warning(report: "Conversion") -> str:
-    from keras_sam.checkpoints import parse_preprocessing
+    from keras_sam.checkpoints.preprocessing import parse_preprocessing
 
     is_of_sam = report.preprocessing == parse_preprocessing("sam", source=report.source)
     if is_of_sam or report.destination_format != "meta":

@@ -1,4 +1,4 @@
-"""`keras-sam evaluate`: how well a preset segments a labelled set of images."""
+"""`keras-sam evaluate`: how well a preset segments a labeled set of images."""
 
 import dataclasses
 from pathlib import Path
@@ -12,13 +12,13 @@ from keras_sam.cli.console import (
     BackendOption,
     JsonOption,
     PresetOption,
-    one_sentence_errors,
     print_json,
     progress_bar,
+    report_user_errors,
 )
 
 
-@one_sentence_errors
+@report_user_errors
 def evaluate_command(
     annotations: Annotated[Path, typer.Argument(help="COCO annotations, a JSON file.")],
     images: Annotated[Path, typer.Option("--images", help="The folder with the images.")],
@@ -38,7 +38,7 @@ def evaluate_command(
         typer.Option(
             "--held-out",
             min=1,
-            help="Only so many images, which training leaves out: 80 of its labelled folder.",
+            help="Only so many images, which training leaves out: 80 of its labeled folder.",
             show_default=False,
         ),
     ] = None,
@@ -52,22 +52,26 @@ def evaluate_command(
     """Measures the mean IoU over all masks of a COCO file, by box and by clicks.
 
     `box` is prompted by the true box. `click` is prompted by one click at the deepest point of
-    the mask and takes the mask that the model rates best; `click_best` takes the best of three.
-    `three_clicks` adds two, each at the deepest point of what is wrong. `calibration` tells how
+    the mask and takes the mask that the model rates best; `point_oracle_iou` takes the best of three.
+    `three_point_iou` adds two, each at the deepest point of what is wrong. `calibration` tells how
     far the ratings of one click's masks can be believed.
     """
     choose_backend(backend)
-    from keras_sam.geometry import hold_out, read_coco
-    from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import SAMPredictor, ZoomPredictor, calibration_error, evaluate
+    from keras_sam.annotations.coco import read_coco
+    from keras_sam.annotations.split_validation import split_validation
+    from keras_sam.evaluate.calibration import expected_calibration_error
+    from keras_sam.evaluate.evaluate import evaluate
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+    from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
+    from keras_sam.predict.predictor import SAMPredictor
 
     dataset = read_coco(annotations)
     if held_out is not None:
-        _, dataset = hold_out(dataset, held_out)
+        _, dataset = split_validation(dataset, held_out)
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
     with progress_bar("images") as progress:
         evaluation = evaluate(
-            ZoomPredictor(predictor, windows=128) if zoom else predictor,
+            MultiScalePredictor(predictor, windows=128) if zoom else predictor,
             dataset,
             images,
             limit=limit,
@@ -82,10 +86,10 @@ def evaluate_command(
     for name, meaning in (
         ("box", "true box"),
         ("click", "one click, the mask rated best"),
-        ("click_best", "one click, the best of three masks"),
-        ("three_clicks", "one click and two corrections"),
+        ("point_oracle_iou", "one click, the best of three masks"),
+        ("three_point_iou", "one click and two corrections"),
     ):
         typer.echo(f"  {result[name]:.3f}  {meaning}")
-    typer.echo(f"ratings are off by {calibration_error(evaluation.calibration):.3f}")
+    typer.echo(f"ratings are off by {expected_calibration_error(evaluation.calibration):.3f}")
     for one in evaluation.calibration:
         typer.echo(f"  rated {one.rating:.2f}, IoU {one.iou:.2f}: {one.masks} masks")

@@ -11,12 +11,12 @@ from keras_sam.cli.console import (
     DEFAULT_PRESET,
     BackendOption,
     JsonOption,
-    one_sentence_errors,
     print_json,
+    report_user_errors,
 )
 
 
-@one_sentence_errors
+@report_user_errors
 def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> None:
     """Shows versions, the backend, its engine and devices, the presets, and the shipped model."""
     result = _facts(choose_backend(backend))
@@ -31,8 +31,8 @@ def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> 
 
 
 def _facts(backend: str) -> dict[str, Any]:
-    from keras_sam.checkpoints import builtin_presets
-    from keras_sam.predict import engine_class
+    from keras_sam.checkpoints.builtin_presets import builtin_presets
+    from keras_sam.engines.engine import engine_class
 
     return {
         "keras-sam": version("keras-sam"),
@@ -49,7 +49,8 @@ def _facts(backend: str) -> dict[str, Any]:
 
 def _model() -> dict[str, Any]:
     """The model that commands use if none is named: its size and what it cannot do."""
-    from keras_sam.checkpoints import builtin_presets, read_checkpoint
+    from keras_sam.checkpoints.builtin_presets import builtin_presets
+    from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 
     config = read_checkpoint(DEFAULT_PRESET, load_weights=False).config
     height, width = config["image_encoder"]["config"]["image_shape"][:2]

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json, progress_bar
+from keras_sam.cli.console import JsonOption, print_json, progress_bar, report_user_errors
 
 
-@one_sentence_errors
+@report_user_errors
 def inspect_command(
     source: Annotated[
         str,
@@ -16,11 +16,12 @@ def inspect_command(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Shows format, architecture, parameters, types, preprocessing and licence of a checkpoint.
+    """Shows format, architecture, parameters, types, preprocessing and license of a checkpoint.
 
     Problems are listed, and end the command with the exit code 1.
     """
-    from keras_sam.checkpoints import describe_preprocessing, inspect_checkpoint
+    from keras_sam.checkpoints.inspect_checkpoint import inspect_checkpoint
+    from keras_sam.checkpoints.preprocessing import describe_preprocessing
 
     with progress_bar("tensors") as progress:
         found = inspect_checkpoint(source, progress=progress)
@@ -32,10 +33,12 @@ def inspect_command(
             typer.echo(f"format         {found.format}, {found.class_name}")
             typer.echo(f"parameters     {found.parameters:,} in {found.tensors} tensors")
             typer.echo(f"types          {', '.join(found.dtypes)}")
-            if found.left_out:
-                typer.echo(f"left out       {len(found.left_out)} tensors that it does not use")
+            if found.unused_tensors:
+                typer.echo(
+                    f"left out       {len(found.unused_tensors)} tensors that it does not use"
+                )
             typer.echo(f"preprocessing  {describe_preprocessing(found.preprocessing or {})}")
-        typer.echo(f"licence        {found.licence or 'not stated'}")
+        typer.echo(f"license        {found.license or 'not stated'}")
         for part, arguments in (found.architecture or {}).items():
             typer.echo(f"{part}\n    {_listed(arguments)}")
         for problem in found.problems:

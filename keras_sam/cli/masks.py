@@ -17,9 +17,9 @@ from keras_sam.cli.console import (
     BackendOption,
     JsonOption,
     PresetOption,
-    one_sentence_errors,
     print_json,
     progress_bar,
+    report_user_errors,
 )
 from keras_sam.cli.prompts import Box, parse_points_per_side
 
@@ -57,7 +57,7 @@ class Task:
     is_tiled: bool
 
 
-@one_sentence_errors
+@report_user_errors
 def masks_command(
     images: Annotated[
         str, typer.Argument(help="A photograph, a folder, or a pattern like '*.jpg'.")
@@ -154,11 +154,11 @@ def masks_command(
     Each photograph's masks are written when they are found: stopped and started again, it goes
     on. One that cannot be read is told of at the end.
     """
-    from keras_sam.geometry.write_masks import OUTLINED
+    from keras_sam.annotations.registry import POLYGON_FORMATS
 
     if form not in PLACES:
         raise typer.BadParameter(f"--format must be one of {', '.join(PLACES)}, got {form!r}")
-    if tolerance and form not in OUTLINED:
+    if tolerance and form not in POLYGON_FORMATS:
         raise typer.BadParameter(f"--tolerance is of outlines, which {form} has none of")
     if overlap is not None and tile_size is None:
         raise typer.BadParameter("--overlap is of tiles: give --tile-size, too")
@@ -232,8 +232,9 @@ def _generator(
     preset: str, settings: dict[str, Any], region: Box | None, tiles: dict[str, int | None]
 ) -> Callable[..., list[dict[str, Any]]]:
     """Finds the masks of windows; takes `progress`, too."""
-    from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import SAMMaskGenerator, TiledMaskGenerator
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+    from keras_sam.predict.mask_generator import SAMMaskGenerator
+    from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator
 
     model = SAMImageSegmenter.from_preset(preset)
     generator = SAMMaskGenerator(model, output_mode="coco_rle", **_given(settings))
@@ -253,11 +254,14 @@ def _do_image(
     progress: Callable[[float], None],
 ) -> dict[str, Any]:
     """Writes an image's masks, and says what became of it."""
-    from keras_sam.geometry import ArrayWindows, open_image, read_image, write_masks
+    from keras_sam.annotations.registry import write_masks
+    from keras_sam.images.image_reader import ArrayReader
+    from keras_sam.images.open_image import open_image
+    from keras_sam.images.read_image import read_image
 
     started = time.perf_counter()
     try:
-        opened = open_image(file) if task.is_tiled else ArrayWindows(read_image(file), path=file)
+        opened = open_image(file) if task.is_tiled else ArrayReader(read_image(file), path=file)
         with opened as image:
             georeference = image.georeference if task.form == "geojson" else None
             if task.form == "geojson" and georeference is None:
@@ -286,10 +290,11 @@ def _do_image(
 def _draw(pixels: Any, records: list[dict[str, Any]], file: Path) -> None:
     from PIL import Image
 
-    from keras_sam.geometry import draw_records, write_atomically
+    from keras_sam.drawing.draw_annotations import draw_annotations
+    from keras_sam.files.atomic_file import write_atomically
 
     encoded = io.BytesIO()
-    Image.fromarray(draw_records(pixels, records)).save(encoded, "PNG")
+    Image.fromarray(draw_annotations(pixels, records)).save(encoded, "PNG")
     write_atomically(file, encoded.getvalue())
 
 

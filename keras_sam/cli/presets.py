@@ -4,20 +4,20 @@ import dataclasses
 
 import typer
 
-from keras_sam.cli.console import JsonOption, one_sentence_errors, print_json
+from keras_sam.cli.console import JsonOption, print_json, report_user_errors
 
 
-@one_sentence_errors
+@report_user_errors
 def presets_command(as_json: JsonOption = False) -> None:
     """Lists the built-in presets."""
-    from keras_sam.checkpoints import builtin_presets
+    from keras_sam.checkpoints.builtin_presets import builtin_presets
 
     presets = builtin_presets()
     if as_json:
         print_json({name: dataclasses.asdict(info) for name, info in presets.items()})
         return
     for name, info in presets.items():
-        typer.echo(f"{name}  ({info.parameters:,} parameters, {info.licence})")
+        typer.echo(f"{name}  ({info.parameters:,} parameters, {info.license})")
         typer.echo(f"    {info.description}")
         place = info.handle if "://" in info.handle else "in this package"
         typer.echo(f"    {info.source}; {place}")

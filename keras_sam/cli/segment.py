@@ -14,14 +14,14 @@ from keras_sam.cli.console import (
     BackendOption,
     JsonOption,
     PresetOption,
-    one_sentence_errors,
     print_json,
+    report_user_errors,
     spinner,
 )
 from keras_sam.cli.prompts import Box, Point, Prompt
 
 
-@one_sentence_errors
+@report_user_errors
 def segment_command(
     image: Annotated[Path, typer.Argument(help="The photograph.")],
     point: Annotated[
@@ -74,7 +74,7 @@ def segment_command(
         raise typer.BadParameter("points belong to one object; give one --box beside --point")
     used_backend = choose_backend(backend)
     from keras_sam.cli.segment_files import write_segments
-    from keras_sam.geometry import read_image
+    from keras_sam.images.read_image import read_image
 
     pixels = read_image(image)
     prompts = [Prompt(points, None)] if not boxes else [Prompt(points, one) for one in boxes]
@@ -105,15 +105,16 @@ def _segment(
     import numpy as np
 
     from keras_sam.cli.segment_files import SegmentedObject
-    from keras_sam.models import SAMImageSegmenter
-    from keras_sam.predict import SAMPredictor, ZoomPredictor
+    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+    from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
+    from keras_sam.predict.predictor import SAMPredictor
 
     seconds: dict[str, float] = {}
     with spinner(f"loading {preset}"), _timed(seconds, "load"):
         whole = SAMPredictor(SAMImageSegmenter.from_preset(preset))
-    predictor: SAMPredictor | ZoomPredictor = whole
+    predictor: SAMPredictor | MultiScalePredictor = whole
     if zoom:  # encodes what the prompts ask for
-        predictor, work, step = ZoomPredictor(whole), "looking closer", "encode and decode"
+        predictor, work, step = MultiScalePredictor(whole), "looking closer", "encode and decode"
         predictor.set_image(pixels)
     else:
         work, step = "decoding the masks", "decode"

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from keras_sam.cli.prompts import Prompt
-from keras_sam.geometry import draw_overlay, mask_to_box, mask_to_coco_rle, write_atomically
+from keras_sam.drawing.overlay import draw_overlay
+from keras_sam.files.atomic_file import write_atomically
+from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
 
 
 @dataclass(frozen=True)

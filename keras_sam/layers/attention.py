@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sam.layers.on_cpu import backend_is_on_cpu
+from keras_sam.layers.device import backend_is_on_cpu
 from keras_sam.layers.openvino_loop import openvino_loop
 
 # So much of the bias is made at a time (torch, inference), in memory that is used again: on a CPU
@@ -80,7 +80,7 @@ def relative_position_attention(
     return _attend(query, key, value, bias_h, bias_w)
 
 
-def distance_attention(
+def relative_bias_attention(
     query: Any, key: Any, value: Any, distance_bias: Any, *, window_size: int
 ) -> Any:
     """Attention in square windows with a learned bias for each distance of query and key.

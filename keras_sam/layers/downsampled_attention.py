@@ -5,13 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sam.layers.absorbed_attention import (
-    absorbed_logits,
-    few_to_many_attention,
-    many_to_few_attention,
-    shared_logits,
-)
 from keras_sam.layers.attention import attention, merge_heads, split_heads
+from keras_sam.layers.folded_attention import (
+    folded_logits,
+    image_to_token_attention_folded,
+    shared_logits,
+    token_to_image_attention_folded,
+)
 from keras_sam.layers.linear import linear
 
 
@@ -51,15 +51,15 @@ class DownsampledAttention(keras.layers.Layer):
             mask,
         )
 
-    def absorbs(self, few: Any) -> bool:
+    def folds_projections(self, few: Any) -> bool:
         """Whether so many tokens are few enough for `absorbed_attention` to be less work."""
         return isinstance(few, int) and self.num_heads * few < self.inner_dim
 
-    def few_to_many(self, few: Any, many_keys: Any, many_values: Any) -> Any:
+    def token_to_image(self, few: Any, many_keys: Any, many_values: Any) -> Any:
         """Few tokens `(B, N, D)` attend to many `(B, T, D)`, as in a call: `(B, N, D)`."""
-        if not self.absorbs(few.shape[1]):
+        if not self.folds_projections(few.shape[1]):
             return self(few, many_keys, many_values)
-        attended = few_to_many_attention(
+        attended = token_to_image_attention_folded(
             self.heads(self.query, few),
             many_keys,
             many_values,
@@ -69,7 +69,7 @@ class DownsampledAttention(keras.layers.Layer):
         attended = merge_heads(attended) + self._weight(self.value.bias)
         return linear(self.output_projection, attended)
 
-    def many_to_few(
+    def image_to_token(
         self, many: Any, few_keys: Any, few_values: Any, mask: Any = None, *, prompts: Any = None
     ) -> Any:
         """Many tokens attend to few.
@@ -86,16 +86,16 @@ class DownsampledAttention(keras.layers.Layer):
             `(B * P, T, D)`.
         """
         keys, values = self.heads(self.key, few_keys), self.heads(self.value, few_values)
-        if not self.absorbs(few_keys.shape[1]):
+        if not self.folds_projections(few_keys.shape[1]):
             queries = self.heads(self.query, many) if prompts is None else _repeat(many, prompts)
             return self.attend(queries, keys, values, mask)
         if prompts is None:
             kernel, bias = self._weight(self.query.kernel), self._weight(self.query.bias)
-            logits = absorbed_logits(many, keys, kernel, bias)
+            logits = folded_logits(many, keys, kernel, bias)
         else:
             logits = shared_logits(many, keys, prompts=prompts)
         kernel = self._weight(self.output_projection.kernel)
-        attended = many_to_few_attention(logits, values, kernel, mask=mask)
+        attended = image_to_token_attention_folded(logits, values, kernel, mask=mask)
         return attended + self._weight(self.output_projection.bias)
 
     def heads(self, projection: keras.layers.Layer, tokens: Any) -> Any:

@@ -57,7 +57,7 @@ class HighQualityBranch(keras.layers.Layer):
         self.embedding_encoder.build((None, None, self.embedding_dim))
         self.refiner.build((None, None, None, self.channels))
 
-    def image_pixels(self, image_embeddings: Any, early_features: Any) -> Any:
+    def hq_features(self, image_embeddings: Any, early_features: Any) -> Any:
         """The details of an image, shared by its prompts.
 
         Args:
@@ -72,25 +72,25 @@ class HighQualityBranch(keras.layers.Layer):
         pixels = pixels + self.early_encoder(_as_tokens(early_features))
         return pixels_to_grid(pixels, (height, width))
 
-    def call(self, tokens: Any, pixels: Any, image_pixels: Any, *, prompts: Any) -> Any:
+    def call(self, tokens: Any, pixels: Any, hq_features: Any, *, prompts: Any) -> Any:
         """One mask for each prompt.
 
         Args:
             tokens: `(B * P, D)`, what the decoder made of the token.
             pixels: `(B * P, L, L, D / 8)`, the decoder's upscaled image tokens.
-            image_pixels: `(B, L, L, D / 8)` of `image_pixels`.
+            hq_features: `(B, L, L, D / 8)` of `hq_features`.
             prompts: the number P.
 
         Returns:
             Logits `(B * P, 1, L, L)`.
         """
-        height, width, channels = image_pixels.shape[1:]
+        height, width, channels = hq_features.shape[1:]
         weights = self.head(tokens)  # (B * P, C)
         refined = ops.reshape(self.refiner(pixels), (-1, height * width, channels))
         logits = ops.matmul(refined, weights[:, :, None])  # (B * P, L * L, 1)
         # The share of the image is linear too: no copy of its pixels for each prompt.
         weights = ops.reshape(weights, (-1, prompts, channels))
-        details = ops.reshape(image_pixels, (-1, height * width, channels))
+        details = ops.reshape(hq_features, (-1, height * width, channels))
         shared = ops.matmul(weights, ops.swapaxes(details, 1, 2))  # (B, P, L * L)
         shape = (-1, 1, height, width)
         return ops.reshape(logits, shape) + ops.reshape(shared, shape)

@@ -12,7 +12,7 @@ def linear(dense: keras.layers.Dense, inputs: Any) -> Any:
 
     On torch the bias is added by the matrix product itself, which spares a pass over its outputs;
     TensorFlow fuses it into one of two matrices, and an activation that follows with it. Keras' own
-    call adds it afterwards; it is taken elsewhere, and where the layer is quantised.
+    call adds it afterwards; it is taken elsewhere, and where the layer is quantized.
 
     Args:
         dense: a built layer.

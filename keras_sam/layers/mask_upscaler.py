@@ -8,7 +8,7 @@ from keras import ops
 from keras_sam.layers.layer_norm import LayerNorm
 
 
-class PixelProjection(keras.layers.Layer):
+class ConvTranspose2x2(keras.layers.Layer):
     """A transposed convolution of kernel 2 and stride 2, as one matrix product.
 
     Kernel and stride are equal, so no two outputs overlap: each token yields its own 2 x 2
@@ -62,11 +62,11 @@ class MaskUpscaler(keras.layers.Layer):
         self.activation = activation
         self.activate_output = activate_output
         self.activate = keras.activations.get(activation)
-        self.conv_transpose1 = PixelProjection(
+        self.conv_transpose1 = ConvTranspose2x2(
             hidden_dim, dtype=self.dtype_policy, name="conv_transpose1"
         )
         self.layer_norm = LayerNorm(epsilon=1e-6, dtype=self.dtype_policy, name="layer_norm")
-        self.conv_transpose2 = PixelProjection(
+        self.conv_transpose2 = ConvTranspose2x2(
             output_dim, dtype=self.dtype_policy, name="conv_transpose2"
         )
 

@@ -13,7 +13,7 @@ from keras_sam.layers.windows import pad_grid
 class RelativePositionAttention(keras.layers.Layer):
     """Self-attention over an embedding grid, whole or in windows, as in ViTDet and SAM.
 
-    A grid that the window does not divide is padded. The tokens are normalised before they are
+    A grid that the window does not divide is padded. The tokens are normalized before they are
     padded, so a padded token is zero and its query, key and value are the bias of the
     projection: they are filled in and never computed. Padded keys stay, since they take their
     share of the softmax; padded queries are dropped before the output is projected.

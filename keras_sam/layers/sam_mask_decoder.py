@@ -8,17 +8,17 @@ from keras import ops
 from keras_sam.layers.high_quality_branch import HighQualityBranch
 from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid, pixels_to_masks
 from keras_sam.layers.mlp import MLP
-from keras_sam.layers.two_way_transformer import ImageFeatures, TwoWayTransformer
+from keras_sam.layers.two_way_transformer import DecoderImageCache, TwoWayTransformer
 
 # Which masks `multimask_output` asks for: all, those of an ambiguous prompt, or the single one.
-WANTED = {None: slice(None), True: slice(1, None), False: slice(0, 1)}
+MASK_SLICES = {None: slice(None), True: slice(1, None), False: slice(0, 1)}
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class SAMMaskDecoder(keras.layers.Layer):
     """Predicts masks and their quality (arXiv 2304.02643, section 3 and appendix A).
 
-    The work falls into two parts: `image_features`, once for an image, and `decode`, for each
+    The work falls into two parts: `decoder_cache`, once for an image, and `decode`, for each
     prompt. Calling the layer does both.
 
     Args:
@@ -171,15 +171,17 @@ class SAMMaskDecoder(keras.layers.Layer):
         prompt_sparse_embeddings: Any,
         prompt_dense_embeddings: Any,
         prompt_sparse_mask: Any = None,
+        early_features: Any = None,
     ) -> dict[str, Any]:
-        """Decodes the outputs of `SAMBackbone`.
+        """Decode the outputs of `SAMBackbone`.
 
         Args:
-            image_embeddings: `(B, G, G, D + E)`.
+            image_embeddings: `(B, G, G, D)`.
             prompt_dense_positional_embeddings: `(1, G, G, D)`.
             prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
             prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
             prompt_sparse_mask: boolean `(B, T)` or `(B, P, T)`, false for padding, or `None`.
+            early_features: `(B, G, G, E)` of the image encoder, with SAM-HQ.
 
         Returns:
             `masks`, logits `(B, M, L, L)` or `(B, P, M, L, L)` with `L = 4 G`, and `iou_pred`
@@ -191,18 +193,19 @@ class SAMMaskDecoder(keras.layers.Layer):
             sparse, dense = sparse[:, None], dense[:, None]
             if prompt_sparse_mask is not None:
                 prompt_sparse_mask = prompt_sparse_mask[:, None]
-        outputs = self.decode_dense(
+        outputs = self.decode_with_mask_prompts(
             image_embeddings,
             prompt_dense_positional_embeddings,
             dense,
             sparse,
             prompt_sparse_mask,
+            early_features=early_features,
         )
         if not has_prompt_axis:
             outputs = {name: output[:, 0] for name, output in outputs.items()}
         return outputs
 
-    def decode_dense(
+    def decode_with_mask_prompts(
         self,
         image_embeddings: Any,
         positions: Any,
@@ -210,13 +213,14 @@ class SAMMaskDecoder(keras.layers.Layer):
         sparse: Any,
         sparse_mask: Any = None,
         *,
+        early_features: Any = None,
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
         """`decode` where each prompt has a dense embedding `(B, P, G, G, D)` of its own."""
         # Tokens that are learned come first: without sparse prompts there would be none to count.
         tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        features = self.image_features(image_embeddings, positions, dense)
+        features = self.decoder_cache(image_embeddings, positions, dense, early_features)
         tokens, keys = self.transformer(
             features,
             ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
@@ -231,33 +235,36 @@ class SAMMaskDecoder(keras.layers.Layer):
             multimask_output=multimask_output,
         )
 
-    def image_features(self, image_embeddings: Any, positions: Any, dense: Any) -> ImageFeatures:
+        def decoder_cache(
+        self, image_embeddings: Any, positions: Any, dense: Any, early_features: Any = None
+    ) -> DecoderImageCache:
         """The work that depends on the image and its dense prompt alone.
 
         Args:
-            image_embeddings: `(B, G, G, D + E)`.
+            image_embeddings: `(B, G, G, D)`.
             positions: `(1, G, G, D)`.
             dense: `(1, 1, 1, 1, D)` or `(B, P, G, G, D)`, added to the embedding.
+            early_features: `(B, G, G, E)`, with SAM-HQ.
 
         Returns:
             Features of `B` images, or of `B * P` where each prompt has its own dense embedding;
-            `image_pixels` is of `B` images always.
+            `hq_features` is of `B` images always.
         """
-        image_pixels = None
+        hq_features = None
         if self.high_quality is not None:
-            early_features = image_embeddings[..., self.hidden_size :]
-            image_embeddings = image_embeddings[..., : self.hidden_size]
-            image_pixels = self.high_quality.image_pixels(image_embeddings, early_features)
+            if early_features is None:
+                raise ValueError("a SAM-HQ decoder needs early_features of the image encoder")
+            hq_features = self.high_quality.hq_features(image_embeddings, early_features)
         keys = image_embeddings[:, None] + dense  # (B, P, G, G, D)
         tokens = image_embeddings.shape[1] * image_embeddings.shape[2]
         keys = ops.reshape(keys, (-1, tokens, self.hidden_size))
         positions = ops.reshape(positions, (1, tokens, self.hidden_size))
-        features = self.transformer.blocks[0].image_features(keys, positions)
-        return features._replace(image_pixels=image_pixels)
+        features = self.transformer.blocks[0].decoder_cache(keys, positions)
+        return features._replace(hq_features=hq_features)
 
     def decode(
         self,
-        features: ImageFeatures,
+        features: DecoderImageCache,
         sparse: Any,
         sparse_mask: Any = None,
         *,
@@ -276,7 +283,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         Returns:
             `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
         """
-        tokens, keys = self.attend(features, sparse, sparse_mask)
+        tokens, keys = self.run_transformer(features, sparse, sparse_mask)
         return self._outputs(
             tokens,
             keys,
@@ -286,8 +293,8 @@ class SAMMaskDecoder(keras.layers.Layer):
             multimask_output=multimask_output,
         )
 
-    def attend(
-        self, features: ImageFeatures, sparse: Any, sparse_mask: Any = None
+    def run_transformer(
+        self, features: DecoderImageCache, sparse: Any, sparse_mask: Any = None
     ) -> tuple[Any, Any]:
         """The first step of `decode`: prompts and image attend to each other.
 
@@ -297,15 +304,15 @@ class SAMMaskDecoder(keras.layers.Layer):
         """
         return self.transformer(features, *self._with_output_tokens(sparse, sparse_mask))
 
-    def rate(self, tokens: Any, *, multimask_output: bool | None = None) -> Any:
+    def predict_iou(self, tokens: Any, *, multimask_output: bool | None = None) -> Any:
         """IoU predictions `(B * P, M)` for the tokens of `attend`; no mask is needed."""
-        return self.iou_head(tokens[:, 0])[:, WANTED[multimask_output]]
+        return self.iou_head(tokens[:, 0])[:, MASK_SLICES[multimask_output]]
 
-    def draw(
+    def predict_masks(
         self,
         tokens: Any,
         keys: Any,
-        image_pixels: Any = None,
+        hq_features: Any = None,
         *,
         prompts: Any,
         grid_size: tuple[int, int],
@@ -316,7 +323,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         Args:
             tokens: `(B * P, 1 + M + T, D)`.
             keys: `(B * P, G * G, D)`.
-            image_pixels: `(B, L, L, D / 8)` of the image's features, with SAM-HQ.
+            hq_features: `(B, L, L, D / 8)` of the image's features, with SAM-HQ.
             prompts: the number P.
             grid_size: as `decode`.
             multimask_output: as `decode`.
@@ -326,7 +333,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         """
         # Upscale the image tokens, and weigh their channels for each mask.
         pixels = self.upscaler(keys)  # (B * P, T * 16, D / 8)
-        indices = range(self.num_mask_tokens)[WANTED[multimask_output]]
+        indices = range(self.num_mask_tokens)[MASK_SLICES[multimask_output]]
         weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
         masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
         masks = pixels_to_masks(masks, grid_size)
@@ -335,7 +342,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         own = self.high_quality(
             tokens[:, 1 + self.num_mask_tokens],
             pixels_to_grid(pixels, grid_size),
-            image_pixels,
+            hq_features,
             prompts=prompts,
         )
         return ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
@@ -344,21 +351,21 @@ class SAMMaskDecoder(keras.layers.Layer):
         self,
         tokens: Any,
         keys: Any,
-        features: ImageFeatures,
+        features: DecoderImageCache,
         *,
         prompts: Any,
         grid_size: tuple[int, int],
         multimask_output: bool | None,
     ) -> dict[str, Any]:
-        masks = self.draw(
+        masks = self.predict_masks(
             tokens,
             keys,
-            features.image_pixels,
+            features.hq_features,
             prompts=prompts,
             grid_size=grid_size,
             multimask_output=multimask_output,
         )
-        ratings = self.rate(tokens, multimask_output=multimask_output)
+        ratings = self.predict_iou(tokens, multimask_output=multimask_output)
         return {
             "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
             "iou_pred": ops.reshape(ratings, (-1, prompts, ratings.shape[1])),

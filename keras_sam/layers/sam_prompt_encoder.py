@@ -182,7 +182,7 @@ class SAMPromptEncoder(keras.layers.Layer):
         return ops.cast(embedding, self.compute_dtype)
 
     def dense_positions(self) -> Any:
-        """The encoding `(1, G, G, D)` of the centre of each cell of the embedding grid."""
+        """The encoding `(1, G, G, D)` of the center of each cell of the embedding grid."""
         height, width = self.image_embedding_size
         y = (ops.arange(height, dtype="float32") + 0.5) / height
         x = (ops.arange(width, dtype="float32") + 0.5) / width
@@ -194,7 +194,7 @@ class SAMPromptEncoder(keras.layers.Layer):
         """`(B, P, N, 2)` and `(B, P, N)` to tokens `(B, P, N, D)` and their mask."""
         height, width = self.input_image_size
         size = ops.array([width, height], dtype="float32")
-        pixels = ops.cast(points, "float32") + 0.5  # shift to pixel centre
+        pixels = ops.cast(points, "float32") + 0.5  # shift to pixel center
         encoding = self._encode_positions(pixels / size)
         labels = ops.cast(labels, "int32")[..., None]
         embedding = ops.cast(self.foreground_point_embedding, "float32")

@@ -13,7 +13,7 @@ from keras_sam.layers.window_attention import WindowAttention
 class TinyViTBlock(keras.layers.Layer):
     """Attention in windows, a convolution of each channel, and an MLP (arXiv 2207.10666).
 
-    Attention and MLP each normalise their input and are added to it. The 3 x 3 convolution
+    Attention and MLP each normalize their input and are added to it. The 3 x 3 convolution
     between them joins the windows, and is not added to anything.
 
     Args:

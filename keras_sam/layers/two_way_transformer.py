@@ -10,7 +10,7 @@ from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mlp import MLP
 
 
-class ImageFeatures(NamedTuple):
+class DecoderImageCache(NamedTuple):
     """The decoder's work that depends on the image alone, shared by all its prompts.
 
     Attributes:
@@ -19,7 +19,7 @@ class ImageFeatures(NamedTuple):
         attended_keys: keys `(B, K, T, d)` of the first attention of tokens to the image.
         attended_values: its values `(B, K, T, d)`.
         image_queries: queries `(B, K, T, d)` of the first attention of the image to tokens.
-        image_pixels: `(B, L, L, D / 8)` of `HighQualityBranch`, or `None` without one.
+        hq_features: `(B, L, L, D / 8)` of `HighQualityBranch`, or `None` without one.
     """
 
     keys: Any
@@ -27,7 +27,7 @@ class ImageFeatures(NamedTuple):
     attended_keys: Any
     attended_values: Any
     image_queries: Any
-    image_pixels: Any = None
+    hq_features: Any = None
 
 
 class TwoWayBlock(keras.layers.Layer):
@@ -74,7 +74,11 @@ class TwoWayBlock(keras.layers.Layer):
             norm.build(shape)
 
     def call(
-        self, queries: Any, features: ImageFeatures, query_positions: Any, query_mask: Any = None
+        self,
+        queries: Any,
+        features: DecoderImageCache,
+        query_positions: Any,
+        query_mask: Any = None,
     ) -> tuple[Any, Any]:
         """One block for all prompts.
 
@@ -110,11 +114,11 @@ class TwoWayBlock(keras.layers.Layer):
         image_tokens = self._from_image(features, placed, queries, mask, prompts)
         return ops.reshape(queries, shape), self.layer_norm4(image_tokens)
 
-    def image_features(self, keys: Any, positions: Any) -> ImageFeatures:
+    def decoder_cache(self, keys: Any, positions: Any) -> DecoderImageCache:
         """Everything this block computes of image tokens `(B, T, D)` alone."""
         placed = keys + positions
         to_image, to_tokens = self.token_to_image_attention, self.image_to_token_attention
-        return ImageFeatures(
+        return DecoderImageCache(
             keys=keys,
             positions=positions,
             attended_keys=to_image.heads(to_image.key, placed),
@@ -122,11 +126,11 @@ class TwoWayBlock(keras.layers.Layer):
             image_queries=to_tokens.heads(to_tokens.query, placed),
         )
 
-    def _to_image(self, placed: Any, features: ImageFeatures, prompts: Any) -> Any:
+    def _to_image(self, placed: Any, features: DecoderImageCache, prompts: Any) -> Any:
         """Queries `(B * P, N, D)` attend to the tokens of `B` or of `B * P` images."""
         cross = self.token_to_image_attention
         if not self.is_first:
-            return cross.few_to_many(placed, features.keys + features.positions, features.keys)
+            return cross.token_to_image(placed, features.keys + features.positions, features.keys)
         length = ops.shape(placed)[1]
         placed = ops.reshape(placed, (-1, prompts * length, self.hidden_size))
         query = cross.heads(cross.query, placed)
@@ -134,13 +138,15 @@ class TwoWayBlock(keras.layers.Layer):
         return ops.reshape(attended, (-1, length, self.hidden_size))
 
     def _from_image(
-        self, features: ImageFeatures, placed: Any, queries: Any, mask: Any, prompts: Any
+        self, features: DecoderImageCache, placed: Any, queries: Any, mask: Any, prompts: Any
     ) -> Any:
         """Image tokens `(B * P, T, D)`, with what they make of the queries `(B * P, N, D)`."""
         cross, tokens = self.image_to_token_attention, features.keys
         if not self.is_first:
-            return tokens + cross.many_to_few(tokens + features.positions, placed, queries, mask)
-        attended = cross.many_to_few(features.image_queries, placed, queries, mask, prompts=prompts)
+            return tokens + cross.image_to_token(tokens + features.positions, placed, queries, mask)
+        attended = cross.image_to_token(
+            features.image_queries, placed, queries, mask, prompts=prompts
+        )
         attended = ops.reshape(attended, (-1, prompts, *tokens.shape[1:]))
         return ops.reshape(tokens[:, None] + attended, (-1, *tokens.shape[1:]))
 
@@ -207,7 +213,9 @@ class TwoWayTransformer(keras.layers.Layer):
         self.final_attention.build()
         self.final_layer_norm.build((None, None, self.hidden_size))
 
-    def call(self, features: ImageFeatures, tokens: Any, token_mask: Any = None) -> tuple[Any, Any]:
+    def call(
+        self, features: DecoderImageCache, tokens: Any, token_mask: Any = None
+    ) -> tuple[Any, Any]:
         """Tokens `(B, P, N, D)`, their mask `(B, P, N)` and the features of `B` images.
 
         Returns:
@@ -220,7 +228,7 @@ class TwoWayTransformer(keras.layers.Layer):
             queries, keys = block(queries, features, tokens, token_mask)
         placed = _merge_prompts(queries + tokens)
         queries = _merge_prompts(queries)
-        queries = queries + self.final_attention.few_to_many(placed, keys + positions, keys)
+        queries = queries + self.final_attention.token_to_image(placed, keys + positions, keys)
         return self.final_layer_norm(queries), keys
 
 

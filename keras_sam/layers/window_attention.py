@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sam.layers.attention import distance_attention
+from keras_sam.layers.attention import relative_bias_attention
 from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.linear import linear
 from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
@@ -14,7 +14,7 @@ from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
 class WindowAttention(keras.layers.Layer):
     """A layer norm and self-attention in windows of a grid, as in TinyViT.
 
-    A grid that the window does not divide is padded before it is normalised, so a padded token
+    A grid that the window does not divide is padded before it is normalized, so a padded token
     is the bias of the norm, and is projected like any other. Padded keys take their share of
     the softmax; padded queries are dropped before the output is projected.
 
@@ -58,6 +58,6 @@ class WindowAttention(keras.layers.Layer):
         qkv = ops.reshape(qkv, (-1, side * side, heads, 3, self.hidden_size // heads))
         qkv = ops.transpose(qkv, (3, 0, 2, 1, 4))  # (3, N, K, T, d)
         bias = ops.convert_to_tensor(self.distance_bias)
-        attended = distance_attention(qkv[0], qkv[1], qkv[2], bias, window_size=side)
+        attended = relative_bias_attention(qkv[0], qkv[1], qkv[2], bias, window_size=side)
         attended = ops.transpose(attended, (0, 2, 1, 3))  # (N, T, K, d)
         return ops.reshape(attended, (-1, side, side, self.hidden_size))

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 import keras
 
-from keras_sam.checkpoints import parse_preprocessing, parse_thresholds
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
+from keras_sam.checkpoints.thresholds import parse_thresholds
 from keras_sam.models.openvino_precision import float32_inference
 from keras_sam.models.preset_loading import (
     ClassProperty,
@@ -30,7 +31,7 @@ class Backbone(keras.Model):
 
     @property
     def preprocessing(self) -> dict[str, Any]:
-        """How images are prepared: the fields of a `keras_sam.geometry.Preprocessing`.
+        """How images are prepared: the fields of a `keras_sam.transforms.preprocessing.Preprocessing`.
 
         The image encoder has it, and the models around share it; it is saved with each. SAM's
         unless a preset told otherwise. May be set to "sam", "medsam", fields or a

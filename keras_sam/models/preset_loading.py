@@ -8,15 +8,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sam.checkpoints import (
-    Checkpoint,
-    PresetInfo,
-    adapt_to_image_shape,
-    builtin_presets,
-    fold_batch_norms,
-    read_checkpoint,
-    write_keras_preset,
-)
+from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
+from keras_sam.checkpoints.checkpoint import Checkpoint
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.models.set_trainable import set_trainable
 from keras_sam.models.weight_names import weights_by_name
 
@@ -58,7 +55,7 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
         checkpoint = fold_batch_norms(checkpoint)
     image_shape = kwargs.pop("image_shape", None)
     if image_shape is not None:
-        checkpoint = adapt_to_image_shape(checkpoint, image_shape)
+        checkpoint = resize_position_embeddings(checkpoint, image_shape)
     dtype = kwargs.pop("dtype", None) or checkpoint.config.get("dtype") or None
     is_task = cls.__name__ in BACKBONE_OF
     own = {} if is_task else kwargs
@@ -70,9 +67,7 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
 
 def save_preset(model: Any, preset_dir: str | Path) -> None:
     """`Backbone.save_to_preset`."""
-    write_keras_preset(
-        Path(preset_dir), model_to_checkpoint(model), task=hasattr(model, "backbone")
-    )
+    write_keras_hub(Path(preset_dir), model_to_checkpoint(model), task=hasattr(model, "backbone"))
 
 
 def model_to_checkpoint(model: Any) -> Checkpoint:
@@ -80,8 +75,8 @@ def model_to_checkpoint(model: Any) -> Checkpoint:
     backbone = getattr(model, "backbone", model)
     return Checkpoint(
         class_name=type(backbone).__name__,
-        config=plain_config(backbone),
-        arrays=ModelArrays(backbone),
+        config=config_to_plain(backbone),
+        arrays=ModelWeights(backbone),
         preprocessing=model.preprocessing,
         thresholds=model.thresholds,
         source=model.name,
@@ -99,10 +94,10 @@ def checkpoint_to_backbone(
         return backbone
     # In a stateless scope Keras puts initial values off until its end: random ones are never
     # drawn, and each weight takes memory once, when its array is read.
-    first_values = FirstValues(checkpoint.arrays)
+    first_values = ArrayInitializers(checkpoint.arrays)
     with keras.StatelessScope():
         backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
-        first_values.give_to(backbone)
+        first_values.apply(backbone)
     first_values.raise_error()
     _tell(backbone, checkpoint)
     return backbone
@@ -130,7 +125,7 @@ def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) ->
     return model
 
 
-class FirstValues:
+class ArrayInitializers:
     """Arrays as the first values of a model's weights, each read when Keras asks for it.
 
     Args:
@@ -141,7 +136,7 @@ class FirstValues:
         self._arrays = arrays
         self._error: Exception | None = None
 
-    def give_to(self, model: Any) -> None:
+    def apply(self, model: Any) -> None:
         """Replaces the initializers of a model whose weights have no values yet.
 
         Raises:
@@ -162,7 +157,7 @@ class FirstValues:
 
     def _initializer(self, name: str) -> Callable[..., Any]:
         def read(shape: Any, dtype: Any = None) -> Any:
-            # An error here would leave Keras with half a list of weights to initialise.
+            # An error here would leave Keras with half a list of weights to initialize.
             if self._error is None:
                 try:
                     return ops.convert_to_tensor(self._read(name, shape, dtype), dtype=dtype)
@@ -182,7 +177,7 @@ class FirstValues:
         return array
 
 
-class ModelArrays(Mapping[str, np.ndarray]):
+class ModelWeights(Mapping[str, np.ndarray]):
     """The weights of a model as arrays, each converted when it is read."""
 
     def __init__(self, model: Any) -> None:
@@ -198,7 +193,7 @@ class ModelArrays(Mapping[str, np.ndarray]):
         return len(self._weights)
 
 
-def plain_config(layer: Any) -> dict[str, Any]:
+def config_to_plain(layer: Any) -> dict[str, Any]:
     """The constructor's arguments of a model as plain values, its parts nested."""
     config = {}
     for name, value in layer.get_config().items():
@@ -206,7 +201,7 @@ def plain_config(layer: Any) -> dict[str, Any]:
         if name == "dtype":
             value = layer.dtype_policy.name
         elif isinstance(part, keras.layers.Layer):
-            value = {"class_name": type(part).__name__, "config": plain_config(part)}
+            value = {"class_name": type(part).__name__, "config": config_to_plain(part)}
         elif isinstance(value, list | tuple):
             value = [*value]  # Keras' own lists refer back to the layer
         config[name] = value

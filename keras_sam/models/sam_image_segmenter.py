@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sam.checkpoints import adapt_to_image_shape
+from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.layers.prompts import PADDING, Prompts, resolve_prompts
-from keras_sam.layers.two_way_transformer import ImageFeatures
+from keras_sam.layers.two_way_transformer import DecoderImageCache
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
@@ -21,7 +21,7 @@ class SAMImageSegmenter(Backbone):
     `predict` takes a dictionary of `images` and prompts. To train, compile with a loss of
     `keras_sam.train` and `fit` on images and ground-truth masks:
 
-        segmenter.compile("adamw", loss=keras_sam.train.InteractiveLoss())
+        segmenter.compile("adamw", loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss())
         segmenter.fit({"images": images}, {"masks": masks})
 
     Args:
@@ -85,7 +85,7 @@ class SAMImageSegmenter(Backbone):
             image_shape: `(height, width, 3)`; multiples of the patch size.
             dtype: dtype policy of the copy; the model's own if `None`.
         """
-        checkpoint = adapt_to_image_shape(model_to_checkpoint(self), image_shape)
+        checkpoint = resize_position_embeddings(model_to_checkpoint(self), image_shape)
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
         return type(self)(backbone)
 
@@ -93,10 +93,10 @@ class SAMImageSegmenter(Backbone):
         """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
         return self.backbone.image_encoder(images, training=training)
 
-    def image_features(self, image_embeddings: Any) -> ImageFeatures:
+    def decoder_cache(self, image_embeddings: Any) -> DecoderImageCache:
         """The mask decoder's work that depends on the image alone, to be shared by prompts."""
         encoder = self.backbone.prompt_encoder
-        return self.backbone.mask_decoder.image_features(
+        return self.backbone.mask_decoder.decoder_cache(
             image_embeddings, encoder.dense_positions(), encoder.no_mask()
         )
 
@@ -109,7 +109,7 @@ class SAMImageSegmenter(Backbone):
         boxes: Any = None,
         masks: Any = None,
         multimask_output: bool | None = None,
-        features: ImageFeatures | None = None,
+        features: DecoderImageCache | None = None,
     ) -> dict[str, Any]:
         """Masks of P prompts for each encoded image.
 
@@ -121,7 +121,7 @@ class SAMImageSegmenter(Backbone):
             masks: `(B, P, L, L, 1)` logits; NaN where a prompt has none.
             multimask_output: `True` for the masks of an ambiguous prompt, `False` for the single
                 one, `None` for all.
-            features: what `image_features` gave for these embeddings, if at hand. Prompts with
+            features: what `decoder_cache` gave for these embeddings, if at hand. Prompts with
                 masks cannot use it.
 
         Returns:
@@ -134,11 +134,11 @@ class SAMImageSegmenter(Backbone):
             image_embeddings, prompts, multimask_output=multimask_output, features=features
         )
 
-    def attend(self, features: ImageFeatures, *, points: Any, labels: Any) -> tuple[Any, Any]:
+    def attend(self, features: DecoderImageCache, *, points: Any, labels: Any) -> tuple[Any, Any]:
         """The first step of `decode`, which its mask decoder can rate before it draws.
 
         Args:
-            features: of `image_features`.
+            features: of `decoder_cache`.
             points: as `decode`.
             labels: as `decode`; corners of boxes are labels too.
 
@@ -157,14 +157,14 @@ class SAMImageSegmenter(Backbone):
         prompts: Prompts,
         *,
         multimask_output: bool | None = None,
-        features: ImageFeatures | None = None,
+        features: DecoderImageCache | None = None,
     ) -> dict[str, Any]:
         encoder, decoder = self.backbone.prompt_encoder, self.backbone.mask_decoder
         sparse, sparse_mask, dense = encoder.encode(
             prompts, batch_size=ops.shape(image_embeddings)[0]
         )
         if dense is not None:
-            return decoder.decode_dense(
+            return decoder.decode_with_mask_prompts(
                 image_embeddings,
                 encoder.dense_positions(),
                 dense,
@@ -173,7 +173,7 @@ class SAMImageSegmenter(Backbone):
                 multimask_output=multimask_output,
             )
         return decoder.decode(
-            features or self.image_features(image_embeddings),
+            features or self.decoder_cache(image_embeddings),
             sparse,
             sparse_mask,
             grid_size=self.backbone.embedding_size,
@@ -186,13 +186,13 @@ class SAMImageSegmenter(Backbone):
         Args:
             optimizer: as `keras.Model.compile`.
             loss: a layer called with the segmenter, the inputs, the targets and the outputs of
-                `call`, which returns the loss: `keras_sam.train.InteractiveLoss`.
+                `call`, which returns the loss: `keras_sam.train.interactive_loss.InteractiveSegmentationLoss`.
             **kwargs: other arguments of `keras.Model.compile`.
         """
         if loss is not None and not isinstance(loss, keras.layers.Layer):
             raise TypeError(
                 "SAM is trained with prompts simulated from ground-truth masks: pass "
-                f"loss=keras_sam.train.InteractiveLoss(), got {loss!r}"
+                f"loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss(), got {loss!r}"
             )
         self._tracker.unlock()  # a layer may come after the model was built
         self._objective = loss
@@ -210,7 +210,7 @@ class SAMImageSegmenter(Backbone):
         """The loss of a batch: what the layer given to `compile` returns."""
         if self._objective is None:
             raise ValueError(
-                "to train or evaluate, compile with loss=keras_sam.train.InteractiveLoss()"
+                "to train or evaluate, compile with loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss()"
             )
         if sample_weight is not None:
             raise ValueError("sample_weight is not supported; leave masks out instead")

@@ -12,7 +12,7 @@ from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_merging import PatchMerging
 from keras_sam.layers.tiny_vit_block import TinyViTBlock
 from keras_sam.models.backbone import Backbone
-from keras_sam.models.normalized_images import check_image_shape, normalized_images
+from keras_sam.models.normalize_images import check_image_shape, normalize_images
 
 PATCH_SIZE = 16  # pixels: 4 of the stem, 2 of each merging but the last
 MERGING_STRIDES = (2, 2, 1)  # where TinyViT as a classifier has 2, 2, 2
@@ -24,7 +24,7 @@ class TinyViTBackbone(Backbone):
     """TinyViT (arXiv 2207.10666) as MobileSAM has it (arXiv 2306.14289), whose sizes are default.
 
     Four stages: the first of convolutions on a grid of 4 x 4 pixels, the others with attention
-    in windows, on grids of 8, 16 and 16. Takes images in 0..1 and normalises them inside, in
+    in windows, on grids of 8, 16 and 16. Takes images in 0..1 and normalizes them inside, in
     float32, with the mean and standard deviation of ImageNet. No weight depends on the image
     size.
 
@@ -148,7 +148,7 @@ class TinyViTBackbone(Backbone):
         Returns:
             `(B, H / 16, W / 16, D)`, or `D + early_feature_dim` channels.
         """
-        images = normalized_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
+        images = normalize_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
         grid = early = self.patch_embedding(images, training=training)
         for layer in self.blocks:
             grid = layer(grid, training=training)

@@ -10,14 +10,14 @@ from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_embedding import PatchEmbedding
 from keras_sam.layers.vit_block import ViTBlock
 from keras_sam.models.backbone import Backbone
-from keras_sam.models.normalized_images import check_image_shape, normalized_images
+from keras_sam.models.normalize_images import check_image_shape, normalize_images
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class ViTDetBackbone(Backbone):
     """A vision transformer with windowed and global attention (arXiv 2203.16527).
 
-    Takes images in 0..1 and normalises them inside, in float32, with the mean and standard
+    Takes images in 0..1 and normalizes them inside, in float32, with the mean and standard
     deviation of ImageNet.
 
     Args:
@@ -135,7 +135,7 @@ class ViTDetBackbone(Backbone):
 
         With `output_early_feature` they are `D + E` wide.
         """
-        images = normalized_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
+        images = normalize_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
         grid = self.patch_embedding(images)
         if self.use_abs_pos:
             grid = grid + ops.cast(self.position_embedding, self.compute_dtype)

@@ -9,12 +9,15 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.geometry import ModelFrame, OutlineGuide, Preprocessing, is_size
-from keras_sam.geometry.preprocessing import SAM
-from keras_sam.geometry.read_image import MAX_PIXELS
-from keras_sam.models import SAMImageSegmenter, weights_by_name
-from keras_sam.predict.facts_file import load_facts, save_facts
-from keras_sam.predict.frame_for_model import frame_for_model
+from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
+from keras_sam.images.read_image import MAX_PIXELS
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.weight_names import weights_by_name
+from keras_sam.predict.frame_for_model import transform_for_model
+from keras_sam.transforms.guided_filter import GuidedFilterRefiner
+from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.preprocessing import SAM, Preprocessing
+from keras_sam.types import is_size
 
 FORMAT = "keras_sam.ImageEmbedding"
 SAMPLED_VALUES = 256
@@ -31,7 +34,7 @@ class ImageEmbedding:
         image_size: `(height, width)` of the model frame.
         fingerprint: of the image encoder that made it.
         preprocessing: how the image was prepared.
-        outline_pixels: of `OutlineGuide`, where `preprocessing.outlines` is "image".
+        outline_pixels: of `GuidedFilterRefiner`, where `preprocessing.outlines` is "image".
     """
 
     embedding: np.ndarray
@@ -43,11 +46,11 @@ class ImageEmbedding:
     outline_pixels: np.ndarray | None = None
 
     @property
-    def guide(self) -> OutlineGuide | None:
+    def guide(self) -> GuidedFilterRefiner | None:
         """What moves outlines to the image's edges, if something does."""
         if self.outline_pixels is None:
             return None
-        return OutlineGuide(self.outline_pixels, self.original_size)
+        return GuidedFilterRefiner(self.outline_pixels, self.original_size)
 
     def save(self, path: str | Path) -> None:
         """Writes a `.safetensors` file; an old one stays whole if that fails."""
@@ -61,7 +64,7 @@ class ImageEmbedding:
         arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
         if self.outline_pixels is not None:
             arrays["outline_pixels"] = np.ascontiguousarray(self.outline_pixels)
-        save_facts(path, FORMAT, arrays, facts)
+        save_safetensors(path, FORMAT, arrays, facts)
 
     @classmethod
     def load(cls, path: str | Path) -> "ImageEmbedding":
@@ -72,7 +75,7 @@ class ImageEmbedding:
             ValueError: if it is damaged or something else.
         """
         names, optional = {"embedding"}, frozenset({"outline_pixels"})
-        return load_facts(
+        return load_safetensors(
             path, FORMAT, names, cls._parse, optional=optional, what="image embedding"
         )
 
@@ -114,7 +117,7 @@ def _check_size(name: str, size: Any) -> tuple[int, int]:
     return size[0], size[1]
 
 
-def frame_of_embedding(image: ImageEmbedding, model: SAMImageSegmenter) -> ModelFrame:
+def check_embedding(image: ImageEmbedding, model: SAMImageSegmenter) -> ImageTransform:
     """The way of an encoded image into a model, and of its masks back.
 
     Raises:
@@ -129,7 +132,7 @@ def frame_of_embedding(image: ImageEmbedding, model: SAMImageSegmenter) -> Model
         )
     if image.fingerprint != encoder_fingerprint(model):
         raise ValueError("the embedding was made by another model's image encoder")
-    frame = frame_for_model(model, image.original_size)
+    frame = transform_for_model(model, image.original_size)
     if frame.preprocessing != image.preprocessing:
         raise ValueError(
             f"the embedding's image was prepared with {image.preprocessing}; this model has "

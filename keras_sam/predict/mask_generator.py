@@ -7,20 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import check_box, read_image, records_to_label_map
-from keras_sam.geometry.point_grid import check_point_grids, layer_sides, point_grid
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict.duplicates import best_in_crop, best_of_crops, without_small_regions
-from keras_sam.predict.found_mask import OUTPUT_MODES, FoundMask
-from keras_sam.predict.mask_search import MaskSearch, SearchSettings
+from keras_sam.annotations.label_map import records_to_label_map
+from keras_sam.images.read_image import read_image
+from keras_sam.masks.point_grid import check_point_grids, point_grid, points_per_layer
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.crop_search import CropSearch, GeneratorConfig
+from keras_sam.predict.generated_mask import OUTPUT_MODES, GeneratedMask
+from keras_sam.predict.nms import nms_across_crops, nms_within_crop, without_small_regions
 from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.transforms.check_prompts import check_box
 
 AUTO = "auto"
 COARSE_POINTS_PER_SIDE = 16  # of "auto", which goes on to half of Meta's distance
 
 
 @dataclass(frozen=True)
-class MaskUpdate:
+class GenerationUpdate:
     """What a batch of prompts changed.
 
     Attributes:
@@ -99,7 +101,7 @@ class SAMMaskGenerator:
             pred_iou_thresh = thresholds["pred_iou_thresh"]
         if stability_score_thresh is None:
             stability_score_thresh = thresholds["stability_score_thresh"]
-        self.settings = SearchSettings(
+        self.settings = GeneratorConfig(
             point_grids=grids,
             finer_sides=finer_sides,
             points_per_batch=points_per_batch,
@@ -135,7 +137,7 @@ class SAMMaskGenerator:
         Returns:
             Records as Meta's: `segmentation`, `area` in pixels, `bbox` XYWH whose width counts
             from the first to the last pixel, `predicted_iou`, `point_coords` `[[x, y]]` (of a box
-            its centre), `stability_score`, `crop_box` XYWH.
+            its center), `stability_score`, `crop_box` XYWH.
 
         Raises:
             ValueError: for boxes or a region that are not in the image, and what `read_image`
@@ -150,7 +152,7 @@ class SAMMaskGenerator:
         *,
         boxes: Any = None,
         region: Any = None,
-        on_top: str = "small",
+        overlap_priority: str = "small",
         progress: Callable[[int, int], Any] | None = None,
     ) -> np.ndarray:
         """All masks of an image as one map of labels.
@@ -159,7 +161,7 @@ class SAMMaskGenerator:
             image: as `generate`.
             boxes: as `generate`.
             region: as `generate`.
-            on_top: which of overlapping masks is seen, as in `records_to_label_map`.
+            overlap_priority: which of overlapping masks is seen, as in `records_to_label_map`.
             progress: as `generate`.
 
         Returns:
@@ -168,9 +170,13 @@ class SAMMaskGenerator:
         pixels = read_image(image)
         found = self._find(pixels, boxes, region, progress)
         records = [{"segmentation": mask.to_rle()} for mask in found]
-        return records_to_label_map(records, (pixels.shape[0], pixels.shape[1]), on_top=on_top)
+        return records_to_label_map(
+            records, (pixels.shape[0], pixels.shape[1]), overlap_priority=overlap_priority
+        )
 
-    def iterate(self, image: Any, *, boxes: Any = None, region: Any = None) -> Iterator[MaskUpdate]:
+    def iterate(
+        self, image: Any, *, boxes: Any = None, region: Any = None
+    ) -> Iterator[GenerationUpdate]:
         """Finds what `generate` finds, and tells of it batch by batch; may be left at any time.
 
         The records added and not removed are at each time the masks of the prompts so far, and at
@@ -181,20 +187,20 @@ class SAMMaskGenerator:
             boxes: as `generate`.
             region: as `generate`.
         """
-        shown: dict[FoundMask, int] = {}
+        shown: dict[GeneratedMask, int] = {}
         count = done = total = 0
         search = self._search(read_image(image), boxes, region)
         for step in search.steps():
-            in_crop = best_in_crop(step.found, self.settings.box_nms_thresh)
+            in_crop = nms_within_crop(step.found, self.settings.box_nms_thresh)
             done, total = step.done, step.total
             update, count = self._update(self._across(step.before + in_crop), shown, count)
-            yield MaskUpdate(*update, done, total)
+            yield GenerationUpdate(*update, done, total)
         update, count = self._update(self._cleaned(list(shown), search), shown, count)
         if any(update):
-            yield MaskUpdate(*update, done, total)
+            yield GenerationUpdate(*update, done, total)
 
     def _update(
-        self, kept: list[FoundMask], shown: dict[FoundMask, int], count: int
+        self, kept: list[GeneratedMask], shown: dict[GeneratedMask, int], count: int
     ) -> tuple[tuple[dict[int, dict[str, Any]], tuple[int, ...]], int]:
         """What changes `shown` to `kept`, which is done; and the next free number."""
         removed = tuple(shown.pop(found) for found in set(shown) - set(kept))
@@ -214,8 +220,8 @@ class SAMMaskGenerator:
         boxes: Any,
         region: Any,
         progress: Callable[[int, int], Any] | None,
-    ) -> list[FoundMask]:
-        found: list[FoundMask] = []
+    ) -> list[GeneratedMask]:
+        found: list[GeneratedMask] = []
         search = self._search(pixels, boxes, region)
         for step in search.steps():
             found = step.before
@@ -223,7 +229,7 @@ class SAMMaskGenerator:
                 progress(step.done, step.total)
         return self._cleaned(self._across(found), search)
 
-    def _search(self, pixels: np.ndarray, boxes: Any, region: Any) -> MaskSearch:
+    def _search(self, pixels: np.ndarray, boxes: Any, region: Any) -> CropSearch:
         size = (pixels.shape[0], pixels.shape[1])
         x0, y0, x1, y1 = (0, 0, size[1], size[0]) if region is None else check_box(region, size)
         part = (math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1))
@@ -231,12 +237,14 @@ class SAMMaskGenerator:
             boxes = np.stack([check_box(box, size) for box in boxes])
             if ((boxes[:, :2] < part[:2]) | (boxes[:, 2:] > part[2:])).any():
                 raise ValueError(f"boxes must lie in the region {part}, got {boxes.tolist()}")
-        return MaskSearch(self.predictor, self.settings, pixels, region=part, boxes=boxes)
+        return CropSearch(self.predictor, self.settings, pixels, region=part, boxes=boxes)
 
-    def _across(self, found: list[FoundMask]) -> list[FoundMask]:
-        return best_of_crops(found, self.crop_nms_thresh) if self.settings.crop_n_layers else found
+    def _across(self, found: list[GeneratedMask]) -> list[GeneratedMask]:
+        return (
+            nms_across_crops(found, self.crop_nms_thresh) if self.settings.crop_n_layers else found
+        )
 
-    def _cleaned(self, found: list[FoundMask], search: MaskSearch) -> list[FoundMask]:
+    def _cleaned(self, found: list[GeneratedMask], search: CropSearch) -> list[GeneratedMask]:
         min_area = self.min_mask_region_area
         if not min_area:
             return found
@@ -257,7 +265,7 @@ def _grids(
         raise ValueError(f'points_per_side must be a number or "auto", got {points_per_side!r}')
     if point_grids is not None:
         return check_point_grids(point_grids, crop_n_layers=crop_n_layers), None
-    sides = layer_sides(
+    sides = points_per_layer(
         COARSE_POINTS_PER_SIDE if points_per_side == AUTO else int(points_per_side or 0),
         crop_n_layers=crop_n_layers,
         downscale_factor=downscale_factor,

@@ -7,36 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import (
-    ModelFrame,
-    OutlineGuide,
-    check_box,
-    check_points,
-    reach_box,
-    read_image,
-)
+from keras_sam.engines.engine import Engine, create_engine
+from keras_sam.engines.int8_encoder import Int8Encoder
+from keras_sam.images.read_image import read_image
 from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict.engine import Engine, create_engine
-from keras_sam.predict.frame_for_model import frame_for_model
-from keras_sam.predict.image_embedding import (
-    ImageEmbedding,
-    encoder_fingerprint,
-    frame_of_embedding,
-)
-from keras_sam.predict.int8_encoder import Int8Encoder
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.frame_for_model import transform_for_model
+from keras_sam.predict.image_embedding import ImageEmbedding, check_embedding, encoder_fingerprint
+from keras_sam.transforms.check_prompts import check_box, check_points
+from keras_sam.transforms.expand_mask_to_box import expand_mask_to_box
+from keras_sam.transforms.guided_filter import GuidedFilterRefiner
+from keras_sam.transforms.image_transform import ImageTransform
 
 MASK_THRESHOLD = 0.0
 
 
 @dataclass(frozen=True)
-class EncodedImage:
+class PredictorState:
     """An image as one predictor holds it, to be given to its `set_image` again at no cost.
 
     Attributes:
         engine: of the predictor.
         embedding: of `Engine.encode`.
-        features: of `Engine.image_features`.
+        features: of `Engine.decoder_cache`.
         frame: the way of the image into the model, and of its masks back.
         guide: what moves outlines to the image's edges, where the model's preprocessing says so.
     """
@@ -44,8 +37,8 @@ class EncodedImage:
     engine: Engine
     embedding: Any
     features: tuple[Any, ...]
-    frame: ModelFrame
-    guide: OutlineGuide | None
+    frame: ImageTransform
+    guide: GuidedFilterRefiner | None
 
 
 class SAMPredictor:
@@ -75,14 +68,14 @@ class SAMPredictor:
         self.model = model
         self.prompts_per_batch = prompts_per_batch
         self.engine: Engine = create_engine(model, int8_encoder)
-        self._image: EncodedImage | None = None
+        self._image: PredictorState | None = None
 
     def set_image(self, image: np.ndarray | str | Path | Any, image_format: str = "RGB") -> None:
         """Encodes an image, or takes an encoded one.
 
         Args:
             image: what `read_image` takes, such as an array `(H, W, 3)` uint8, a path or a PIL
-                image; or an `ImageEmbedding` of this model, or an `EncodedImage` of this predictor.
+                image; or an `ImageEmbedding` of this model, or an `PredictorState` of this predictor.
             image_format: order of an array's channels, "RGB" or "BGR"; files tell their own.
 
         Raises:
@@ -92,39 +85,39 @@ class SAMPredictor:
         if image_format not in ("RGB", "BGR"):
             raise ValueError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
         self.reset_image()
-        if isinstance(image, EncodedImage):
+        if isinstance(image, PredictorState):
             if image.engine is not self.engine:
                 raise ValueError("the encoded image is another predictor's")
             self._image = image
             return
         if isinstance(image, ImageEmbedding):
-            frame = frame_of_embedding(image, self.model)
-            embedding = self.engine.to_embedding(image.embedding)
+            frame = check_embedding(image, self.model)
+            embedding = self.engine.cast_embedding(image.embedding)
             guide = image.guide
         else:
             pixels = read_image(image)
             if image_format == "BGR" and isinstance(image, np.ndarray):
                 pixels = np.ascontiguousarray(pixels[..., ::-1])
-            frame = frame_for_model(self.model, pixels.shape[:2])
-            model_image = frame.to_model_image(pixels)
+            frame = transform_for_model(self.model, pixels.shape[:2])
+            model_image = frame.apply_image(pixels)
             embedding = self.engine.encode(model_image[None])
             guide = frame.outline_guide(model_image, self.model.backbone.low_res_size)
-        features = self.engine.image_features(embedding)
-        self._image = EncodedImage(self.engine, embedding, features, frame, guide)
+        features = self.engine.decoder_cache(embedding)
+        self._image = PredictorState(self.engine, embedding, features, frame, guide)
 
     def reset_image(self) -> None:
         """Forgets the image."""
         self._image = None
 
     @property
-    def encoded_image(self) -> EncodedImage:
+    def encoded_image(self) -> PredictorState:
         """The image, to be given to `set_image` when another one was set meanwhile."""
         if self._image is None:
             raise RuntimeError("no image is set; call set_image first")
         return self._image
 
     @property
-    def frame(self) -> ModelFrame:
+    def frame(self) -> ImageTransform:
         """The way of the image into the model, and of its masks back."""
         return self.encoded_image.frame
 
@@ -144,7 +137,7 @@ class SAMPredictor:
         return self.frame.input_size
 
     @property
-    def image_features(self) -> tuple[Any, ...]:
+    def decoder_cache(self) -> tuple[Any, ...]:
         """The decoder's work that depends on the image alone, as `Engine` takes it."""
         return self.encoded_image.features
 
@@ -230,9 +223,9 @@ class SAMPredictor:
         frame = self.frame
         limits = None if boxes is None else _with_nan(boxes)
         if return_logits:
-            logits = frame.to_original_logits(low_res_logits, boxes=limits)
+            logits = frame.postprocess_logits(low_res_logits, boxes=limits)
             return logits, iou_predictions, low_res_logits
-        masks = frame.to_original_masks(low_res_logits, threshold=MASK_THRESHOLD, boxes=limits)
+        masks = frame.postprocess_masks(low_res_logits, threshold=MASK_THRESHOLD, boxes=limits)
         return masks, iou_predictions, low_res_logits
 
     def predict_low_res(
@@ -281,7 +274,7 @@ class SAMPredictor:
                     float(iou_predictions[index, mask]), outlined.support
                 )
             if within is not None and preprocessing.box_masks == "fitted":
-                logits[index, mask] = reach_box(logits[index, mask], frame, within)
+                logits[index, mask] = expand_mask_to_box(logits[index, mask], frame, within)
         return logits, iou_predictions
 
     def _decode(
@@ -360,17 +353,19 @@ def _single_box(box: Any) -> Any:
     return box[0] if is_row else box
 
 
-def _tokens(frame: ModelFrame, coords: Any, labels: Any, box: Any) -> tuple[np.ndarray, np.ndarray]:
+def _tokens(
+    frame: ImageTransform, coords: Any, labels: Any, box: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Points `(N, 2)` of the model frame and labels `(N,)` of one prompt, its box included."""
     points, kinds = np.zeros((0, 2), np.float32), np.zeros(0, np.int32)
     if coords is not None or labels is not None:
         points, kinds = check_points(coords, labels, frame.original_size)
-        points = frame.to_model_points(points)
+        points = frame.apply_points(points)
         if box is None:  # the model was trained to see this token where there is no box
             points = np.concatenate([points, np.zeros((1, 2), np.float32)])
             kinds = np.append(kinds, np.int32(NOT_A_POINT))
     if box is not None:
-        corners = frame.to_model_boxes(check_box(box, frame.original_size)).reshape(2, 2)
+        corners = frame.apply_boxes(check_box(box, frame.original_size)).reshape(2, 2)
         points = np.concatenate([points, corners])
         kinds = np.append(kinds, np.array([TOP_LEFT, BOTTOM_RIGHT], np.int32))
     return points, kinds

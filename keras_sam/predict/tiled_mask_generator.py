@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.geometry import ImageWindows, open_image
-from keras_sam.geometry.mask_runs import check_countable, runs_to_coco_rle
-from keras_sam.geometry.masks import coco_rle_runs
-from keras_sam.geometry.plan_tiles import Box, plan_tiles
-from keras_sam.geometry.record import record_to_runs
-from keras_sam.geometry.seam_merger import MergedMask, Piece, SeamMerger
+from keras_sam.annotations.record import record_to_runs
+from keras_sam.images.image_reader import ImageReader
+from keras_sam.images.open_image import open_image
+from keras_sam.masks.measures import coco_rle_runs
+from keras_sam.masks.run_length_mask import check_rle_size, runs_to_coco_rle
 from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.tile_merger import MergedMask, Piece, TileMerger
+from keras_sam.predict.tiles import Box, plan_tiles
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TiledMaskGenerator:
     """Finds everything in an image of any size: tile by tile, and whole across their seams.
 
     Each tile is searched as an image of its own by the generator, so that its settings are those
-    of a tile. What several tiles show of an object becomes one mask (`SeamMerger` tells how).
+    of a tile. What several tiles show of an object becomes one mask (`TileMerger` tells how).
     A tile is read when its turn comes, and of masks their outlines are held until they are
     finished: memory does not grow with the image, but for masks that run through all of it.
 
@@ -43,7 +44,7 @@ class TiledMaskGenerator:
         generator: what searches a tile. Its `output_mode` must be "coco_rle" or
             "uncompressed_rle": an array of the image's size for each mask is what this is against.
         tile_size: pixels along each side of a tile.
-        overlap: pixels that neighbouring tiles share at least, from 1 to half of `tile_size`. What
+        overlap: pixels that neighboring tiles share at least, from 1 to half of `tile_size`. What
             is smaller than that is whole in some tile.
         seam_iou_thresh: masks of two tiles whose IoU in the pixels that both tiles show is at
             least this are one object, over 0 and at most 1.
@@ -66,7 +67,7 @@ class TiledMaskGenerator:
                 "output_mode='coco_rle', got 'binary_mask'"
             )
         plan_tiles((1, 1), tile_size=tile_size, overlap=overlap)
-        SeamMerger([], (1, 1), agreement=seam_iou_thresh)
+        TileMerger([], (1, 1), agreement=seam_iou_thresh)
         self.generator = generator
         self.tile_size = tile_size
         self.overlap = overlap
@@ -118,19 +119,19 @@ class TiledMaskGenerator:
                 records = [self._record(mask, tiles, windows.size) for mask in finished]
                 yield TileUpdate(records, done, len(tiles))
 
-    def _tiles(self, windows: ImageWindows) -> list[Box]:
-        check_countable(windows.size)
+    def _tiles(self, windows: ImageReader) -> list[Box]:
+        check_rle_size(windows.size)
         return plan_tiles(windows.size, tile_size=self.tile_size, overlap=self.overlap)
 
-    def _search(self, windows: ImageWindows, tiles: list[Box]) -> Iterator[list[MergedMask]]:
+    def _search(self, windows: ImageReader, tiles: list[Box]) -> Iterator[list[MergedMask]]:
         """Yields nothing at first, then what each tile finishes."""
-        merger = SeamMerger(tiles, windows.size, agreement=self.seam_iou_thresh)
+        merger = TileMerger(tiles, windows.size, agreement=self.seam_iou_thresh)
         yield []
         for number, tile in enumerate(tiles):
-            pieces = [] if windows.is_blank(tile) else self._pieces(windows, tile, number)
+            pieces = [] if windows.is_nodata(tile) else self._pieces(windows, tile, number)
             yield merger.add(number, pieces)
 
-    def _pieces(self, windows: ImageWindows, tile: Box, number: int) -> list[Piece]:
+    def _pieces(self, windows: ImageReader, tile: Box, number: int) -> list[Piece]:
         x0, y0, x1, y1 = tile
         pixels = windows.read(tile)
         if pixels.shape != (y1 - y0, x1 - x0, 3) or pixels.dtype != np.uint8:
@@ -162,4 +163,4 @@ class TiledMaskGenerator:
 
 def _windows(image: Any) -> Any:
     """An image opened for as long as it is needed; windows that were given stay open."""
-    return nullcontext(image) if isinstance(image, ImageWindows) else open_image(image)
+    return nullcontext(image) if isinstance(image, ImageReader) else open_image(image)

@@ -1,7 +1,7 @@
-"""Training: scenes, simulated prompts, losses, and the recipe of the tiny preset."""
+"""Training: simulated prompts, losses, learning rates."""
 
-from keras_sam.train.interactive_loss import InteractiveLoss
-from keras_sam.train.recipe import Phase, Recipe
-from keras_sam.train.train_recipe import train
+from keras_sam.train.flush_denormals import flush_denormals
+from keras_sam.train.interactive_loss import InteractiveSegmentationLoss
+from keras_sam.train.warmup_cosine import WarmupCosine
 
-__all__ = ["InteractiveLoss", "Phase", "Recipe", "train"]
+__all__ = ["InteractiveSegmentationLoss", "WarmupCosine", "flush_denormals"]

@@ -1,4 +1,4 @@
-"""`InteractiveLoss`: simulated prompts, correction rounds, and the loss of each."""
+"""`InteractiveSegmentationLoss`: simulated prompts, correction rounds, and the loss of each."""
 
 import math
 from typing import Any
@@ -7,15 +7,20 @@ import keras
 from keras import ops
 
 from keras_sam.layers.prompts import NOT_A_POINT, PADDING
-from keras_sam.train.mask_losses import dice_loss, mask_iou, pixel_loss
-from keras_sam.train.simulated_prompts import BOX_NOISE, error_point, inner_point, noisy_box
+from keras_sam.train.mask_losses import dice_loss, focal_loss, mask_iou
+from keras_sam.train.simulated_prompts import (
+    BOX_NOISE,
+    jitter_box,
+    sample_error_point,
+    sample_point,
+)
 
 
-class InteractiveLoss(keras.layers.Layer):
+class InteractiveSegmentationLoss(keras.layers.Layer):
     """Trains a segmenter as a person would use it (arXiv 2304.02643, appendix A).
 
     Each ground-truth mask is prompted once, by a click inside it or by a box around it. Of the
-    masks for an ambiguous prompt only the best learns, and with `rated_weight` the one that the
+    masks for an ambiguous prompt only the best learns, and with `top_iou_weight` the one that the
     model rates best; the single mask learns beside them. Each correction round adds a click in
     the error region of the mask that the model rates best, and feeds that mask's logits back.
     The IoU head learns the true IoU of every mask.
@@ -28,14 +33,14 @@ class InteractiveLoss(keras.layers.Layer):
         correction_share: share of the prompts that are corrected; the others end with their first.
         box_probability: share of prompts that start from a box.
         box_noise: standard deviation of the noise on a box, as a share of its side.
-        deep_click_probability: share of clicks put deep inside the mask; the others are uniform
+        center_click_probability: share of clicks put deep inside the mask; the others are uniform
             over it.
         focal_gamma: exponent of the focal loss; 0 gives cross-entropy.
         focal_alpha: weight of foreground pixels, `None` for none.
         pixel_weight: weight of the pixel loss.
         dice_weight: weight of the dice loss.
         iou_weight: weight of the squared error of the predicted IoU.
-        rated_weight: weight of the loss of the mask rated best of several, beside the loss of the
+        top_iou_weight: weight of the loss of the mask rated best of several, beside the loss of the
             best: it moves that mask to what is likeliest where a prompt leaves open what is meant.
         seed: seed of the simulated prompts.
     """
@@ -47,13 +52,13 @@ class InteractiveLoss(keras.layers.Layer):
         correction_share: float = 1.0,
         box_probability: float = 0.5,
         box_noise: float = BOX_NOISE,
-        deep_click_probability: float = 0.0,
+        center_click_probability: float = 0.0,
         focal_gamma: float = 2.0,
         focal_alpha: float | None = 0.25,
         pixel_weight: float = 20.0,
         dice_weight: float = 1.0,
         iou_weight: float = 1.0,
-        rated_weight: float = 0.0,
+        top_iou_weight: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -64,15 +69,15 @@ class InteractiveLoss(keras.layers.Layer):
         self.correction_share = correction_share
         self.box_probability = box_probability
         self.box_noise = box_noise
-        self.deep_click_probability = deep_click_probability
+        self.center_click_probability = center_click_probability
         self.focal_gamma = focal_gamma
         self.focal_alpha = focal_alpha
         self.pixel_weight = pixel_weight
         self.dice_weight = dice_weight
         self.iou_weight = iou_weight
-        self.rated_weight = rated_weight
+        self.top_iou_weight = top_iou_weight
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.rated_iou = keras.metrics.Mean(name="rated_iou")
+        self.top_iou = keras.metrics.Mean(name="top_iou")
         self.best_iou = keras.metrics.Mean(name="best_iou")
         self.single_iou = keras.metrics.Mean(name="single_iou")
         self.built = True
@@ -112,7 +117,7 @@ class InteractiveLoss(keras.layers.Layer):
                     for part in (points, labels, boxes, truth, present, previous)
                 )
             if turn:
-                point, label = error_point(
+                point, label = sample_error_point(
                     previous, truth, image_size=image_size, seed=self.seed_generator
                 )
                 points = ops.concatenate([points, point], axis=2)
@@ -134,13 +139,13 @@ class InteractiveLoss(keras.layers.Layer):
 
     def _first_prompts(self, truth: Any, image_size: tuple[int, int]) -> tuple[Any, Any, Any]:
         """Points `(B, P, 2, 2)`, labels `(B, P, 2)` and boxes `(B, P, 2, 2)` for each mask."""
-        click = inner_point(
+        click = sample_point(
             truth,
             image_size=image_size,
-            deep_probability=self.deep_click_probability,
+            deep_probability=self.center_click_probability,
             seed=self.seed_generator,
         )
-        box = noisy_box(
+        box = jitter_box(
             truth, image_size=image_size, noise=self.box_noise, seed=self.seed_generator
         )
         draw = keras.random.uniform(ops.shape(truth)[:2], seed=self.seed_generator)
@@ -156,13 +161,13 @@ class InteractiveLoss(keras.layers.Layer):
     ) -> Any:
         """Loss of one round: `(B, P, M, L, L)` logits against `(B, P, L, L)` masks."""
         target = truth[:, :, None]
-        losses = self.pixel_weight * pixel_loss(
+        losses = self.pixel_weight * focal_loss(
             logits, target, gamma=self.focal_gamma, alpha=self.focal_alpha
         ) + self.dice_weight * dice_loss(logits, target)  # (B, P, M)
         single, several = losses[..., 0], losses[..., 1:]
         loss = single + (ops.min(several, axis=-1) if several.shape[-1] else 0.0)
-        if several.shape[-1] and self.rated_weight:
-            loss = loss + self.rated_weight * _take_rated(several, ratings[..., 1:])
+        if several.shape[-1] and self.top_iou_weight:
+            loss = loss + self.top_iou_weight * _take_rated(several, ratings[..., 1:])
         iou = ops.stop_gradient(mask_iou(logits, target))  # (B, P, M)
         loss = loss + self.iou_weight * ops.mean(ops.square(ratings - iou), axis=-1)
         weight = present / ops.maximum(ops.sum(present), 1.0)
@@ -173,7 +178,7 @@ class InteractiveLoss(keras.layers.Layer):
     def _track(self, iou: Any, ratings: Any, present: Any) -> None:
         self.single_iou.update_state(iou[..., 0], sample_weight=present)
         rated = _take_rated(iou[..., 1:], ratings[..., 1:])
-        self.rated_iou.update_state(rated, sample_weight=present)
+        self.top_iou.update_state(rated, sample_weight=present)
         self.best_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=present)
 
 

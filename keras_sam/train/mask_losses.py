@@ -5,7 +5,7 @@ from typing import Any
 from keras import ops
 
 
-def pixel_loss(logits: Any, target: Any, *, gamma: float = 2.0, alpha: float | None = 0.25) -> Any:
+def focal_loss(logits: Any, target: Any, *, gamma: float = 2.0, alpha: float | None = 0.25) -> Any:
     """Focal loss (arXiv 1708.02002), averaged over the pixels of each mask.
 
     Args:

@@ -15,7 +15,7 @@ BOX_NOISE = 0.1  # standard deviation as a share of the box's side (arXiv 2304.0
 BOX_NOISE_LIMIT = 20 / 1024  # and its limit, 20 pixels of a frame of 1,024
 
 
-def inner_point(
+def sample_point(
     masks: Any, *, image_size: tuple[int, int], deep_probability: float = 0.0, seed: Any
 ) -> Any:
     """A point inside each mask: uniform over it, or deep inside.
@@ -23,7 +23,7 @@ def inner_point(
     Args:
         masks: `(B, P, L, L)`, 0 or 1.
         image_size: `(height, width)` of the model frame.
-        deep_probability: chance of a deep point, one that most of its neighbourhood joins in
+        deep_probability: chance of a deep point, one that most of its neighborhood joins in
             the mask.
         seed: a `keras.random.SeedGenerator`.
 
@@ -38,7 +38,7 @@ def inner_point(
     return _grid_argmax(score, image_size)
 
 
-def error_point(
+def sample_error_point(
     logits: Any, masks: Any, *, image_size: tuple[int, int], seed: Any
 ) -> tuple[Any, Any]:
     """A point drawn uniformly from where a prediction is wrong.
@@ -61,7 +61,7 @@ def error_point(
     return points, ops.cast(labels > 0.5, "int32")[..., None]
 
 
-def noisy_box(
+def jitter_box(
     masks: Any, *, image_size: tuple[int, int], noise: float = BOX_NOISE, seed: Any
 ) -> Any:
     """The box of each mask with noise on its corners.
@@ -127,7 +127,7 @@ def _grid_argmax(score: Any, image_size: tuple[int, int]) -> Any:
     y, x = index // width, index % width
     place = ops.cast(ops.stack([x, y], axis=-1), "float32") + 0.5
     scale = ops.array([image_size[1] / width, image_size[0] / height], dtype="float32")
-    return place * scale - 0.5  # pixel centres
+    return place * scale - 0.5  # pixel centers
 
 
 def _at_argmax(values: Any, score: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sam.batch import BatchSettings
+from keras_sam.batch.batch_settings import BatchSettings
 from tests.batch.fake_workers import fake_module, use_inline_workers
 
 NOT_THE_SAME_TWICE = [
@@ -73,13 +73,13 @@ def inline_workers(monkeypatch):
 @pytest.fixture
 def fake_workers(inline_workers, monkeypatch):
     """Workers are threads without a model."""
-    monkeypatch.setitem(sys.modules, "keras_sam.batch.load_maskers", fake_module())
+    monkeypatch.setitem(sys.modules, "keras_sam.batch.load_processors", fake_module())
 
 
 @pytest.fixture(scope="session")
 def uninterrupted(photographs, settings, read_table, tmp_path_factory):
     """The rows of a run that nothing disturbed."""
-    from keras_sam.batch import run_batch
+    from keras_sam.batch.run_batch import run_batch
 
     output = tmp_path_factory.mktemp("uninterrupted")
     summary = run_batch(photographs, output, settings)

@@ -10,11 +10,13 @@ import time
 import types
 from datetime import UTC, datetime
 
-from keras_sam.batch import ImageResult, local_runner, run_batch
+from keras_sam.batch import local_runner
+from keras_sam.batch.image_result import ImageResult
 from keras_sam.batch.part_writer import PartLimits
-from keras_sam.batch.worker import NotReady, work
+from keras_sam.batch.run_batch import run_batch
+from keras_sam.batch.worker import WorkerFailed, work
 from keras_sam.batch.worker_process import WorkerDiedError
-from keras_sam.geometry import mask_to_box, mask_to_coco_rle
+from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
 
 FACTS = {"preset": "fake", "revision": "f" * 16, "backend": "none"}
 
@@ -31,7 +33,7 @@ class InlineWorker:
         thread = threading.Thread(target=work, args=(self.inputs.get, self.outputs.put))
         thread.start()
         ready = self.receive()
-        if isinstance(ready, NotReady):
+        if isinstance(ready, WorkerFailed):
             raise RuntimeError(ready.error)
         self.facts = ready.facts
 
@@ -83,16 +85,16 @@ def use_inline_workers(set_attribute=setattr):
 
 
 def fake_module(seconds=0.0):
-    """In place of `keras_sam.batch.load_maskers`."""
-    module = types.ModuleType("keras_sam.batch.load_maskers")
-    module.load_maskers = lambda settings, count: [FakeMasker(seconds) for _ in range(count)]
+    """In place of `keras_sam.batch.load_processors`."""
+    module = types.ModuleType("keras_sam.batch.load_processors")
+    module.load_processors = lambda settings, count: [FakeMasker(seconds) for _ in range(count)]
     return module
 
 
 def main():
     source, output, seconds = sys.argv[1:]
     use_inline_workers()
-    sys.modules["keras_sam.batch.load_maskers"] = fake_module(float(seconds))
+    sys.modules["keras_sam.batch.load_processors"] = fake_module(float(seconds))
     run_batch(source, output, limits=PartLimits(seconds=0))
     assert "keras" not in sys.modules
 

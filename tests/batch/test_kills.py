@@ -8,8 +8,10 @@ import time
 
 import pytest
 
-from keras_sam.batch import ImageResult, local_runner, run_batch
+from keras_sam.batch import local_runner
+from keras_sam.batch.image_result import ImageResult
 from keras_sam.batch.part_writer import part_files
+from keras_sam.batch.run_batch import run_batch
 from keras_sam.batch.worker_process import WorkerDiedError, WorkerProcess
 from tests.batch.fake_workers import InlineWorker
 

@@ -37,7 +37,7 @@ def test_a_lone_click_is_known():
         points=[[[1, 2]], [[1, 2], [3, 4]], [[1, 2]], None],
         boxes=[None, None, [0, 0, 5, 5], [0, 0, 5, 5]],
     )
-    assert [found.is_lone_click(index) for index in range(4)] == [True, False, False, False]
+    assert [found.is_single_point(index) for index in range(4)] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_sam.batch import PartLimits, RayOptions, run_batch
-from keras_sam.batch.part_writer import part_files
+from keras_sam.batch.part_writer import PartLimits, part_files
+from keras_sam.batch.ray_runner import RayOptions
+from keras_sam.batch.run_batch import run_batch
 
 pytest.importorskip("ray")
 RUN = """
@@ -59,7 +60,7 @@ def actor_processes():
                 parents.append(int(stat.rpartition(")")[2].split()[1]))
         except (OSError, IndexError):  # it ended in the meantime
             continue
-        if "RayMasker" in title and os.getpid() in parents:
+        if "RayProcessor" in title and os.getpid() in parents:
             yield parents[0]
 
 

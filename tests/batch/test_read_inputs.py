@@ -5,7 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from keras_sam.batch import BatchImage, read_inputs
+from keras_sam.batch.batch_image import BatchImage
+from keras_sam.batch.read_inputs import read_inputs
 
 
 @pytest.fixture

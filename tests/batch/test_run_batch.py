@@ -8,13 +8,14 @@ import threading
 import numpy as np
 import pytest
 
-from keras_sam.batch import BatchSettings, row_to_record, run_batch
+from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.directory_lock import directory_lock
 from keras_sam.batch.local_runner import LocalOptions
 from keras_sam.batch.part_writer import PartLimits, part_files
-from keras_sam.batch.table import COLUMNS
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import SAMMaskGenerator
+from keras_sam.batch.run_batch import run_batch
+from keras_sam.batch.table import COLUMNS, row_to_record
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_goes_on_after_a_stop_with_what_is_missing(
 
 def test_nothing_is_loaded_when_nothing_is_missing(fake_workers, photographs, tmp_path):
     run_batch(photographs, tmp_path)
-    sys.modules["keras_sam.batch.load_maskers"].load_maskers = None
+    sys.modules["keras_sam.batch.load_processors"].load_processors = None
     again = run_batch(photographs, tmp_path)
     assert (again.done_before, again.done, again.is_complete) == (12, 0, True)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from keras_sam.batch import ImageResult, row_to_record
-from keras_sam.batch.finished_images import finished_images, forget_errors
-from keras_sam.batch.table import COLUMNS, write_part
+from keras_sam.batch.finished_images import drop_error_rows, finished_images
+from keras_sam.batch.image_result import ImageResult
+from keras_sam.batch.table import COLUMNS, row_to_record, write_part
 
 MASK = {
     "segmentation": {"size": [4, 6], "counts": "012"},
@@ -62,10 +62,10 @@ def test_finished_images_are_those_with_a_status_row(part):
 
 def test_errors_are_forgotten_and_nothing_else(part):
     before = pq.read_table(part).to_pylist()
-    forget_errors(part.parent)
+    drop_error_rows(part.parent)
     assert pq.read_table(part).to_pylist() == before[:3]
     assert finished_images(part.parent) == {"good": False}
-    forget_errors(part.parent)
+    drop_error_rows(part.parent)
     assert pq.read_table(part).to_pylist() == before[:3]
 
 

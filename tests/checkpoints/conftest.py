@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import Checkpoint, expected_shapes, write_keras_preset
-from keras_sam.checkpoints.keras_config import plain_arguments
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.checkpoint import Checkpoint
+from keras_sam.checkpoints.keras_hub.config import parse_arguments
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
 
 ENCODER = {
     "hidden_size": 16,
@@ -32,7 +34,7 @@ def tiny_config(**decoder: int) -> dict:
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": dict(PROMPTS)},
         "mask_decoder": {"class_name": "SAMMaskDecoder", "config": DECODER | decoder},
     }
-    return plain_arguments("SAMBackbone", parts, source="tiny")
+    return parse_arguments("SAMBackbone", parts, source="tiny")
 
 
 def tiny_checkpoint(**decoder: int) -> Checkpoint:
@@ -59,5 +61,5 @@ def checkpoint() -> Checkpoint:
 
 @pytest.fixture
 def preset(tiny, tmp_path):
-    write_keras_preset(tmp_path / "preset", tiny, task=True)
+    write_keras_hub(tmp_path / "preset", tiny, task=True)
     return tmp_path / "preset"

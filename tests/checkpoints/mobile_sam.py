@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sam.checkpoints import expected_shapes
-from keras_sam.checkpoints.keras_config import plain_arguments
-from keras_sam.checkpoints.meta_names import meta_name
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.keras_hub.config import parse_arguments
+from keras_sam.checkpoints.meta.tensor_names import meta_name
 from keras_sam.checkpoints.torch_layout import torch_shape
 
 RECORDED = Path(__file__).parent.parent / "timm_1_0_31" / "outputs.npz"
@@ -33,7 +33,7 @@ def mobile_sam_config() -> dict:
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": PROMPTS},
         "mask_decoder": {"class_name": "SAMMaskDecoder", "config": DECODER},
     }
-    return plain_arguments("SAMBackbone", parts, source="MobileSAM")
+    return parse_arguments("SAMBackbone", parts, source="MobileSAM")
 
 
 def mobile_sam_tensors() -> dict[str, np.ndarray]:

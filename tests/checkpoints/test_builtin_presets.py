@@ -1,5 +1,6 @@
-from keras_sam.checkpoints import builtin_presets, read_checkpoint
-from keras_sam.checkpoints.expected_shapes import count_parameters
+from keras_sam.checkpoints.architectures.sam import count_parameters
+from keras_sam.checkpoints.builtin_presets import builtin_presets
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 
 
 def test_parameter_counts_follow_from_the_configs():

@@ -7,14 +7,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    convert_checkpoint,
-    expected_shapes,
-    read_checkpoint,
-    write_keras_preset,
-)
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from tests.checkpoints.conftest import tiny_config
 
 PLACES = {"keras": "keras", "transformers": "transformers", "meta": "sam.safetensors"}
@@ -22,7 +19,7 @@ PLACES = {"keras": "keras", "transformers": "transformers", "meta": "sam.safeten
 
 @pytest.fixture
 def source(checkpoint, tmp_path):
-    write_keras_preset(tmp_path / "source", checkpoint, task=True)
+    write_keras_hub(tmp_path / "source", checkpoint, task=True)
     return tmp_path / "source"
 
 
@@ -92,7 +89,7 @@ def test_numbers_that_a_type_cannot_hold(checkpoint, tmp_path):
     arrays = dict(checkpoint.arrays)
     arrays["mask_decoder/iou_token"] = arrays["mask_decoder/iou_token"] * 1e6
     loud = Checkpoint("SAMBackbone", checkpoint.config, arrays)
-    write_keras_preset(tmp_path / "loud", loud, task=False)
+    write_keras_hub(tmp_path / "loud", loud, task=False)
     for to, place in PLACES.items():
         with pytest.raises(CheckpointError, match=r"iou_token.*beyond 65504.*bfloat16"):
             convert_checkpoint(tmp_path / "loud", tmp_path / "o" / place, to=to, dtype="float16")
@@ -110,7 +107,7 @@ def test_what_a_format_cannot_hold(tmp_path):
     arrays = {
         name: np.zeros(s, "float32") for name, s in expected_shapes("SAMBackbone", config).items()
     }
-    write_keras_preset(tmp_path / "p", Checkpoint("SAMBackbone", config, arrays), task=False)
+    write_keras_hub(tmp_path / "p", Checkpoint("SAMBackbone", config, arrays), task=False)
     with pytest.raises(CheckpointError, match="images of 64 x 32, expected a square"):
         convert_checkpoint(tmp_path / "p", tmp_path / "t", to="transformers")
     with pytest.raises(CheckpointError, match=r"num_heads 2 \(Meta's code: 8\)"):
@@ -151,7 +148,7 @@ def test_a_lone_image_encoder(checkpoint, tmp_path):
         if name.startswith(prefix)
     }
     encoder = Checkpoint("ViTDetBackbone", config, arrays)
-    write_keras_preset(tmp_path / "encoder", encoder, task=False)
+    write_keras_hub(tmp_path / "encoder", encoder, task=False)
     convert_checkpoint(tmp_path / "encoder", tmp_path / "again", to="keras")
     assert set(read_checkpoint(tmp_path / "again").arrays) == set(arrays)
     for to in ("transformers", "meta"):

@@ -9,11 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_sam.checkpoints import (
-    CheckpointError,
-    convert_checkpoint,
-    write_keras_preset,
-)
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
 
 FILES = {
     "keras": "keras/model.weights.h5",
@@ -44,7 +42,7 @@ each_safetensors = pytest.mark.parametrize("kind", ["transformers", "meta"])
 def place(tmp_path_factory, checkpoint):
     """One model in every format."""
     place = tmp_path_factory.mktemp("files")
-    write_keras_preset(place / "keras", checkpoint, task=True)
+    write_keras_hub(place / "keras", checkpoint, task=True)
     convert_checkpoint(place / "keras", place / "transformers", to="transformers")
     convert_checkpoint(place / "keras", place / "sam.safetensors", to="meta")
     convert_checkpoint(place / "keras", place / "sam.pth", to="meta")

@@ -5,14 +5,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from keras_sam.checkpoints import (
-    Checkpoint,
-    CheckpointError,
-    convert_checkpoint,
-    expected_shapes,
-    fold_batch_norms,
-    read_checkpoint,
-)
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from tests.checkpoints.mobile_sam import mobile_sam_tensors
 
 STEM = "image_encoder/patch_embedding/conv1"

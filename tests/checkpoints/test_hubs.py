@@ -11,12 +11,13 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from kagglehub.exceptions import KaggleApiHTTPError, NotFoundError
 
-from keras_sam.checkpoints import CheckpointError, read_checkpoint
+from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.preprocessing import MEDSAM, SAM
-from keras_sam.checkpoints.write_transformers import write_transformers
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints.transformers.write_transformers import write_transformers
 
 COMMIT = "c" * 40
-NEAREST_OF_TRANSFORMERS = MEDSAM | {"normalisation": "unit", "upscaled": "logits"}
+NEAREST_OF_TRANSFORMERS = MEDSAM | {"normalization": "unit", "upscaled": "logits"}
 ADDRESSES = {
     "hugging face": f"hf://user/model@{COMMIT}",
     "kaggle": "kaggle://user/model/keras/variant",

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import inspect_checkpoint
+from keras_sam.checkpoints.inspect_checkpoint import inspect_checkpoint
 
 
 def test_a_preset(preset, tiny):
@@ -13,14 +13,14 @@ def test_a_preset(preset, tiny):
     count = len(tiny.arrays)
     assert (found.format, found.class_name, found.tensors) == ("keras", "SAMBackbone", count)
     assert found.parameters == sum(array.size for array in tiny.arrays.values())
-    assert (found.dtypes, found.problems, found.licence) == (("float32",), (), None)
+    assert (found.dtypes, found.problems, found.license) == (("float32",), (), None)
     assert found.architecture["image_encoder"]["hidden_size"] == 16
     assert found.preprocessing["resize"] == "longest_side"
     assert seen[-1] == (count, count)
 
 
 @pytest.mark.parametrize(
-    ("readme", "licence"),
+    ("readme", "license"),
     [
         ("---\nlicense: apache-2.0\n---\n# Model", "apache-2.0"),
         ("---\ntags: [a]\nlicense: 'cc0-1.0'\n---\n", "cc0-1.0"),
@@ -29,9 +29,9 @@ def test_a_preset(preset, tiny):
         ("---\nlicense: " + "x" * 1000 + "\n---\n", None),
     ],
 )
-def test_the_licence_is_that_of_the_readme(preset, readme, licence):
+def test_the_license_is_that_of_the_readme(preset, readme, license):
     (preset / "README.md").write_text(readme)
-    assert inspect_checkpoint(preset).licence == licence
+    assert inspect_checkpoint(preset).license == license
 
 
 def test_a_damaged_checkpoint_is_a_problem(preset):

@@ -7,23 +7,26 @@ from dataclasses import replace
 
 import pytest
 
-from keras_sam.checkpoints import (
-    CheckpointError,
-    builtin_presets,
-    convert_checkpoint,
-    describe_preprocessing,
-    inspect_checkpoint,
-    parse_preprocessing,
-    read_checkpoint,
-    write_keras_preset,
-)
 from keras_sam.checkpoints import preprocessing as plain
-from keras_sam.checkpoints.preprocessing import CHOICES, MEDSAM, NAMED, SAM
-from keras_sam.geometry import Preprocessing
-from keras_sam.geometry import preprocessing as geometry
+from keras_sam.checkpoints.builtin_presets import builtin_presets
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.inspect_checkpoint import inspect_checkpoint
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.preprocessing import (
+    CHOICES,
+    MEDSAM,
+    NAMED,
+    SAM,
+    describe_preprocessing,
+    parse_preprocessing,
+)
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.transforms import preprocessing as geometry
+from keras_sam.transforms.preprocessing import Preprocessing
 
 RATED = {"outlines": "image", "ratings": (0.5, 1.5, -1.0)}
-OTHER = {"resize": "stretch", "interpolation": "bilinear", "normalisation": "unit"}
+OTHER = {"resize": "stretch", "interpolation": "bilinear", "normalization": "unit"}
 
 
 def preprocessing_of(place, **kwargs):
@@ -31,7 +34,7 @@ def preprocessing_of(place, **kwargs):
 
 
 def write(directory, checkpoint, preprocessing):
-    write_keras_preset(directory, replace(checkpoint, preprocessing=preprocessing), task=True)
+    write_keras_hub(directory, replace(checkpoint, preprocessing=preprocessing), task=True)
     return directory
 
 
@@ -72,7 +75,7 @@ WRONG = [
     ({"x" * 10**6: 1}, "unknown fields"),
     ({"resize": "crop"}, "resize='crop'; expected longest_side or stretch"),
     ({"resize": None}, "resize=None; expected longest_side or stretch"),
-    ({"normalisation": ["unit"]}, r"normalisation=\['unit'\]; expected imagenet or unit"),
+    ({"normalization": ["unit"]}, r"normalization=\['unit'\]; expected imagenet or unit"),
     ({"interpolation": "x" * 10**6}, "interpolation='xxx"),
     ({"upscaled": 10**300}, "upscaled=1000"),
     (RATED | {"ratings": [1, 2]}, r"ratings=\[1, 2\]; expected null or three numbers"),
@@ -138,7 +141,7 @@ def test_a_lone_image_encoder_keeps_it(checkpoint, tmp_path):
         arrays=arrays,
         preprocessing=MEDSAM,
     )
-    write_keras_preset(tmp_path / "encoder", encoder, task=False)
+    write_keras_hub(tmp_path / "encoder", encoder, task=False)
     assert preprocessing_of(tmp_path / "encoder") == MEDSAM
 
 

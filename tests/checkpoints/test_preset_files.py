@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from keras_sam.checkpoints import CheckpointError, read_checkpoint
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 
 JSON_FILES = ("config.json", "image_converter.json", "preprocessing.json")
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_sam.checkpoints import CheckpointError, read_checkpoint
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 
 TOKEN = "mask_decoder/iou_token/vars/0"
 

@@ -2,7 +2,8 @@ import huggingface_hub
 import kagglehub
 import pytest
 
-from keras_sam.checkpoints import CheckpointError, resolve_preset
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.resolve_preset import resolve_preset
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import CheckpointError
+from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.safetensors_file import SafetensorsFile
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from keras_sam.checkpoints import CheckpointError, convert_checkpoint, parse_thresholds
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.thresholds import SAM
-from keras_sam.checkpoints.write_keras_preset import write_keras_preset
+from keras_sam.checkpoints.thresholds import SAM, parse_thresholds
 
 OWN = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
 
@@ -36,7 +37,7 @@ def test_what_is_no_threshold_is_refused(value, message):
 
 @pytest.fixture
 def preset(checkpoint, tmp_path):
-    write_keras_preset(tmp_path / "own", replace(checkpoint, thresholds=OWN), task=True)
+    write_keras_hub(tmp_path / "own", replace(checkpoint, thresholds=OWN), task=True)
     return tmp_path / "own"
 
 
@@ -47,7 +48,7 @@ def test_formats_keep_them(preset, tmp_path, to):
 
 
 def test_metas_need_no_file(checkpoint, tmp_path):
-    write_keras_preset(tmp_path / "plain", checkpoint, task=True)
+    write_keras_hub(tmp_path / "plain", checkpoint, task=True)
     assert not (tmp_path / "plain" / "thresholds.json").exists()
     assert read_checkpoint(tmp_path / "plain").thresholds == SAM
 

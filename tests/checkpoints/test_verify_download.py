@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import huggingface_hub
 import pytest
 
-from keras_sam.checkpoints import CheckpointError, read_checkpoint
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.verify_download import verify_download
 
 CONTENTS = b"weights"

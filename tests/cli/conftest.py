@@ -27,7 +27,7 @@ def photograph(tmp_path):
 @pytest.fixture
 def run():
     """Runs the command line in this process; the result has exit_code, stdout and stderr."""
-    from keras_sam.cli import app
+    from keras_sam.cli.app import app
 
     def invoke(*arguments):
         return CliRunner().invoke(app, [str(argument) for argument in arguments])

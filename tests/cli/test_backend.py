@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from keras_sam.cli import backend as backend_module
-from keras_sam.cli.backend import choose_backend, stderr_unless_fine
+from keras_sam.cli.backend import capture_stderr, choose_backend
 
 RUNNING = keras.config.backend()
 
@@ -126,7 +126,7 @@ def test_what_a_backend_says_of_itself_is_not_shown():
 
 
 def test_stderr_is_shown_where_the_block_fails(capfd):
-    with stderr_unless_fine():
+    with capture_stderr():
         os.write(2, b"a notice\n")
     assert capfd.readouterr().err == ""
 
@@ -134,7 +134,7 @@ def test_stderr_is_shown_where_the_block_fails(capfd):
         os.write(2, b"a library is missing\n")
         raise ImportError
 
-    with pytest.raises(ImportError), stderr_unless_fine():
+    with pytest.raises(ImportError), capture_stderr():
         fail()
     assert capfd.readouterr().err == "a library is missing\n"
     os.write(2, b"later\n")

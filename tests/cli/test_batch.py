@@ -16,7 +16,7 @@ import sys
 from tests.batch.fake_workers import fake_module, use_inline_workers
 from keras_sam.cli import main
 use_inline_workers()
-sys.modules["keras_sam.batch.load_maskers"] = fake_module(0.2)
+sys.modules["keras_sam.batch.load_processors"] = fake_module(0.2)
 main()
 """
 
@@ -24,7 +24,7 @@ main()
 @pytest.fixture
 def fake_workers(monkeypatch):
     use_inline_workers(monkeypatch.setattr)
-    monkeypatch.setitem(sys.modules, "keras_sam.batch.load_maskers", fake_module())
+    monkeypatch.setitem(sys.modules, "keras_sam.batch.load_processors", fake_module())
 
 
 @pytest.fixture

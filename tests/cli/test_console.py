@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from keras_sam.cli.console import one_sentence_errors, progress_bar
+from keras_sam.cli.console import progress_bar, report_user_errors
 
 
 @pytest.mark.parametrize("kind", [ValueError, OSError, ImportError, MemoryError, RuntimeError])
@@ -10,7 +10,7 @@ def test_an_error_is_one_sentence(capsys, kind):
         raise kind("out of memory:\n  tried to take 7 GB")
 
     with pytest.raises(typer.Exit) as ended:
-        one_sentence_errors(command)()
+        report_user_errors(command)()
     assert ended.value.exit_code == 1
     assert capsys.readouterr().err == "keras-sam: out of memory: tried to take 7 GB\n"
 
@@ -20,7 +20,7 @@ def test_an_error_without_words_has_its_name(capsys):
         raise MemoryError
 
     with pytest.raises(typer.Exit):
-        one_sentence_errors(command)()
+        report_user_errors(command)()
     assert capsys.readouterr().err == "keras-sam: MemoryError\n"
 
 

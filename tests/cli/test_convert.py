@@ -4,7 +4,8 @@ import json
 
 from safetensors.numpy import save_file
 
-from keras_sam.checkpoints import builtin_presets, write_keras_preset
+from keras_sam.checkpoints.builtin_presets import builtin_presets
+from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
 from tests.checkpoints.conftest import tiny_checkpoint
 from tests.checkpoints.mobile_sam import mobile_sam_tensors
 
@@ -49,7 +50,7 @@ def test_preprocessing_is_told_and_shown(run, tmp_path):
     assert "images    medsam (resize stretch, interpolation bicubic" in result.stdout
     assert "preprocessing  medsam (resize stretch" in run("inspect", place).stdout
     found = json.loads(run("inspect", place, "--json").stdout)["preprocessing"]
-    assert (found["resize"], found["normalisation"]) == ("stretch", "min_max")
+    assert (found["resize"], found["normalization"]) == ("stretch", "min_max")
     assert "box_masks fitted" in run("inspect", "sam_tiny_synthetic").stdout
     options = ["--to", "keras", "--preprocessing", "sam"]
     assert "images    sam (" in run("convert", place, str(tmp_path / "z"), *options).stdout
@@ -66,7 +67,7 @@ def test_an_unknown_preprocessing(run, tmp_path):
 
 
 def test_a_file_of_meta_does_not_tell_the_preprocessing(run, tmp_path):
-    write_keras_preset(tmp_path / "source", tiny_checkpoint(num_heads=8), task=False)
+    write_keras_hub(tmp_path / "source", tiny_checkpoint(num_heads=8), task=False)
     for name, is_told in (("sam", False), ("medsam", True)):
         place = str(tmp_path / f"{name}.safetensors")
         options = ["--to", "meta", "--preprocessing", name]

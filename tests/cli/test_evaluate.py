@@ -5,9 +5,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from keras_sam.geometry import read_coco
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import SAMPredictor, ZoomPredictor, evaluate
+from keras_sam.annotations.coco import read_coco
+from keras_sam.evaluate.evaluate import evaluate
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
+from keras_sam.predict.predictor import SAMPredictor
 
 
 @pytest.fixture
@@ -44,10 +46,18 @@ def test_one_json_object(run, annotations, photograph, tiny_preset):
     )
     assert result.exit_code == 0, result.stderr
     figures = json.loads(result.stdout)
-    names = {"box", "click", "click_best", "three_clicks", "images", "masks", "calibration"}
+    names = {
+        "box",
+        "click",
+        "point_oracle_iou",
+        "three_point_iou",
+        "images",
+        "masks",
+        "calibration",
+    }
     assert set(figures) == names
     assert (figures["images"], figures["masks"]) == (1, 2)
-    assert 0 <= figures["click"] <= figures["click_best"] <= 1
+    assert 0 <= figures["click"] <= figures["point_oracle_iou"] <= 1
     assert 0 <= figures["box"] <= 1
     assert sum(one["masks"] for one in figures["calibration"]) == 2 * 3
 
@@ -65,9 +75,9 @@ def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
     path.write_text(json.dumps({"images": [image], "annotations": [note]}))
     options = ("--images", tmp_path, "--preset", tiny_preset, "--zoom", "--json")
     figures = json.loads(run("evaluate", path, *options).stdout)
-    predictor = ZoomPredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
+    predictor = MultiScalePredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
     expected = evaluate(predictor, read_coco(path), tmp_path)
-    for name in ("box", "click", "click_best", "three_clicks"):
+    for name in ("box", "click", "point_oracle_iou", "three_point_iou"):
         assert figures[name] == pytest.approx(getattr(expected, name), abs=2e-3)
 
 

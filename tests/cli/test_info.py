@@ -2,8 +2,8 @@ import json
 
 import keras
 
-from keras_sam.checkpoints import builtin_presets
-from keras_sam.models import SAMBackbone
+from keras_sam.checkpoints.builtin_presets import builtin_presets
+from keras_sam.models.sam_backbone import SAMBackbone
 
 
 def test_what_runs_here(run):

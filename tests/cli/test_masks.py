@@ -8,8 +8,9 @@ import rasterio
 from affine import Affine
 from PIL import Image
 
-from keras_sam.geometry import read_coco, read_label_map
-from keras_sam.geometry.write_masks import MASK_FORMS
+from keras_sam.annotations.coco import read_coco
+from keras_sam.annotations.label_map import read_label_map
+from keras_sam.annotations.registry import MASK_FORMATS
 
 # Random weights rate their masks anyhow: all pass.
 ALL = ("--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0")
@@ -57,7 +58,7 @@ def test_it_goes_on_where_it_stopped(run, folder, tmp_path, tiny_preset):
     assert (out / "disc_masks.json").stat().st_mtime_ns > before
 
 
-@pytest.mark.parametrize("form", sorted(set(MASK_FORMS) - {"coco"}))
+@pytest.mark.parametrize("form", sorted(set(MASK_FORMATS) - {"coco"}))
 def test_each_format(run, folder, tmp_path, tiny_preset, form):
     out = tmp_path / "out"
     (folder / "disc.pgw").write_text("1\n0\n0\n-1\n100\n200\n")  # a world file, for geojson

@@ -1,13 +1,13 @@
 import json
 
-from keras_sam.checkpoints import builtin_presets
+from keras_sam.checkpoints.builtin_presets import builtin_presets
 
 
 def test_every_built_in_preset_is_listed(run):
     result = run("presets")
     assert result.exit_code == 0
     for name, info in builtin_presets().items():
-        assert f"{name}  ({info.parameters:,} parameters, {info.licence})" in result.stdout
+        assert f"{name}  ({info.parameters:,} parameters, {info.license})" in result.stdout
         assert info.source in result.stdout
     assert "hf://wanglab/medsam-vit-base" in result.stdout
     assert "in this package" in result.stdout

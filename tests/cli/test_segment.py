@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco
 
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import SAMPredictor, ZoomPredictor
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
+from keras_sam.predict.predictor import SAMPredictor
 
 
 def read(path):
@@ -115,7 +116,7 @@ def test_a_mistake_is_one_sentence(run, photograph, tiny_preset, tmp_path, image
 def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    predictor = ZoomPredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
+    predictor = MultiScalePredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
     predictor.set_image(pixels)
     box = [100, 40, 115, 52]
     (expected,), (rating,) = predictor.predict(box=box, multimask_output=False)

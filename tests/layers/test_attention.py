@@ -8,7 +8,7 @@ from keras import ops
 from keras_sam.layers import attention as module
 from keras_sam.layers.attention import (
     attention,
-    distance_attention,
+    relative_bias_attention,
     relative_position_attention,
 )
 from keras_sam.layers.relative_position_attention import RelativePositionAttention
@@ -94,7 +94,7 @@ def test_distance_attention_equals_the_formula():
             logits[:, :, t, s] += table[:, columns.setdefault(distance, len(columns))]
     expected = np.einsum("bkts,bksd->bktd", numpy_softmax(logits), value)
     tensors = [ops.convert_to_tensor(array) for array in (query, key, value, table)]
-    found = distance_attention(*tensors, window_size=side)
+    found = relative_bias_attention(*tensors, window_size=side)
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-5)
 
 

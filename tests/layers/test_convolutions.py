@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sam.layers.mask_upscaler import PixelProjection, pixels_to_masks
+from keras_sam.layers.mask_upscaler import ConvTranspose2x2, pixels_to_masks
 from keras_sam.layers.patch_embedding import PatchEmbedding
 
 
@@ -36,7 +36,7 @@ def numpy_transposed_convolution(grid, kernel, bias):
 def test_pixel_projections_equal_transposed_convolutions():
     rng = np.random.default_rng(0)
     grid = rng.normal(size=(2, 3, 5, 8)).astype("float32")
-    layers = [PixelProjection(4), PixelProjection(1)]
+    layers = [ConvTranspose2x2(4), ConvTranspose2x2(1)]
     layers[0].build((None, None, 8))
     layers[1].build((None, None, 4))
     expected = grid

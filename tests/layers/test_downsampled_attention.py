@@ -31,10 +31,10 @@ def assert_close(found, expected):
 
 @pytest.mark.parametrize(("few", "is_absorbed"), [(3, True), (5, False)])
 def test_few_to_many_equals_a_call(layer, few, is_absorbed):
-    assert layer.absorbs(few) is is_absorbed
+    assert layer.folds_projections(few) is is_absorbed
     tokens = random(2, few, WIDTH, seed=1)
     keys, values = random(2, MANY, WIDTH, seed=2), random(2, MANY, WIDTH, seed=3)
-    assert_close(layer.few_to_many(tokens, keys, values), layer(tokens, keys, values))
+    assert_close(layer.token_to_image(tokens, keys, values), layer(tokens, keys, values))
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
@@ -45,7 +45,7 @@ def test_many_to_few_equals_a_call(layer, few, is_masked):
     mask = np.ones((2, few), bool)
     mask[0, 1:] = False
     mask = ops.convert_to_tensor(mask) if is_masked else None
-    assert_close(layer.many_to_few(many, keys, values, mask), layer(many, keys, values, mask))
+    assert_close(layer.image_to_token(many, keys, values, mask), layer(many, keys, values, mask))
 
 
 @pytest.mark.parametrize("images", [1, 2])
@@ -55,5 +55,5 @@ def test_prompts_share_the_queries_of_their_image(layer, few, images):
     many = random(images, MANY, WIDTH, seed=1)
     keys, values = (random(images * prompts, few, WIDTH, seed=seed) for seed in (2, 3))
     queries = layer.heads(layer.query, many)
-    found = layer.many_to_few(queries, keys, values, prompts=prompts)
+    found = layer.image_to_token(queries, keys, values, prompts=prompts)
     assert_close(found, layer(ops.repeat(many, prompts, axis=0), keys, values))

@@ -15,23 +15,26 @@ import numpy as np
 import pytest
 from keras import ops, tree
 
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder, TinyViTBlock, ViTBlock
 from keras_sam.layers.conv_norm import ConvNorm
 from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.high_quality_branch import HighQualityBranch, PixelRefiner
 from keras_sam.layers.mask_downscaler import MaskDownscaler
-from keras_sam.layers.mask_upscaler import MaskUpscaler, PixelProjection
+from keras_sam.layers.mask_upscaler import ConvTranspose2x2, MaskUpscaler
 from keras_sam.layers.mbconv import MBConv
 from keras_sam.layers.mlp import MLP
 from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_embedding import PatchEmbedding
 from keras_sam.layers.patch_merging import PatchMerging
 from keras_sam.layers.relative_position_attention import RelativePositionAttention
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.layers.tiny_vit_block import TinyViTBlock
 from keras_sam.layers.two_way_transformer import (
     DownsampledAttention,
     TwoWayBlock,
     TwoWayTransformer,
 )
+from keras_sam.layers.vit_block import ViTBlock
 from keras_sam.layers.window_attention import WindowAttention
 
 RECORD = Path(__file__).with_name("layer_outputs.json")
@@ -42,12 +45,12 @@ def call_by_name(layer: keras.layers.Layer, inputs: dict[str, Any]) -> Any:
 
 
 def call_block(layer: TwoWayBlock, inputs: dict[str, Any]) -> Any:
-    features = layer.image_features(inputs["image"], inputs["positions"])
+    features = layer.decoder_cache(inputs["image"], inputs["positions"])
     return layer(inputs["tokens"], features, inputs["tokens"] * 0.5)
 
 
 def call_transformer(layer: TwoWayTransformer, inputs: dict[str, Any]) -> Any:
-    features = layer.blocks[0].image_features(inputs["image"], inputs["positions"])
+    features = layer.blocks[0].decoder_cache(inputs["image"], inputs["positions"])
     return layer(features, inputs["tokens"])
 
 
@@ -148,7 +151,7 @@ CASES = [
         {"hidden_size": 5, "mask_in_channels": 8, "activation": "relu"},
         {"masks": (1, 8, 12, 1)},
     ),
-    Case(PixelProjection, {"filters": 3}, {"filters": 4}, {"tokens": (1, 6, 8)}),
+    Case(ConvTranspose2x2, {"filters": 3}, {"filters": 4}, {"tokens": (1, 6, 8)}),
     Case(
         MaskUpscaler,
         {"hidden_dim": 4, "output_dim": 2},

@@ -16,10 +16,10 @@ def test_layer_norm_equals_the_formula(shape):
     layer = LayerNorm(epsilon=1e-2)
     layer.build(shape)
     layer.set_weights([scale, shift])
-    centred = tokens - tokens.mean(-1, keepdims=True, dtype="float64")
-    deviation = np.sqrt(np.square(centred).mean(-1, keepdims=True) + 1e-2)
+    centerd = tokens - tokens.mean(-1, keepdims=True, dtype="float64")
+    deviation = np.sqrt(np.square(centerd).mean(-1, keepdims=True) + 1e-2)
     found = ops.convert_to_numpy(layer(ops.convert_to_tensor(tokens)))
-    np.testing.assert_allclose(found, centred / deviation * scale + shift, atol=1e-5)
+    np.testing.assert_allclose(found, centerd / deviation * scale + shift, atol=1e-5)
 
 
 def test_layer_norm_of_bfloat16_is_computed_in_float32():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.layers import SAMPromptEncoder, resolve_prompts
+from keras_sam.layers.prompts import resolve_prompts
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
 
 
 def zeros(*shape: int) -> np.ndarray:

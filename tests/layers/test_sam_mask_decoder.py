@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.layers import SAMMaskDecoder
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.layers.two_way_transformer import DownsampledAttention
 
 
@@ -32,7 +32,7 @@ def inputs(images: int = 2, prompts: int = 3, tokens: int = 4) -> dict[str, np.n
 
 
 def decode_shared(decoder, arrays, sparse, mask=None, **options):
-    features = decoder.image_features(
+    features = decoder.decoder_cache(
         *(
             ops.convert_to_tensor(arrays[name])
             for name in ("image_embeddings", "positions", "no_mask")

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.layers import TinyViTBlock
 from keras_sam.layers.conv_norm import ConvNorm
 from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.mbconv import MBConv
 from keras_sam.layers.patch_merging import PatchMerging
-from keras_sam.models import weights_by_name
+from keras_sam.layers.tiny_vit_block import TinyViTBlock
+from keras_sam.models.weight_names import weights_by_name
 from tests.precision import in_float32
 
 BLOCK = {"num_heads": 3, "intermediate_dim": 24, "hidden_size": 12, "window_size": 4}

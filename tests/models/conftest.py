@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
-from keras_sam.models import SAMBackbone, ViTDetBackbone
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.vit_det_backbone import ViTDetBackbone
 
 
 def build_backbone(*, image_shape=(32, 48, 3), dtype=None, **encoder) -> SAMBackbone:

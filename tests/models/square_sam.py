@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
-from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.vit_det_backbone import ViTDetBackbone
 from tests.precision import in_float32
 
 RANDOM = np.random.default_rng(0)
@@ -41,7 +44,7 @@ DECODER = {
 }
 
 
-def randomise(model):
+def randomize(model):
     """Weights of a realistic scale, biases and position tables too."""
     for variable in model.weights:
         if "seed" not in variable.name:
@@ -54,7 +57,7 @@ def build_segmenter():
     backbone = SAMBackbone(
         ViTDetBackbone(**ENCODER), SAMPromptEncoder(**PROMPT_ENCODER), SAMMaskDecoder(**DECODER)
     )
-    return randomise(SAMImageSegmenter(backbone))
+    return randomize(SAMImageSegmenter(backbone))
 
 
 def predict(model, inputs=PROMPTS):

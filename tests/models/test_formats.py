@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import convert_checkpoint
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
 from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
-from keras_sam.geometry import ModelFrame
-from keras_sam.models import SAMImageSegmenter
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.transforms.image_transform import ImageTransform
 from tests.checkpoints.meta_names import to_meta_name
 from tests.models.transformers_sam import DECODER, PROMPTS, VISION, randomized
 
@@ -96,14 +96,14 @@ def test_transformers_prepares_images_alike(meta_tensors, tmp_path):
     place = tmp_path / "theirs"
     convert_checkpoint(tmp_path / "sam.safetensors", place, to="transformers")
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    seen = (ModelFrame((64, 64), (64, 64)).to_model_image(image) - PIXEL_MEAN) / PIXEL_STD
+    seen = (ImageTransform((64, 64), (64, 64)).apply_image(image) - PIXEL_MEAN) / PIXEL_STD
     found = AutoImageProcessor.from_pretrained(place)(image, return_tensors="np")
     np.testing.assert_allclose(found["pixel_values"][0].transpose(1, 2, 0), seen, atol=1e-5)
     box = AutoProcessor.from_pretrained(place)(
         np.zeros((32, 128, 3), np.uint8), input_boxes=[[[0, 0, 64, 16]]], return_tensors="np"
     )["input_boxes"]
-    frame = ModelFrame((32, 128), (64, 64))
-    np.testing.assert_allclose(np.ravel(box), frame.to_model_boxes([0, 0, 64, 16]))
+    frame = ImageTransform((32, 128), (64, 64))
+    np.testing.assert_allclose(np.ravel(box), frame.apply_boxes([0, 0, 64, 16]))
 
 
 def test_ours_goes_to_every_format_and_back(theirs, meta_tensors, tmp_path):

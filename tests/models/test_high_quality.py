@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from keras_sam import SAMPredictor
-from keras_sam.checkpoints import CheckpointError, convert_checkpoint, expected_shapes
-from keras_sam.checkpoints.keras_config import plain_arguments
-from keras_sam.checkpoints.meta_names import meta_name
-from keras_sam.checkpoints.tiny_vit_names import unused_tensors
+from keras_sam.checkpoints.architectures.sam import expected_shapes
+from keras_sam.checkpoints.architectures.tiny_vit_names import unused_tensors
+from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.checkpoints.keras_hub.config import parse_arguments
+from keras_sam.checkpoints.meta.tensor_names import meta_name
 from keras_sam.checkpoints.torch_layout import torch_shape
-from keras_sam.layers import SAMMaskDecoder
-from keras_sam.models import SAMBackbone, SAMImageSegmenter
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.predictor import SAMPredictor
 from tests.checkpoints.meta_names import to_meta_name
 from tests.checkpoints.mobile_sam import DECODER as MOBILE_DECODER
 from tests.checkpoints.mobile_sam import IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
@@ -199,7 +202,7 @@ def test_light_hq_sam(tmp_path):
 
     tensors, recorded = mobile_sam_tensors(), timm_outputs()
     decoder = MOBILE_DECODER | {"early_feature_dim": 20}
-    config = plain_arguments("SAMMaskDecoder", decoder, source="Light HQ-SAM")
+    config = parse_arguments("SAMMaskDecoder", decoder, source="Light HQ-SAM")
     random = np.random.default_rng(1)
     for name, shape in expected_shapes("SAMMaskDecoder", config).items():
         if name.startswith("high_quality/"):

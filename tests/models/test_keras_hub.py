@@ -9,10 +9,11 @@ import keras_hub
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import builtin_presets
+from keras_sam.checkpoints.builtin_presets import builtin_presets
 from keras_sam.checkpoints.preprocessing import NAMED
-from keras_sam.geometry import ModelFrame, Preprocessing
-from keras_sam.models import SAMImageSegmenter
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.preprocessing import Preprocessing
 from tests.models.square_sam import (
     DECODER,
     ENCODER,
@@ -22,7 +23,7 @@ from tests.models.square_sam import (
     assert_close,
     build_segmenter,
     predict,
-    randomise,
+    randomize,
 )
 from tests.precision import in_float32
 
@@ -45,9 +46,9 @@ def test_keras_hub_prepares_images_as_near_as_it_can(segmenter, tmp_path, prepro
     loaded = keras_hub.models.ImageSegmenter.from_preset(str(tmp_path / "task"))
     image = RANDOM.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     image[0, :2] = [[0, 0, 0], [255, 255, 255]]
-    frame = ModelFrame((64, 64), (64, 64), Preprocessing(**NAMED[preprocessing]))
+    frame = ImageTransform((64, 64), (64, 64), Preprocessing(**NAMED[preprocessing]))
     found = keras.ops.convert_to_numpy(loaded.preprocessor.image_converter(image))
-    np.testing.assert_allclose(found, frame.to_model_image(image), atol=1e-5)
+    np.testing.assert_allclose(found, frame.apply_image(image), atol=1e-5)
 
 
 def test_keras_hub_loads_ours(segmenter, tmp_path):
@@ -87,6 +88,6 @@ def test_we_load_those_of_keras_hub(tmp_path):
         prompt_encoder=layers.SAMPromptEncoder(**PROMPT_ENCODER),
         mask_decoder=layers.SAMMaskDecoder(**DECODER),
     )
-    theirs = randomise(models.SAMImageSegmenter(backbone=backbone))
+    theirs = randomize(models.SAMImageSegmenter(backbone=backbone))
     theirs.save_to_preset(str(tmp_path / "task"))
     assert_close(predict(SAMImageSegmenter.from_preset(tmp_path / "task")), predict(theirs))

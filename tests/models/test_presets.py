@@ -6,9 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints import parse_preprocessing
-from keras_sam.models import Backbone, SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from keras_sam.checkpoints.preprocessing import parse_preprocessing
+from keras_sam.models.backbone import Backbone
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
+from keras_sam.models.vit_det_backbone import ViTDetBackbone
 from tests.models.square_sam import IMAGES, PROMPTS, assert_close, build_segmenter, predict
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
@@ -71,7 +74,7 @@ def test_thresholds_are_kept(segmenter, tmp_path):
 
 def test_preprocessing_may_be_set(segmenter):
     model = SAMImageSegmenter(segmenter.backbone, preprocessor="medsam")
-    assert model.backbone.image_encoder.preprocessing["normalisation"] == "min_max"
+    assert model.backbone.image_encoder.preprocessing["normalization"] == "min_max"
     model.preprocessing = "sam"
     assert segmenter.preprocessing == parse_preprocessing("sam", source="x")
     with pytest.raises(ValueError, match="expected sam or medsam"):
@@ -101,7 +104,7 @@ def test_what_was_frozen_stays_frozen(segmenter, tmp_path):
     assert len(loaded.trainable_variables) + len(frozen) == len(segmenter.trainable_variables)
 
 
-def test_image_shape_and_dtype_are_honoured(segmenter, tmp_path):
+def test_image_shape_and_dtype_are_honored(segmenter, tmp_path):
     segmenter.save_to_preset(tmp_path / "task")
     loaded = SAMImageSegmenter.from_preset(
         tmp_path / "task", image_shape=(96, 64, 3), dtype="bfloat16"
@@ -179,8 +182,8 @@ def test_parity_with_transformers(tmp_path, widths):
 
     theirs = transformers_model(tmp_path, width=widths[0], decoder_width=widths[1])
     ours = SAMImageSegmenter.from_preset(tmp_path)
-    normalised = (IMAGES - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    pixels = torch.tensor(normalised.transpose(0, 3, 1, 2), dtype=torch.float32)
+    normalized = (IMAGES - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    pixels = torch.tensor(normalized.transpose(0, 3, 1, 2), dtype=torch.float32)
     points, labels = PROMPTS["points"][:, None], PROMPTS["labels"][:, None]
     padded = np.concatenate([points, np.zeros((1, 1, 1, 2), "float32")], axis=2)
     padded_labels = np.concatenate([labels, np.full((1, 1, 1), -1, "int32")], axis=2)

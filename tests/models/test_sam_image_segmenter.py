@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.models import SAMBackbone, SAMImageSegmenter, weights_by_name
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.weight_names import weights_by_name
 
 CAN_LOWER_PRECISION = keras.backend.backend() != "openvino"
 
@@ -56,18 +58,18 @@ def test_the_backbone_predicts_prompts_of_one_form_after_another(backbone, input
             )
 
 
-@pytest.mark.parametrize("left_out", ["points", "boxes", "masks"])
-def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, left_out):
+@pytest.mark.parametrize("unused_tensors", ["points", "boxes", "masks"])
+def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, unused_tensors):
     empty = dict(inputs)
-    empty[left_out] = inputs[left_out][:, :0]
-    if left_out == "points":
+    empty[unused_tensors] = inputs[unused_tensors][:, :0]
+    if unused_tensors == "points":
         empty["labels"] = inputs["labels"][:, :0]
-    without = {name: value for name, value in inputs.items() if name != left_out}
-    if left_out == "points":
+    without = {name: value for name, value in inputs.items() if name != unused_tensors}
+    if unused_tensors == "points":
         del without["labels"]
     by_empty, by_absence = predict(segmenter, empty), predict(segmenter, without)
     masks = by_absence["masks"]
-    if left_out == "points":  # without points a box is one of P prompts
+    if unused_tensors == "points":  # without points a box is one of P prompts
         masks = masks[:, 0]
     np.testing.assert_allclose(by_empty["masks"], masks, rtol=1e-3, atol=1e-4)
 

@@ -10,14 +10,12 @@ from safetensors.numpy import save_file
 
 from keras_sam.checkpoints.fold_batch_norms import EPSILON
 from keras_sam.layers.conv_norm import BATCH_NORM_EPSILON
-from keras_sam.models import (
-    Backbone,
-    SAMBackbone,
-    SAMImageSegmenter,
-    TinyViTBackbone,
-    weights_by_name,
-)
+from keras_sam.models.backbone import Backbone
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
+from keras_sam.models.tiny_vit_backbone import TinyViTBackbone
+from keras_sam.models.weight_names import weights_by_name
 from tests.checkpoints.mobile_sam import ENCODER, IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
 
 BOX = {"boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32")}

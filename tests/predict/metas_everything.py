@@ -6,10 +6,10 @@ import numpy as np
 from scipy import ndimage
 
 import keras_sam
-from keras_sam.geometry import coco_rle_to_mask
+from keras_sam.masks.measures import coco_rle_to_mask
 
 SIZE = (70, 100)
-PHOTOGRAPH = Path(keras_sam.__file__).parent / "images" / "coffee.jpg"
+PHOTOGRAPH = Path(keras_sam.__file__).parent / "assets" / "coffee.jpg"
 # Thresholds that a part of the masks of the shipped preset passes.
 SETTINGS = {
     "points_per_side": 4,

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_sam import SAMMaskGenerator, SAMPredictor
+from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.predictor import SAMPredictor
 
 # Every mask that no crop cuts is found.
 ALL = {

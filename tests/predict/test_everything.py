@@ -3,8 +3,9 @@
 import numpy as np
 from PIL import Image
 
-from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.models import SAMImageSegmenter
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.predictor import SAMPredictor
 from tests.predict.metas_everything import (
     PHOTOGRAPH,
     SETTINGS,

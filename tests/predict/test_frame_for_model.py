@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sam.geometry import mask_to_box, mask_to_coco_rle, read_coco
-from keras_sam.geometry.preprocessing import MEDSAM, SAM
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import SAMPredictor, evaluate, frame_for_model
+from keras_sam.annotations.coco import read_coco
+from keras_sam.evaluate.evaluate import evaluate
+from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.frame_for_model import transform_for_model
+from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.transforms.preprocessing import MEDSAM, SAM
 
 BOX = np.array([5.0, 6.0, 60.0, 40.0])
 
@@ -53,7 +56,7 @@ def by_hand(model, image, box):
     height, width = image.shape[:2]
     resized = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BICUBIC))
     seen = (resized - resized.min()) / (resized.max() - resized.min())
-    images = seen * [0.229, 0.224, 0.225] + [0.485, 0.456, 0.406]  # the network normalises
+    images = seen * [0.229, 0.224, 0.225] + [0.485, 0.456, 0.406]  # the network normalizes
     box = box / [width, height, width, height] * 64
     outputs = model(
         {
@@ -94,8 +97,8 @@ def test_the_preprocessing_makes_a_difference(medsam, sam, dim):
 
 
 def test_frames(medsam, sam):
-    assert frame_for_model(medsam, (45, 80)).preprocessing == MEDSAM
-    frame = frame_for_model(sam, (45, 80))
+    assert transform_for_model(medsam, (45, 80)).preprocessing == MEDSAM
+    frame = transform_for_model(sam, (45, 80))
     assert (frame.preprocessing, frame.image_size, frame.input_size) == (SAM, (64, 64), (36, 64))
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from keras_sam.geometry.preprocessing import MEDSAM, SAM
-from keras_sam.predict import ImageEmbedding
+from keras_sam.predict.image_embedding import ImageEmbedding
+from keras_sam.transforms.preprocessing import MEDSAM, SAM
 
 EMBEDDING = ImageEmbedding(
     embedding=np.random.default_rng(0).normal(size=(1, 4, 4, 8)).astype("float32"),

@@ -5,9 +5,11 @@ import pytest
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.geometry import OriginalMasks, coco_rle_to_mask
-from keras_sam.models import SAMImageSegmenter
+from keras_sam.masks.measures import coco_rle_to_mask
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
 from tests.predict.metas_everything import (
     PHOTOGRAPH,
     SETTINGS,
@@ -71,7 +73,7 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(predictor, image):
         for name in ("point_coords", "stability_score", "predicted_iou"):
             assert record[name] == before[name]
         index = np.abs(rated - record["predicted_iou"]).argmin()
-        expected = frame.to_original_masks(guide.refined(three[index]).low_res_logits)
+        expected = frame.postprocess_masks(guide.refined(three[index]).low_res_logits)
         assert (record["segmentation"] != expected).mean() < 1e-3
         changed += np.count_nonzero(record["segmentation"] != before["segmentation"])
     assert changed > 100
@@ -174,7 +176,7 @@ def test_boxes_as_prompts(predictor, image):
 
 def test_many_candidates_are_held_as_runs(predictor, image, monkeypatch):
     expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    monkeypatch.setattr("keras_sam.predict.mask_search.HELD_BYTES", 1)
+    monkeypatch.setattr("keras_sam.predict.crop_search.HELD_BYTES", 1)
     found = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
     assert repr(found) == repr(expected)
 
@@ -253,11 +255,13 @@ def test_boxes_in_a_region(predictor, image):
 def test_a_label_map(predictor, image):
     generator = SAMMaskGenerator(predictor, **SETTINGS)
     records = generator.generate(image)
-    for on_top, order in (("first", -1), ("last", 1)):
+    for overlap_priority, order in (("first", -1), ("last", 1)):
         expected = np.zeros(SIZE, np.int32)
         for number, record in list(enumerate(records, start=1))[::order]:
             expected[record["segmentation"]] = number
-        np.testing.assert_array_equal(generator.label_map(image, on_top=on_top), expected)
+        np.testing.assert_array_equal(
+            generator.label_map(image, overlap_priority=overlap_priority), expected
+        )
 
 
 def test_steps_are_small_on_a_cpu_alone(predictor, image, monkeypatch):
@@ -276,7 +280,7 @@ def test_steps_are_small_on_a_cpu_alone(predictor, image, monkeypatch):
 def test_how_many_are_drawn_at_once_changes_nothing(predictor, image, monkeypatch):
     """On a CPU few are: five here."""
     expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    memory = "keras_sam.predict.mask_candidates.DRAWING_BYTES"
+    memory = "keras_sam.predict.batch_decoder.DRAWING_BYTES"
     monkeypatch.setattr(memory, 5 * 2 * 4 * 32 * 32 * 128)
     counts = []
     draw = predictor.engine.draw
@@ -300,13 +304,13 @@ def test_numpy_has_one_thread_while_masks_are_measured(predictor, image, monkeyp
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
     seen = []
-    measure = OriginalMasks.measure
+    measure = MaskPostprocessor.measure
 
     def watch(masks, logits, **within):
         seen.append(numpy_threads())
         return measure(masks, logits, **within)
 
-    monkeypatch.setattr(OriginalMasks, "measure", watch)
+    monkeypatch.setattr(MaskPostprocessor, "measure", watch)
     with threadpool_limits(2, user_api="blas"):
         assert SAMMaskGenerator(predictor, **SETTINGS).generate(image)
         assert numpy_threads() == {2}

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sam import SAMMaskGenerator
-from keras_sam.checkpoints import convert_checkpoint
-from keras_sam.models import SAMImageSegmenter
+from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
 from tests.predict.metas_everything import PHOTOGRAPH, suppress
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sam.geometry import ModelFrame, reach_box
-from keras_sam.predict import ImageEmbedding, SAMPredictor
+from keras_sam.predict.image_embedding import ImageEmbedding
+from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.transforms.expand_mask_to_box import expand_mask_to_box
+from keras_sam.transforms.image_transform import ImageTransform
 
 POINTS = np.array([[10.0, 20.0], [70.5, 3.0]])
 LABELS = np.array([1, 0])
@@ -26,9 +28,9 @@ def predictor(segmenter, image):
 
 def plain_prediction(segmenter, image, points, labels, masks=None):
     """All four masks of one prompt, without engine, buckets, cache or chunks."""
-    frame = ModelFrame(image.shape[:2], (64, 64))
+    frame = ImageTransform(image.shape[:2], (64, 64))
     inputs = {
-        "images": frame.to_model_image(image)[None],
+        "images": frame.apply_image(image)[None],
         "points": np.asarray(points, "float32")[None, None],
         "labels": np.asarray(labels, "int32")[None, None],
     }
@@ -279,11 +281,11 @@ def test_masks_reach_their_box_where_the_model_says_so(segmenter, image):
     for index, number in np.ndindex(3, 3):
         if index != 1:
             window = slice(6, 40), slice(5, 60)
-            expected[index, number] = reach_box(inside[index, number], frame, window)
+            expected[index, number] = expand_mask_to_box(inside[index, number], frame, window)
     assert (expected > inside).any()
     np.testing.assert_allclose(low_res, expected, atol=1e-5)
     np.testing.assert_array_equal(
-        masks, frame.to_original_masks(low_res, boxes=np.array([BOX, [np.nan] * 4, BOX]))
+        masks, frame.postprocess_masks(low_res, boxes=np.array([BOX, [np.nan] * 4, BOX]))
     )
 
 
@@ -321,7 +323,7 @@ def test_outlines_move_to_the_edges_where_the_model_says_so(segmenter, image, tm
                 anew = np.clip(0.25 * before + 0.5 * one.support + 0.1, 0, 1)
             assert rating == pytest.approx(anew, abs=1e-5)
         limits = None if box is None else np.array([box], float)
-        masks = frame.to_original_masks(low_res[index][None], boxes=limits)
+        masks = frame.postprocess_masks(low_res[index][None], boxes=limits)
         np.testing.assert_array_equal(found[index], masks[0])
     assert np.abs(low_res - raw).max() > 0.1
     assert np.abs(ratings - raw_ratings).max() > 0.1

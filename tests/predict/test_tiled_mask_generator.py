@@ -7,13 +7,15 @@ import pytest
 from PIL import Image
 
 import keras_sam
-from keras_sam import SAMMaskGenerator, SAMPredictor
-from keras_sam.geometry import ArrayWindows, ImageWindows, coco_rle_to_mask, mask_iou
-from keras_sam.geometry.mask_runs import mask_to_runs, runs_iou
-from keras_sam.geometry.plan_tiles import plan_tiles
-from keras_sam.geometry.record import record_to_runs
-from keras_sam.models import SAMImageSegmenter
-from keras_sam.predict import TiledMaskGenerator
+from keras_sam.annotations.record import record_to_runs
+from keras_sam.images.image_reader import ArrayReader, ImageReader
+from keras_sam.masks.measures import coco_rle_to_mask, mask_iou
+from keras_sam.masks.run_length_mask import mask_to_runs, runs_iou
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.predict.mask_generator import SAMMaskGenerator
+from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator
+from keras_sam.predict.tiles import plan_tiles
 
 SIZE = (70, 150)
 TILES = {"tile_size": 70, "overlap": 20}  # three in a row
@@ -24,7 +26,7 @@ SETTINGS = {
     "stability_score_thresh": 0.6,
     "output_mode": "coco_rle",
 }
-PHOTOGRAPH = Path(keras_sam.__file__).parent / "images" / "coffee.jpg"
+PHOTOGRAPH = Path(keras_sam.__file__).parent / "assets" / "coffee.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,8 @@ def photograph():
     return np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize(SIZE[::-1]))
 
 
-class Plane(ImageWindows):
-    """A grey plane with some discs, drawn when it is asked for; it keeps what was read."""
+class Plane(ImageReader):
+    """A gray plane with some discs, drawn when it is asked for; it keeps what was read."""
 
     def __init__(self, size, discs, *, blank=()):
         self._size, self.discs, self.blank, self.boxes = size, discs, blank, []
@@ -57,7 +59,7 @@ class Plane(ImageWindows):
         self.boxes.append(box)
         return np.where(self.mask(box)[..., None], (250, 220, 40), (50, 60, 70)).astype(np.uint8)
 
-    def is_blank(self, box):
+    def is_nodata(self, box):
         return box in self.blank
 
 
@@ -145,7 +147,7 @@ def test_it_can_be_left(generator, photograph):
         if done == 1:
             raise CancelledError
 
-    source = ArrayWindows(photograph)
+    source = ArrayReader(photograph)
     with pytest.raises(CancelledError):
         TiledMaskGenerator(generator, **TILES).generate(source, progress=cancel)
     for update in TiledMaskGenerator(generator, **TILES).iterate(source):

@@ -31,7 +31,7 @@ RULES = [
 ]
 
 
-def randomised(module: nn.Module) -> nn.Module:
+def randomized(module: nn.Module) -> nn.Module:
     """Weights, and statistics of batch norms, of a realistic scale."""
     for name, tensor in module.state_dict().items():
         if name.endswith("running_var"):
@@ -129,14 +129,14 @@ def record() -> dict[str, np.ndarray]:
     arrays = {}
     for part, (module, shape) in PARTS.items():
         given = torch.randn(shape)
-        found = randomised(module)(given)
+        found = randomized(module)(given)
         is_block = isinstance(module, TinyVitBlock)
         for key, value in (("input", given), ("output", found)):
             arrays[f"{part}/{key}"] = value.numpy() if is_block else channels_last(value)
         for name, tensor in module.state_dict().items():
             if not name.endswith("num_batches_tracked"):
                 arrays[f"{part}/weights/{name}"] = tensor.numpy()
-    encoder = randomised(Encoder())
+    encoder = randomized(Encoder())
     images = torch.rand(1, 3, 64, 96)
     embedding, early = encoder(images)
     for key, value in (("input", images), ("output", embedding), ("early", early)):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
-from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
-from keras_sam.train import InteractiveLoss
-from keras_sam.train.interactive_loss import masks_to_low_res
+from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
+from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
+from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.vit_det_backbone import ViTDetBackbone
+from keras_sam.train.interactive_loss import InteractiveSegmentationLoss, masks_to_low_res
 
 pytestmark = pytest.mark.training
 
@@ -51,18 +53,20 @@ def batch() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 
 def test_fit_lowers_the_loss(batch):
     model = tiny_model()
-    loss = InteractiveLoss(rounds=1, focal_gamma=0.0, focal_alpha=None, pixel_weight=1.0, seed=0)
+    loss = InteractiveSegmentationLoss(
+        rounds=1, focal_gamma=0.0, focal_alpha=None, pixel_weight=1.0, seed=0
+    )
     model.compile(keras.optimizers.Adam(5e-3), loss=loss)
     history = model.fit(*batch, batch_size=2, epochs=25, verbose=0).history
     assert np.mean(history["loss"][-3:]) < 0.8 * np.mean(history["loss"][:3])
-    assert set(history) == {"loss", "rated_iou", "best_iou", "single_iou"}
-    assert 0 <= history["rated_iou"][-1] <= history["best_iou"][-1] <= 1
+    assert set(history) == {"loss", "top_iou", "best_iou", "single_iou"}
+    assert 0 <= history["top_iou"][-1] <= history["best_iou"][-1] <= 1
 
 
 def test_every_weight_learns(batch):
     model = tiny_model()
     before = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile(keras.optimizers.SGD(1e-1), loss=InteractiveLoss(rounds=1, seed=0))
+    model.compile(keras.optimizers.SGD(1e-1), loss=InteractiveSegmentationLoss(rounds=1, seed=0))
     for _ in range(3):
         model.train_on_batch(*batch)
     # Corner embeddings and the like are reached with the prompts that were drawn.
@@ -83,7 +87,7 @@ def test_a_gap_takes_no_part(batch):
     model = tiny_model()
     losses = []
     for targets in (y, filled):
-        loss = InteractiveLoss(rounds=0, seed=5)
+        loss = InteractiveSegmentationLoss(rounds=0, seed=5)
         model.compile("sgd", loss=loss)
         losses.append(model.evaluate(x, targets, batch_size=2, verbose=0, return_dict=True))
     assert losses[0]["loss"] == pytest.approx(losses[1]["loss"], rel=1e-5)
@@ -106,14 +110,14 @@ def test_targets_of_another_size_are_refused(shape):
 
 
 def test_compile_refuses_a_plain_loss():
-    with pytest.raises(TypeError, match="InteractiveLoss"):
+    with pytest.raises(TypeError, match="InteractiveSegmentationLoss"):
         tiny_model().compile("sgd", loss="mse")
 
 
 def test_fit_without_a_loss_says_what_to_do(batch):
     model = tiny_model()
     model.compile("sgd")
-    with pytest.raises(ValueError, match="InteractiveLoss"):
+    with pytest.raises(ValueError, match="InteractiveSegmentationLoss"):
         model.fit(*batch, verbose=0)
 
 
@@ -128,7 +132,7 @@ def test_a_share_of_the_prompts_is_corrected(batch, monkeypatch):
     monkeypatch.setattr(model, "decode", count)
     for share, corrected in ((1.0, 2), (0.5, 1), (0.01, 1)):
         asked.clear()
-        loss = InteractiveLoss(rounds=2, correction_share=share, seed=0)
+        loss = InteractiveSegmentationLoss(rounds=2, correction_share=share, seed=0)
         embeddings = {"image_embeddings": model.encode_image(batch[0]["images"])}
         value = loss.compute(model, batch[0], batch[1], embeddings)
         assert np.isfinite(float(ops.convert_to_numpy(value)))
@@ -138,7 +142,7 @@ def test_a_share_of_the_prompts_is_corrected(batch, monkeypatch):
 @pytest.mark.parametrize("share", [0, 1.5])
 def test_a_wrong_share_is_refused(share):
     with pytest.raises(ValueError, match="correction_share"):
-        InteractiveLoss(correction_share=share)
+        InteractiveSegmentationLoss(correction_share=share)
 
 
 def test_the_mask_rated_best_learns_by_its_weight(batch):
@@ -153,9 +157,9 @@ def test_the_mask_rated_best_learns_by_its_weight(batch):
         decode=lambda *args, **kwargs: answer,
     )
 
-    def loss(rated_weight):
-        layer = InteractiveLoss(
-            rounds=0, focal_gamma=0.0, focal_alpha=None, rated_weight=rated_weight, seed=0
+    def loss(top_iou_weight):
+        layer = InteractiveSegmentationLoss(
+            rounds=0, focal_gamma=0.0, focal_alpha=None, top_iou_weight=top_iou_weight, seed=0
         )
         return float(layer.compute(segmenter, *batch, None))
 

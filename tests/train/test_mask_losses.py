@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.train.mask_losses import dice_loss, mask_iou, pixel_loss
+from keras_sam.train.mask_losses import dice_loss, focal_loss, mask_iou
 
 
 def tensors(*arrays: np.ndarray) -> list:
@@ -25,13 +25,13 @@ def test_pixel_loss_equals_the_formula(logits_and_target, gamma, alpha):
     true_class = np.where(target > 0, probability, 1 - probability)
     weight = 1.0 if alpha is None else np.where(target > 0, alpha, 1 - alpha)
     expected = (-weight * (1 - true_class) ** gamma * np.log(true_class)).mean((-2, -1))
-    found = ops.convert_to_numpy(pixel_loss(*tensors(logits, target), gamma=gamma, alpha=alpha))
+    found = ops.convert_to_numpy(focal_loss(*tensors(logits, target), gamma=gamma, alpha=alpha))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_pixel_loss_of_extreme_logits_is_finite():
     logits = np.full((1, 2, 2), 1e4, "float32")
-    found = ops.convert_to_numpy(pixel_loss(*tensors(logits, np.zeros_like(logits))))
+    found = ops.convert_to_numpy(focal_loss(*tensors(logits, np.zeros_like(logits))))
     assert np.isfinite(found).all()
 
 

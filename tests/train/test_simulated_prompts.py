@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.train.simulated_prompts import _depth, error_point, inner_point, noisy_box
+from keras_sam.train.simulated_prompts import _depth, jitter_box, sample_error_point, sample_point
 
 IMAGE_SIZE = (64, 128)  # a low-res grid of (16, 32): four pixels a cell
 
@@ -27,7 +27,7 @@ def masks() -> np.ndarray:
 def test_inner_points_lie_in_their_masks(masks, deep_probability):
     seed = keras.random.SeedGenerator(3)
     for _ in range(5):
-        points = inner_point(
+        points = sample_point(
             tensor(masks), image_size=IMAGE_SIZE, deep_probability=deep_probability, seed=seed
         )
         points = ops.convert_to_numpy(points)
@@ -38,7 +38,7 @@ def test_inner_points_lie_in_their_masks(masks, deep_probability):
 
 def test_deep_points_keep_away_from_the_border(masks):
     seed = keras.random.SeedGenerator(3)
-    points = inner_point(tensor(masks), image_size=IMAGE_SIZE, deep_probability=1.0, seed=seed)
+    points = sample_point(tensor(masks), image_size=IMAGE_SIZE, deep_probability=1.0, seed=seed)
     x, y = (ops.convert_to_numpy(points)[0, 0] + 0.5) / 4
     assert 12 < x < 28
     assert 6 < y < 10
@@ -47,7 +47,7 @@ def test_deep_points_keep_away_from_the_border(masks):
 def test_uniform_points_cover_the_mask(masks):
     seed = keras.random.SeedGenerator(3)
     many = np.repeat(masks[:, :1], 400, axis=1)
-    points = ops.convert_to_numpy(inner_point(tensor(many), image_size=IMAGE_SIZE, seed=seed))
+    points = ops.convert_to_numpy(sample_point(tensor(many), image_size=IMAGE_SIZE, seed=seed))
     cells = ((points[0] + 0.5) / 4).astype(int)
     assert len(np.unique(cells, axis=0)) > 110  # of 160 cells
 
@@ -57,7 +57,9 @@ def test_error_points_say_what_was_wrong(masks):
     logits = np.where(masks > 0, 5.0, -5.0).astype("float32")
     logits[0, 0, 4:12, 10:20] = -5.0  # missed
     logits[0, 1, 10:12, 20:24] = 5.0  # taken too much
-    points, labels = error_point(tensor(logits), tensor(masks), image_size=IMAGE_SIZE, seed=seed)
+    points, labels = sample_error_point(
+        tensor(logits), tensor(masks), image_size=IMAGE_SIZE, seed=seed
+    )
     points, labels = ops.convert_to_numpy(points), ops.convert_to_numpy(labels)
     cells = ((points[0, :, 0] + 0.5) / 4).astype(int)
     assert labels.tolist() == [[[1], [0]]]
@@ -68,7 +70,9 @@ def test_error_points_say_what_was_wrong(masks):
 def test_without_error_the_point_is_in_the_mask(masks):
     seed = keras.random.SeedGenerator(3)
     logits = np.where(masks > 0, 5.0, -5.0).astype("float32")
-    points, labels = error_point(tensor(logits), tensor(masks), image_size=IMAGE_SIZE, seed=seed)
+    points, labels = sample_error_point(
+        tensor(logits), tensor(masks), image_size=IMAGE_SIZE, seed=seed
+    )
     x, y = ((ops.convert_to_numpy(points)[0, 0, 0] + 0.5) / 4).astype(int)
     assert masks[0, 0, y, x] == 1
     assert ops.convert_to_numpy(labels).min() == 1
@@ -76,7 +80,7 @@ def test_without_error_the_point_is_in_the_mask(masks):
 
 def test_boxes_enclose_their_masks_but_for_the_noise(masks):
     seed = keras.random.SeedGenerator(3)
-    boxes = ops.convert_to_numpy(noisy_box(tensor(masks), image_size=IMAGE_SIZE, seed=seed))
+    boxes = ops.convert_to_numpy(jitter_box(tensor(masks), image_size=IMAGE_SIZE, seed=seed))
     expected = np.array([[[40, 16], [120, 48]], [[20, 12], [24, 16]]], "float32")
     assert boxes.shape == (1, 2, 2, 2)
     limit = 4.5 * 20 / 1024 * 128  # standard deviations
@@ -86,7 +90,7 @@ def test_boxes_enclose_their_masks_but_for_the_noise(masks):
 
 def test_boxes_without_noise_are_exact(masks):
     seed = keras.random.SeedGenerator(3)
-    found = noisy_box(tensor(masks), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
+    found = jitter_box(tensor(masks), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
     expected = [[[40, 16], [120, 48]], [[20, 12], [24, 16]]]
     np.testing.assert_allclose(ops.convert_to_numpy(found)[0], expected)
 

@@ -1,0 +1,49 @@
+"""Data sets and results in and out: COCO, LabelMe, YOLO, GeoJSON, label maps, PNG, NPZ. No models."""
+
+from keras_sam.annotations.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
+from keras_sam.annotations.detections import records_to_detections
+from keras_sam.annotations.geojson import write_geojson
+from keras_sam.annotations.label_geotiff import write_label_geotiff
+from keras_sam.annotations.label_map import (
+    label_map_to_records,
+    read_label_map,
+    records_to_label_map,
+    write_label_map,
+)
+from keras_sam.annotations.labelme import read_labelme
+from keras_sam.annotations.mask_pngs import write_mask_pngs
+from keras_sam.annotations.npz import RecordArrays, records_to_arrays, write_npz
+from keras_sam.annotations.record import AnnotatedImage, MaskRecord, mask_to_record, record_to_mask
+from keras_sam.annotations.registry import write_masks
+from keras_sam.annotations.split_validation import split_validation
+from keras_sam.annotations.write_coco import write_coco
+from keras_sam.annotations.write_labelme import write_labelme
+from keras_sam.annotations.yolo import write_yolo
+
+__all__ = [
+    "AnnotatedImage",
+    "CocoAnnotation",
+    "CocoDataset",
+    "CocoImage",
+    "MaskRecord",
+    "RecordArrays",
+    "label_map_to_records",
+    "mask_to_record",
+    "read_coco",
+    "read_label_map",
+    "read_labelme",
+    "record_to_mask",
+    "records_to_arrays",
+    "records_to_detections",
+    "records_to_label_map",
+    "split_validation",
+    "write_coco",
+    "write_geojson",
+    "write_label_geotiff",
+    "write_label_map",
+    "write_labelme",
+    "write_mask_pngs",
+    "write_masks",
+    "write_npz",
+    "write_yolo",
+]

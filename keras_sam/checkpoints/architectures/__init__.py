@@ -1,0 +1,3 @@
+"""Sizes and names of each architecture's weights."""
+
+__all__: list[str] = []

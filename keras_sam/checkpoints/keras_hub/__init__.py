@@ -1,0 +1,3 @@
+"""Presets in the format of keras-hub."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Files with Meta's tensor names."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Directories of transformers."""
+
+__all__: list[str] = []

@@ -1,0 +1,11 @@
+"""Metrics and published protocols: how well predicted masks fit annotated ones."""
+
+from keras_sam.evaluate.calibration import CalibrationBin, expected_calibration_error
+from keras_sam.evaluate.evaluate import Evaluation, evaluate
+
+__all__ = [
+    "CalibrationBin",
+    "Evaluation",
+    "evaluate",
+    "expected_calibration_error",
+]

@@ -1,0 +1,107 @@
+"""`check_points` and `check_box`: prompts that make sense for an image."""
+
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from keras_sam.types import is_size
+
+POINT_LABELS = (1, 0, -1)
+
+
+def check_points(
+    point_coords: Any, point_labels: Any, original_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points and labels as arrays, if they can prompt an image.
+
+    Args:
+        point_coords: `(N, 2)` pixels (x, y) of the original: x in 0 <= x < width, where a whole
+            number is the index of a pixel. So for y.
+        point_labels: `(N,)`: 1 foreground, 0 background, -1 not a point.
+        original_size: `(height, width)`.
+
+    Returns:
+        `(N, 2)` float32 and `(N,)` int32.
+
+    Raises:
+        ValueError: for other shapes or labels, and points that are not finite or outside. Where
+            a point is marked -1 is not looked at.
+    """
+    height, width = _check_size(original_size)
+    if point_coords is None:
+        raise ValueError("point_labels came without point_coords")
+    if point_labels is None:
+        raise ValueError("point_labels must be given with point_coords")
+    coords = _numbers("point_coords", point_coords)
+    labels = _numbers("point_labels", point_labels)
+    if coords.ndim != 2 or coords.shape[1] != 2 or not len(coords):
+        raise ValueError(f"point_coords must have shape (N, 2), got {coords.shape}")
+    if labels.shape != coords.shape[:1]:
+        raise ValueError(
+            f"point_labels must have shape {coords.shape[:1]}, one for each point, "
+            f"got {labels.shape}"
+        )
+    if not np.isin(labels, POINT_LABELS).all():
+        wrong = labels[~np.isin(labels, POINT_LABELS)][0]
+        raise ValueError(f"point_labels must be 1, 0 or -1, got {wrong:g}")
+    if not np.isfinite(coords).all():
+        raise ValueError(f"point_coords must be finite, got {reprlib.repr(coords.tolist())}")
+    outside = ((coords < 0) | (coords >= (width, height))).any(axis=1) & (labels != -1)
+    if outside.any():
+        x, y = coords[outside][0]
+        raise ValueError(
+            f"point ({x:g}, {y:g}) is outside the image of width {width} and height {height}: "
+            f"expected 0 <= x < {width} and 0 <= y < {height}"
+        )
+    return coords.astype(np.float32), labels.astype(np.int32)
+
+
+def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
+    """A box as an array, if it can prompt an image.
+
+    Args:
+        box: `(4,)` XYXY pixels of the original. Its sides are edges between pixels: x1 is at
+            most the width, y1 at most the height.
+        original_size: `(height, width)`.
+
+    Returns:
+        `(4,)` float32.
+
+    Raises:
+        ValueError: for another shape, and a box that is not finite, empty or outside.
+    """
+    height, width = _check_size(original_size)
+    corners = _numbers("box", box)
+    if corners.shape != (4,):
+        raise ValueError(f"box must have shape (4,), x0, y0, x1, y1; got {corners.shape}")
+    if not np.isfinite(corners).all():
+        raise ValueError(f"box must be finite, got {corners.tolist()}")
+    x0, y0, x1, y1 = corners
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(f"box must have x0 < x1 and y0 < y1, got {corners.tolist()}")
+    if min(x0, y0) < 0 or x1 > width or y1 > height:
+        raise ValueError(
+            f"box {corners.tolist()} reaches outside the image of width {width} and height {height}"
+        )
+    return corners.astype(np.float32)
+
+
+def _check_size(original_size: Any) -> tuple[int, int]:
+    if not is_size(original_size):
+        raise ValueError(
+            f"original_size must be (height, width), whole numbers of at least 1, "
+            f"got {original_size!r}"
+        )
+    return original_size[0], original_size[1]
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    wrong = f"{name} must be an array of numbers, got {reprlib.repr(values)}"
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(wrong) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(wrong)
+    return array.astype(np.float64)

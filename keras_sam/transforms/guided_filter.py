@@ -1,0 +1,186 @@
+"""`GuidedFilterRefiner`: moves mask boundaries to nearby edges of the image."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_sam.transforms.logits import BACKGROUND_LOGIT, logit, sigmoid
+from keras_sam.types import Size
+
+REGULARIZATION = 3e-5  # variance of a color in [0, 1] above which a window has an edge
+# Window radius, as a share of the side of a square with the mask's area. With a box the boundary
+# is known better, so windows are smaller.
+RADIUS_RATIO = 0.2
+RADIUS_RATIO_IN_BOX = 0.12
+MIN_RADIUS = 0.5  # cells; smaller masks would vanish and are left unchanged
+RADII = (1, 2, 3, 4, 6, 8, 12, 16, 24)  # cells
+NUM_ITERATIONS = 3
+MIN_PROBABILITY = np.float32(1e-4)  # keeps refined logits within ±9.2
+CHANNEL_PAIRS = (0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)  # of red, green, blue
+
+Region = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class RefinedMask:
+    """A mask with refined boundary.
+
+    Attributes:
+        low_res_logits: Logits `(L, L)`, float32.
+        foreground_confidence: Mean probability inside the mask, in [0.5, 1]. `None` if the mask
+            was left unchanged.
+    """
+
+    low_res_logits: np.ndarray
+    foreground_confidence: float | None
+
+
+class GuidedFilterRefiner:
+    """A guided filter of masks by their image (He, Sun and Tang, Guided Image Filtering, 2013).
+
+    In each small window, the mask's probabilities are fitted as a linear function of the image's
+    colors, and each cell takes the average of the fits around it. A boundary beside an edge of
+    the image moves to that edge. Larger masks get larger windows.
+
+    Args:
+        pixels: Image `(h, w, 3)`, uint8, at the scale of the low-res logits, without padding.
+
+    Raises:
+        ValueError: If the pixels have another shape or dtype.
+    """
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"pixels must be uint8 of shape (h, w, 3), got {pixels.dtype} {pixels.shape}"
+            )
+        self.pixels = pixels
+        self._filters: dict[int, _GuidedFilter] = {}
+
+    def refine(self, low_res_logits: np.ndarray, *, region: Region | None = None) -> RefinedMask:
+        """Refine the boundary of one mask.
+
+        Args:
+            low_res_logits: Logits `(L, L)` in the model frame, with padding.
+            region: Low-res rows and columns that the mask may cover, or `None` for all.
+
+        Returns:
+            Logits within ±9.2, and `BACKGROUND_LOGIT` in the padding and outside the region. An
+            empty mask is returned unchanged.
+        """
+        height, width = self.pixels.shape[:2]
+        inside = (slice(None), slice(None)) if region is None else region
+        current = low_res_logits[:height, :width][inside]
+        if not (current > 0).any():
+            return RefinedMask(low_res_logits, None)
+        radius_ratio = RADIUS_RATIO if region is None else RADIUS_RATIO_IN_BOX
+        probabilities = np.zeros((height, width), np.float32)
+        found, is_refined = sigmoid(current), False
+        for _ in range(NUM_ITERATIONS):
+            probabilities[inside] = np.clip(found, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+            area = np.count_nonzero(probabilities > 0.5)
+            if (radius := radius_ratio * math.sqrt(area)) < MIN_RADIUS:
+                break
+            found, is_refined = self._filter(radius)(probabilities)[inside], True
+        found = np.clip(found, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+        refined = np.full(low_res_logits.shape, BACKGROUND_LOGIT, np.float32)
+        refined[:height, :width][inside] = logit(found)
+        is_mask = found > 0.5
+        confidence = float(found[is_mask].mean()) if is_refined and is_mask.any() else None
+        return RefinedMask(refined, confidence)
+
+    def _filter(self, radius: float) -> "_GuidedFilter":
+        nearest = min(RADII, key=lambda one: abs(math.log(one / radius)))
+        if nearest not in self._filters:
+            self._filters[nearest] = _GuidedFilter(self.pixels, nearest)
+        return self._filters[nearest]
+
+
+class _GuidedFilter:
+    """The guided filter of one image with one window size, as in equation 19 of the paper."""
+
+    def __init__(self, pixels: np.ndarray, radius: int) -> None:
+        self.radius = radius
+        rows, columns = (_window_counts(length, radius) for length in pixels.shape[:2])
+        self.share = (1 / (rows[:, None] * columns)).astype(np.float32)
+        colors = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
+        self.guide = colors / np.float32(255) - np.float32(0.5)
+        first, second = np.transpose(CHANNEL_PAIRS)
+        moments = self._means(np.concatenate([self.guide, self.guide[first] * self.guide[second]]))
+        self.means, products = moments[:3], moments[3:]
+        self.inverse = _invert_covariances(products - self.means[first] * self.means[second])
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Filter `(h, w)`, float32."""
+        moments = self._means(np.concatenate([values[None], self.guide * values]))
+        covariance = moments[1:] - self.means * moments[0]
+        slopes = (self.inverse * covariance).sum(1)
+        offsets = moments[0] - (slopes * self.means).sum(0)
+        lines = self._means(np.concatenate([slopes, offsets[None]]))
+        return (lines[:3] * self.guide).sum(0) + lines[3]
+
+    def _means(self, values: np.ndarray) -> np.ndarray:
+        """Average `(n, h, w)` over the part of the window around each cell that exists."""
+        return _window_sums(values, self.radius) * self.share
+
+
+def _invert_covariances(covariances: np.ndarray) -> np.ndarray:
+    """Invert regularized covariances `(6, h, w)` of `CHANNEL_PAIRS`: `(3, 3, h, w)`.
+
+    Cofactors in float64, since the channels of a gray image are fully correlated.
+    """
+    is_diagonal = np.array([first == second for first, second in CHANNEL_PAIRS])
+    regularized = covariances.astype(np.float64) + REGULARIZATION * is_diagonal[:, None, None]
+    rr, rg, rb, gg, gb, bb = regularized
+    cofactors = np.stack(
+        [
+            gg * bb - gb * gb,
+            gb * rb - rg * bb,
+            rg * gb - gg * rb,
+            rr * bb - rb * rb,
+            rg * rb - rr * gb,
+            rr * gg - rg * rg,
+        ]
+    )
+    cofactors /= rr * cofactors[0] + rg * cofactors[1] + rb * cofactors[2]
+    return cofactors.astype(np.float32)[[[0, 1, 2], [1, 3, 4], [2, 4, 5]]]
+
+
+def _window_counts(length: int, radius: int) -> np.ndarray:
+    """Count the positions within `radius` of each of `length` positions."""
+    positions = np.arange(length)
+    return np.minimum(positions, radius) + np.minimum(positions[::-1], radius) + 1
+
+
+def _window_sums(values: np.ndarray, radius: int) -> np.ndarray:
+    """Sum `(n, h, w)` over the window around each cell, with zeros beyond the border.
+
+    Half the time of `scipy.ndimage.uniform_filter` for the small grids used here.
+    """
+    count, height, width = values.shape
+    shape = count, height + 2 * radius, width + 2 * radius
+    padded = np.zeros(shape, values.dtype)
+    padded[:, radius : radius + height, radius : radius + width] = values
+    # Vertical neighbors in the flat array are a fixed step apart. Sums that run over the end of
+    # a row fall into the padding, which is dropped.
+    flat = padded.ravel()
+    for step in (1, shape[2]):
+        flat = _sliding_sums(flat, 2 * radius + 1, step)
+    sums = np.empty(padded.size, values.dtype)
+    sums[: len(flat)] = flat
+    return sums.reshape(shape)[:, :height, :width]
+
+
+def _sliding_sums(values: np.ndarray, window: int, step: int) -> np.ndarray:
+    """Sum `window` values, an odd number, that are `step` apart, from each position on."""
+    length = len(values) - (window - 1) * step
+    # Sums of 1, 2, 4, ... values; those whose sizes add up to the window are combined.
+    sums, total, start, size = values, values[:length], 1, 1
+    while 2 * size <= window:
+        sums = sums[: -size * step] + sums[size * step :]
+        size *= 2
+        if window & size:
+            total = total + sums[start * step : start * step + length]
+            start += size
+    return total
