@@ -11,7 +11,7 @@ import numpy as np
 from keras_sam.annotations.record import CATEGORY, MaskRecord, mask_to_record, record_scores
 from keras_sam.files.json_file import read_json
 from keras_sam.images.read_image import MAX_PIXELS
-from keras_sam.masks.measures import coco_rle_to_mask
+from keras_sam.masks.coco_rle import coco_rle_to_mask
 from keras_sam.masks.polygons_to_mask import polygons_to_mask
 from keras_sam.types import is_size
 

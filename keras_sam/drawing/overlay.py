@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import distance_transform_edt
 
-from keras_sam.masks.measures import mask_to_box, squared_distance_transform
+from keras_sam.masks.measures import mask_to_box
 
 COLORS = (
     (30, 136, 229),
@@ -151,12 +152,8 @@ def _draw_mask(
 def signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
     """Smoothed distance `(H, W)` to the outline; what lies beyond the image continues it."""
     padded = np.pad(mask, limit, mode="edge")
-    inside = (
-        np.sqrt(squared_distance_transform(padded, limit=limit))
-        if not padded.all()
-        else limit + 1.0
-    )
-    outside = np.sqrt(squared_distance_transform(~padded, limit=limit))
+    inside = distance_transform_edt(padded) if not padded.all() else limit + 1.0
+    outside = distance_transform_edt(~padded) if padded.any() else limit + 1.0
     depth: np.ndarray = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
     for axis in (0, 1, 0, 1):  # rounds the pixels' steps
         depth = (np.roll(depth, 1, axis) + 2 * depth + np.roll(depth, -1, axis)) / 4

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.masks.measures import coco_rle_runs, coco_rle_to_mask
-from keras_sam.masks.run_length_mask import mask_to_runs, runs_to_coco_rle
+from keras_sam.masks.coco_rle import coco_rle_to_counts, coco_rle_to_mask, runs_to_coco_rle
+from keras_sam.masks.run_length_mask import mask_to_runs
 from keras_sam.predict.batch_decoder import Candidate
 from keras_sam.predict.crops import Crop
 from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
@@ -61,7 +61,7 @@ class GeneratedMask:
         if self.rle is not None:
             return self.rle
         (left, top), (x0, y0) = self.crop.box[:2], self.candidate.part.box[:2]
-        runs = mask_to_runs(self._drawn()).moved(x0 + left, y0 + top)
+        runs = mask_to_runs(self._drawn()).shifted(x0 + left, y0 + top)
         return runs_to_coco_rle(runs, self.original_size)
 
     def to_record(self, output_mode: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class GeneratedMask:
             mask = self.mask()
             return mask, int(np.count_nonzero(mask))
         rle = self.to_rle()
-        runs = coco_rle_runs(rle)
+        runs = coco_rle_to_counts(rle)
         return rle | {"counts": runs} if output_mode == "uncompressed_rle" else rle, sum(runs[1::2])
 
     def _drawn(self) -> np.ndarray:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from keras_sam.masks.box_nms import box_nms
-from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
+from keras_sam.masks.measures import mask_to_box
 from keras_sam.masks.small_regions import remove_small_regions
 from keras_sam.predict.generated_mask import GeneratedMask
 

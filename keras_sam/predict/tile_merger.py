@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.masks.run_length_mask import RunLengthMask, runs_iou, shared_area, unite_runs
+from keras_sam.masks.run_length_mask import RunLengthMask, intersection_area, runs_iou
 from keras_sam.predict.tiles import Box
 
 EDGE_FRACTION = (
@@ -141,10 +141,10 @@ class TileMerger:
                 part
                 for part in np.flatnonzero(may_cover[:, index]).tolist()
                 if self._may_be_part(parts.pieces[part], whole)
-                and shared_area(parts.runs[part], runs) >= self.agreement * parts.areas[part]
+                and intersection_area(parts.runs[part], runs) >= self.agreement * parts.areas[part]
             ]
             if len(found) > 1:
-                united = unite_runs([parts.runs[part] for part in found])
+                united = RunLengthMask.union(*(parts.runs[part] for part in found))
                 are_apart = united.area >= (1 - SHARED_BY_PARTS) * parts.areas[found].sum()
                 if are_apart and runs_iou(united, runs) >= self.agreement:
                     for part in found:
@@ -186,7 +186,7 @@ class TileMerger:
         if len(pieces) == 1:
             (piece,) = pieces
             return MergedMask(piece.runs, piece) if whole or not self._is_seen(piece) else None
-        runs = unite_runs([piece.runs for piece in pieces])
+        runs = RunLengthMask.union(*(piece.runs for piece in pieces))
         if whole is not None and runs_iou(whole.runs, runs) >= self.agreement:
             return MergedMask(whole.runs, whole)
         return MergedMask(runs, pieces[0])
@@ -223,7 +223,7 @@ class _Parts:
     """What some pieces show of an overlap; those that do not reach it are left out."""
 
     def __init__(self, pieces: Sequence[Piece], box: Box) -> None:
-        parts = [(piece, piece.runs.within(box)) for piece in pieces]
+        parts = [(piece, piece.runs.cropped(box)) for piece in pieces]
         self.pieces = [piece for piece, runs in parts if len(runs.columns)]
         self.runs = [runs for _, runs in parts if len(runs.columns)]
         self.boxes = np.array([runs.box for runs in self.runs], np.int64).reshape(-1, 4)

@@ -10,8 +10,7 @@ import numpy as np
 from keras_sam.annotations.record import record_to_runs
 from keras_sam.images.image_reader import ImageReader
 from keras_sam.images.open_image import open_image
-from keras_sam.masks.measures import coco_rle_runs
-from keras_sam.masks.run_length_mask import check_rle_size, runs_to_coco_rle
+from keras_sam.masks.coco_rle import check_rle_size, coco_rle_to_counts, runs_to_coco_rle
 from keras_sam.predict.mask_generator import SAMMaskGenerator
 from keras_sam.predict.tile_merger import MergedMask, Piece, TileMerger
 from keras_sam.predict.tiles import Box, plan_tiles
@@ -140,7 +139,7 @@ class TiledMaskGenerator:
                 f"got {pixels.shape} of {pixels.dtype}"
             )
         return [
-            Piece(record_to_runs(record).moved(x0, y0), number, record["predicted_iou"], record)
+            Piece(record_to_runs(record).shifted(x0, y0), number, record["predicted_iou"], record)
             for record in self.generator.generate(pixels)
             if record["area"]
         ]
@@ -149,7 +148,7 @@ class TiledMaskGenerator:
         found, (left, top, right, bottom) = mask.best.origin, tiles[mask.best.tile]
         segmentation: dict[str, Any] = runs_to_coco_rle(mask.runs, size)
         if self.generator.output_mode == "uncompressed_rle":
-            segmentation["counts"] = coco_rle_runs(segmentation)
+            segmentation["counts"] = coco_rle_to_counts(segmentation)
         x0, y0, x1, y1 = mask.runs.box
         return {
             **found,

@@ -31,7 +31,7 @@ def test_every_form_is_written_where_it_says(tmp_path, form, records):
 def test_of_a_large_image_masks_are_never_drawn_whole(tmp_path, form):
     """200 gigapixels."""
     size = (400_000, 500_000)
-    shape = runs_to_annotation(mask_to_runs(MASK).moved(300_000, 390_000), size)
+    shape = runs_to_annotation(mask_to_runs(MASK).shifted(300_000, 390_000), size)
     write_masks([shape], size, tmp_path / "out", form=form, georeference=MAP)
     if form == "geojson":
         (feature,) = json.loads((tmp_path / "out").read_text())["features"]
