@@ -19,7 +19,7 @@ from keras_sam.annotations.record import (
 )
 from keras_sam.files.json_file import read_json
 from keras_sam.images.read_image import MAX_PIXELS
-from keras_sam.masks.polygons_to_mask import FARTHEST, polygons_to_mask
+from keras_sam.masks.polygons_to_mask import MAX_COORDINATE, polygons_to_mask
 from keras_sam.types import is_size
 
 POINTS = {"circle": 2, "rectangle": 2, "oriented_rectangle": 4, "mask": 2}  # that each has
@@ -145,8 +145,8 @@ def _points(shape: dict[str, Any]) -> np.ndarray:
         raise ValueError(wrong) from error
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
         raise ValueError(wrong)
-    if not (np.abs(array) <= FARTHEST).all():
-        raise ValueError(f"its points must be finite and within {FARTHEST} pixels")
+    if not (np.abs(array) <= MAX_COORDINATE).all():
+        raise ValueError(f"its points must be finite and within {MAX_COORDINATE} pixels")
     return array.astype(np.float64)
 
 

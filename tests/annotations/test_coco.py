@@ -7,7 +7,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from keras_sam.annotations.coco import CocoAnnotation, read_coco
-from keras_sam.masks.measures import mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
 
 IMAGE = {"id": 7, "file_name": "folder/a.png", "height": 6, "width": 9}
 TRIANGLE = [1.0, 1.0, 8.0, 1.5, 3.0, 5.5]
@@ -76,7 +76,7 @@ def test_polygons_are_cut_off_at_the_border():
         ([[1, 2, 3, 4, 5, None]], "three points or more"),
         ([[[1, 2], [3, 4], [5, 6]]], "three points or more"),
         ([[1, 2, 3, 4, 5, float("nan")]], "finite"),
-        ([[1, 2, 3, 4, 5, 1e30]], "within"),
+        ([[1, 2, 3, 4, 5, 1e30]], "at most"),
         ([[1, 2, 3, 4, 5, 10**400]], "finite"),
         ({}, "size"),
         ({"size": [6, 9]}, "counts"),
@@ -87,12 +87,12 @@ def test_polygons_are_cut_off_at_the_border():
         ({"size": [9, 6], "counts": [54]}, "size"),
         ({"size": [6, 9], "counts": None}, "counts"),
         ({"size": [6, 9], "counts": {}}, "counts"),
-        ({"size": [6, 9], "counts": [[54]]}, "runs"),
-        ({"size": [6, 9], "counts": ["54"]}, "runs"),
-        ({"size": [6, 9], "counts": [54.0]}, "runs"),
-        ({"size": [6, 9], "counts": [10**30]}, "runs"),
-        ({"size": [6, 9], "counts": [53]}, "runs"),
-        ({"size": [6, 9], "counts": []}, "runs"),
+        ({"size": [6, 9], "counts": [[54]]}, "counts"),
+        ({"size": [6, 9], "counts": ["54"]}, "counts"),
+        ({"size": [6, 9], "counts": [54.0]}, "counts"),
+        ({"size": [6, 9], "counts": [10**30]}, "counts"),
+        ({"size": [6, 9], "counts": [53]}, "counts"),
+        ({"size": [6, 9], "counts": []}, "counts"),
     ],
 )
 def test_malformed_segmentations_are_refused(segmentation, message):
