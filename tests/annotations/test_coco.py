@@ -186,7 +186,6 @@ def test_records_have_the_scores_and_the_category_of_the_file(tmp_path):
     "scores",
     [
         {"predicted_iou": "high"},
-        {"predicted_iou": float("nan")},
         {"stability_score": [1]},
         {"point_coords": [[1], [1, 2]]},
         {"crop_box": 10**400},
