@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from keras_sam.transforms.bilinear_matrix import (
     BilinearMatrix,
@@ -91,6 +92,32 @@ class ImageTransform:
         padded[:] = PIXEL_MEAN
         padded[:height, :width] = self.preprocessing.to_model_pixels(resized)
         return padded
+
+    def apply_masks(self, masks: np.ndarray) -> np.ndarray:
+        """Resize masks like the image and pad them with background.
+
+        Args:
+            masks: Masks `(P, H, W)` of `original_size`, bool or 0 and 1.
+
+        Returns:
+            Masks `(P, image height, image width)`, uint8, 1 where at least half of a pixel is
+            covered.
+
+        Raises:
+            ValueError: If the masks have another size.
+        """
+        if masks.ndim != 3 or masks.shape[1:] != self.original_size:
+            raise ValueError(
+                f"masks must have shape (P, {self.original_size[0]}, {self.original_size[1]}), "
+                f"got {masks.shape}"
+            )
+        height, width = self.input_size
+        resized = np.zeros((len(masks), *self.image_size), np.uint8)
+        for target, mask in zip(resized, masks, strict=True):
+            image = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+            scaled = np.asarray(image.resize((width, height), Image.Resampling.BOX))
+            target[:height, :width] = scaled >= 128
+        return resized
 
     def apply_points(self, points: np.ndarray) -> np.ndarray:
         """Move points `(..., 2)` (x, y) from the original to the model frame; float32."""
