@@ -113,9 +113,7 @@ class RawInputModel(PresetModel):
             without one. `masks` is a list if the images differ in size.
         """
         if self.preprocessor is None:
-            return super().predict(
-                remove_empty_prompts(x), batch_size, verbose, steps, callbacks
-            )
+            return super().predict(remove_empty_prompts(x), batch_size, verbose, steps, callbacks)
         images = x.get("images") if isinstance(x, dict) else x
         is_single = hasattr(images, "ndim") and images.ndim == 3
         sizes: list[Size] = []

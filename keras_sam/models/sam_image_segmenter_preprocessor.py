@@ -120,9 +120,7 @@ def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool
             "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
             f"dictionary with 'masks', with {len(transforms)} images"
         )
-    resized = [
-        transform.apply_masks(np.asarray(one)) for transform, one in zip(transforms, batch)
-    ]
+    resized = [transform.apply_masks(np.asarray(one)) for transform, one in zip(transforms, batch)]
     most = max(len(one) for one in resized)
     padded = np.zeros((len(resized), most, *transforms[0].image_size), np.uint8)
     for target, one in zip(padded, resized, strict=True):

@@ -142,6 +142,31 @@ def check_image_format(image_format: str) -> None:
         raise ValueError(f"image_format must be 'RGB' or 'BGR', got {image_format!r}")
 
 
+def check_mask_inputs(mask_inputs: Any, low_res_size: Size) -> np.ndarray | None:
+    """Convert mask inputs to an array `(P, L, L)`, float32. `None` stays `None`.
+
+    Args:
+        mask_inputs: Low-res logits `(P, L, L)`, or `None`.
+        low_res_size: `(L, L)` of the model.
+
+    Raises:
+        ValueError: If the values are not finite numbers, or the shape is wrong.
+    """
+    if mask_inputs is None:
+        return None
+    try:
+        masks = np.asarray(mask_inputs, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError("mask_input must be an array of numbers") from error
+    if masks.ndim != 3 or masks.shape[1:] != tuple(low_res_size):
+        raise ValueError(
+            f"mask_input must be low-res logits of shape {('P', *low_res_size)}, got {masks.shape}"
+        )
+    if not np.isfinite(masks).all():
+        raise ValueError("mask_input must be finite, got NaN or infinity")
+    return masks
+
+
 def _single_box(box: Any) -> Any:
     """Return the box in an array `(1, 4)`, and anything else unchanged."""
     shape = getattr(box, "shape", None)

@@ -11,13 +11,14 @@ from keras_sam.engines.create_engine import create_engine
 from keras_sam.engines.engine import Engine
 from keras_sam.engines.int8_encoder import Int8Encoder
 from keras_sam.images.read_image import read_image
-from keras_sam.layers.prompts import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.point_labels import BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 from keras_sam.predict.image_embedding import ImageEmbedding, check_embedding
 from keras_sam.predict.predictor import (
     MASK_THRESHOLD,
     Predictor,
     check_image_format,
+    check_mask_inputs,
     count_prompts,
 )
 from keras_sam.transforms.check_prompts import check_box, check_points
@@ -198,7 +199,7 @@ class SAMPredictor(Predictor):
         Returns:
             Low-res logits `(P, M, L, L)` and IoU predictions `(P, M)`.
         """
-        masks = self._check_mask_inputs(mask_inputs)
+        masks = check_mask_inputs(mask_inputs, self.model.backbone.low_res_size)
         count = count_prompts(
             point_coords=point_coords, point_labels=point_labels, boxes=boxes, mask_input=masks
         )
@@ -282,22 +283,6 @@ class SAMPredictor(Predictor):
             low_res_logits[prompt, mask], iou_predictions[prompt, mask] = refiner.refine(
                 low_res_logits[prompt, mask], float(iou_predictions[prompt, mask]), boxes[prompt]
             )
-
-    def _check_mask_inputs(self, mask_inputs: Any) -> np.ndarray | None:
-        if mask_inputs is None:
-            return None
-        try:
-            masks = np.asarray(mask_inputs, np.float32)
-        except (TypeError, ValueError) as error:
-            raise ValueError("mask_input must be an array of numbers") from error
-        expected = tuple(self.model.backbone.low_res_size)
-        if masks.ndim != 3 or masks.shape[1:] != expected:
-            raise ValueError(
-                f"mask_input must be low-res logits of shape {('P', *expected)}, got {masks.shape}"
-            )
-        if not np.isfinite(masks).all():
-            raise ValueError("mask_input must be finite, got NaN or infinity")
-        return masks
 
 
 def _resolve_refiner(
