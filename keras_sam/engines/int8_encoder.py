@@ -146,7 +146,7 @@ def _encode(model: SAMImageSegmenter, pixels: Any) -> tuple[Any, ...]:
 
 
 def _fold_constants(graph: Any) -> None:
-    """Compute what depends on weights alone, since NNCF reads a weight's shape from its constant."""
+    """Compute constant subgraphs, since NNCF takes a weight's shape from its constant."""
     from openvino.passes import ConstantFolding, Manager
 
     manager = Manager()

@@ -54,7 +54,10 @@ class SAMImageSegmenterPreprocessor(keras.layers.Layer):
         transforms = [self.image_converter.transform(image.shape[:2]) for image in images]
         prepared = {
             "images": np.stack(
-                [transform.apply_image(image) for transform, image in zip(transforms, images)]
+                [
+                    transform.apply_image(image)
+                    for transform, image in zip(transforms, images, strict=True)
+                ]
             )
         }
         prompts = {
@@ -120,7 +123,10 @@ def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool
             "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
             f"dictionary with 'masks', with {len(transforms)} images"
         )
-    resized = [transform.apply_masks(np.asarray(one)) for transform, one in zip(transforms, batch)]
+    resized = [
+        transform.apply_masks(np.asarray(one))
+        for transform, one in zip(transforms, batch, strict=True)
+    ]
     most = max(len(one) for one in resized)
     padded = np.zeros((len(resized), most, *transforms[0].image_size), np.uint8)
     for target, one in zip(padded, resized, strict=True):

@@ -35,7 +35,7 @@ class ImageEmbedding:
     original_size: Size
     image_size: Size
     fingerprint: str
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def save(self, path: str | Path) -> None:
         """Write a `.safetensors` file. It is replaced only when the new one is complete."""

@@ -229,7 +229,9 @@ def _combine(
         (selected,) = masks_of_crops
         scores = np.array([mask.predicted_iou for mask in selected], np.float32)
     else:
-        selected, scores = select_crop_masks(sum(masks_of_crops, []), count)
+        selected, scores = select_crop_masks(
+            [mask for masks in masks_of_crops for mask in masks], count
+        )
     dtype, background = (np.float32, BACKGROUND_LOGIT) if return_logits else (bool, False)
     masks = np.full((count, *size), background, dtype)
     for target, mask in zip(masks, selected, strict=True):

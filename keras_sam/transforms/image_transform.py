@@ -1,6 +1,6 @@
 """`ImageTransform`: an image and its prompts into the model frame, and masks back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -37,8 +37,8 @@ class ImageTransform:
 
     original_size: Size
     image_size: Size
-    preprocessing: Preprocessing = Preprocessing()
-    postprocessing: Postprocessing = Postprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
 
     def __post_init__(self) -> None:
         for name in ("original_size", "image_size"):
