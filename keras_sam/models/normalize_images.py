@@ -14,7 +14,7 @@ def normalize_images(images: Any, *, image_shape: tuple[int, ...], dtype: str) -
     Args:
         images: Images `(B, H, W, 3)` in [0, 1].
         image_shape: Expected `(H, W, 3)`.
-        dtype: dtype of the result. The normalization is computed in float32.
+        dtype: Name of the result's dtype. The normalization is computed in float32.
 
     Raises:
         ValueError: If the images do not have `image_shape`.

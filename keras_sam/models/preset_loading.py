@@ -90,7 +90,7 @@ def checkpoint_to_backbone(
 
     Args:
         checkpoint: Config, and arrays unless `load_weights` is False.
-        dtype: dtype policy of the backbone.
+        dtype: Keras dtype policy of the backbone.
         load_weights: If False, the weights are random.
         **kwargs: Replacements for entries of the config.
     """

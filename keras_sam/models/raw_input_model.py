@@ -102,9 +102,9 @@ class RawInputModel(PresetModel):
             x: Raw inputs of the preprocessor: images, or a dictionary with `images` and prompts
                 in pixels of the original; or a data set of batches of them.
             batch_size: Images per batch, unless `x` is a data set. Defaults to 32.
-            verbose: As in `keras.Model.predict`.
-            steps: As in `keras.Model.predict`.
-            callbacks: As in `keras.Model.predict`.
+            verbose: See `keras.Model.predict`.
+            steps: See `keras.Model.predict`.
+            callbacks: See `keras.Model.predict`.
 
         Returns:
             Dictionary with `masks`, bool `(B, M, H, W)` in the original; `iou_pred` `(B, M)`;

@@ -24,7 +24,7 @@ class SAMBackbone(Backbone):
             `image_embeddings` and `early_features`.
         prompt_encoder: A `SAMPromptEncoder`.
         mask_decoder: A `SAMMaskDecoder`.
-        dtype: dtype policy of the weights. Must be that of the three parts, which is the
+        dtype: Keras dtype policy of the weights. Must be that of the three parts, which is the
             default.
         image_shape: `(height, width, 3)` of the images. Must be that of the image encoder, which
             is the default.

@@ -76,7 +76,7 @@ def images_to_list(images: Any) -> tuple[list[np.ndarray], bool]:
     """Split raw images into a list of uint8 arrays `(H, W, 3)`.
 
     Args:
-        images: As in `SAMImageConverter.call`.
+        images: See `SAMImageConverter.call`.
 
     Returns:
         The images, and False for one image without a batch axis.

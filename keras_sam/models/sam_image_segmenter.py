@@ -114,7 +114,7 @@ class SAMImageSegmenter(RawInputModel):
 
         Args:
             image_shape: `(height, width, 3)`; multiples of the patch size.
-            dtype: dtype policy of the copy. Defaults to the model's own.
+            dtype: Keras dtype policy of the copy. Defaults to the model's own.
         """
         checkpoint = resize_position_embeddings(model_to_checkpoint(self), image_shape)
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
@@ -200,8 +200,8 @@ class SAMImageSegmenter(RawInputModel):
 
         Args:
             cache: Output of `decoder_cache`.
-            points: As in `decode`.
-            labels: As in `decode`. Box corners are labels, too.
+            points: See `decode`.
+            labels: See `decode`. Box corners are labels, too.
 
         Returns:
             Output of `SAMMaskDecoder.run_transformer`.
@@ -249,7 +249,7 @@ class SAMImageSegmenter(RawInputModel):
         """Configure training and evaluation.
 
         Args:
-            optimizer: As in `keras.Model.compile`. "auto" selects AdamW with a learning rate of
+            optimizer: See `keras.Model.compile`. "auto" selects AdamW with a learning rate of
                 5e-5 and gradients clipped to a global norm of 1.
             loss: Layer whose `compute` returns the loss. "auto" selects
                 `InteractiveSegmentationLoss`, which simulates prompts from the target masks.

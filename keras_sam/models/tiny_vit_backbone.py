@@ -40,7 +40,7 @@ class TinyViTBackbone(Backbone):
             have biases instead, as after folding a trained model.
         output_early_feature: If True, a call also returns the input of the third stage, which
             SAM-HQ needs.
-        dtype: dtype policy of all layers.
+        dtype: Keras dtype policy of all layers.
 
     Raises:
         ValueError: If a width is not divisible, or the number of stages is wrong.

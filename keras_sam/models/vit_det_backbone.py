@@ -37,7 +37,7 @@ class ViTDetBackbone(Backbone):
         layer_norm_epsilon: Epsilon of the blocks' layer norms.
         output_early_feature: If True, a call also returns the output of the first global block,
             which SAM-HQ needs.
-        dtype: dtype policy of all layers.
+        dtype: Keras dtype policy of all layers.
 
     Raises:
         ValueError: If a size is not divisible as described above.

@@ -28,7 +28,7 @@ class ImageEmbedding:
         original_size: `(height, width)` of the image.
         image_size: `(height, width)` of the model frame.
         fingerprint: Fingerprint of the image encoder.
-        preprocessing: How the image was prepared.
+        preprocessing: Preparation of the image.
     """
 
     arrays: Mapping[str, np.ndarray] = field(repr=False)

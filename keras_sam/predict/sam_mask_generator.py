@@ -113,9 +113,9 @@ class SAMMaskGenerator:
         are those of `generate`.
 
         Args:
-            image: As in `generate`.
-            boxes: As in `generate`.
-            region: As in `generate`.
+            image: See `generate`.
+            boxes: See `generate`.
+            region: See `generate`.
         """
         indices: dict[GeneratedMask, int] = {}
         count = 0

@@ -36,7 +36,7 @@ class PredictorState:
         embedding: Output of `Engine.encode`.
         cache: Output of `Engine.decoder_cache`.
         transform: Transform between the image and the model frame.
-        refiner_arrays: What the mask refiner keeps of the image.
+        refiner_arrays: Arrays that the mask refiner needs of the image.
         refiner: Refiner of the image's masks, or `None`.
     """
 
@@ -190,11 +190,11 @@ class SAMPredictor(Predictor):
         """Predict like `predict_many`, without upsampling the masks.
 
         Args:
-            point_coords: As in `predict_many`.
-            point_labels: As in `predict_many`.
-            boxes: As in `predict_many`.
-            mask_inputs: As in `predict_many`.
-            multimask_output: As in `predict`. `None` for the single mask and then the three.
+            point_coords: See `predict_many`.
+            point_labels: See `predict_many`.
+            boxes: See `predict_many`.
+            mask_inputs: See `predict_many`.
+            multimask_output: See `predict`. `None` for the single mask and then the three.
 
         Returns:
             Low-res logits `(P, M, L, L)` and IoU predictions `(P, M)`.

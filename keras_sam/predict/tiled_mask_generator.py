@@ -108,7 +108,7 @@ class TiledMaskGenerator:
         """Generate masks and yield objects tile by tile. May be stopped at any time.
 
         Args:
-            image: As in `generate`.
+            image: See `generate`.
 
         Yields:
             Objects that each tile completed; first an update without any.

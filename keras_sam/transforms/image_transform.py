@@ -28,8 +28,8 @@ class ImageTransform:
     Attributes:
         original_size: `(height, width)` of the image.
         image_size: `(height, width)` of the model frame.
-        preprocessing: How the model's images are prepared.
-        postprocessing: How the model's masks are upsampled.
+        preprocessing: Preparation of the model's images.
+        postprocessing: Upsampling of the model's masks.
 
     Raises:
         ValueError: If a size is not two whole numbers of at least 1.
