@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_sam.annotations.record import CATEGORY, record_category, record_scores
+from keras_sam.annotations.mask_record import DEFAULT_CATEGORY, record_category, record_scores
 from keras_sam.drawing.overlay import WHITE, blend
 from keras_sam.masks.measures import mask_interior_point
 
@@ -89,7 +89,7 @@ class _Column:
 
     @property
     def has_names(self) -> bool:
-        return bool(set(self.names) - {CATEGORY})
+        return bool(set(self.names) - {DEFAULT_CATEGORY})
 
     @property
     def left(self) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.annotations.record import record_to_runs
+from keras_sam.annotations.mask_record import record_to_runs
 from keras_sam.images.image_reader import ImageReader
 from keras_sam.images.open_image import open_image
 from keras_sam.masks.measures import coco_rle_runs

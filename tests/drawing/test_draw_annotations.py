@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 from keras_sam.drawing.draw_annotations import FILL, draw_annotations
 
 SIZE = (90, 120)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 from keras_sam.drawing.legend import add_legend
 
 COLORS = np.array([[0, 0, 0], [200, 30, 30], [30, 30, 200], [30, 200, 30]], np.float64)
