@@ -198,7 +198,7 @@ def _badge_center(
     radius: float,
     others: Sequence[tuple[float, float]],
 ) -> tuple[float, float]:
-    """Return the center (x, y) of a region's badge in an image of a size.
+    """Return the center (x, y) of a region's badge in pixels of an image of `size`.
 
     It is the region's interior point, clear of other badges if possible, and inside the image.
     """

@@ -131,7 +131,7 @@ def _check_rows(
 
 
 def mask_color(index: int) -> tuple[int, int, int]:
-    """Return the RGB color of the mask with an index."""
+    """Return the RGB color for a mask index."""
     if index < len(COLORS):
         return COLORS[index]
     hue = index * 0.618034 % 1  # golden ratio: consecutive hues differ clearly
@@ -161,13 +161,11 @@ def _draw_mask(
 def signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
     """Return the smoothed distance to a mask's boundary.
 
-    The mask is taken to continue beyond the array as at its border, so that no boundary runs along
-    the border.
+    Beyond the array, the mask repeats its border pixels, so no boundary runs along the border.
 
     Args:
         mask: Boolean `(H, W)`.
-        limit: Distance in pixels up to which the result is needed. Beyond it, the result is only
-            known to be larger.
+        limit: Distance in pixels up to which the result is exact, apart from the smoothing.
 
     Returns:
         Distance `(H, W)` float32 in pixels, positive inside.
