@@ -9,7 +9,7 @@ from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
 from keras_sam.cli.info import info_command
 from keras_sam.cli.inspect import inspect_command
-from keras_sam.cli.masks import masks_command
+from keras_sam.cli.masks import MasksCommand, masks_command
 from keras_sam.cli.presets import presets_command
 from keras_sam.cli.segment import segment_command
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("segment")(segment_command)
-app.command("masks")(masks_command)
+app.command("masks", cls=MasksCommand)(masks_command)
 app.command("batch")(batch_command)
 app.command("presets")(presets_command)
 app.command("info")(info_command)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from keras_sam.cli.backend import choose_backend
 from keras_sam.cli.console import (
@@ -23,38 +24,41 @@ from keras_sam.cli.console import (
 )
 from keras_sam.cli.prompts import Box, parse_points_per_side
 
+if TYPE_CHECKING:
+    from keras_sam.annotations.registry import MaskFormat
+
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
-# Below the folder of the output: where the masks of an image go, and the file written last.
-PLACES = {
-    "coco": ("{}_masks.json", ""),
-    "coco-polygons": ("{}_masks.json", ""),
-    "geojson": ("{}_masks.geojson", ""),
-    "label-map": ("{}_masks.png", ""),
-    "labelme": ("{}_masks.json", ""),
-    "npz": ("{}_masks.npz", ""),
-    "png": ("{}_masks", "metadata.csv"),
-    "yolo": ("", "labels/{}.txt"),  # one folder for all images, as it is trained on
-}
-MAX_PICTURE = 50_000_000  # pixels: of a larger image that is read in windows none is drawn
+MAX_OVERLAY_PIXELS = 50_000_000  # larger images that are read in tiles get no overlay
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done with each photograph.
+    """Settings for the output of each image.
 
     Attributes:
-        output: the folder for masks and pictures.
-        form: of the files of masks.
-        tolerance: pixels by which outlines may be off.
-        picture: whether the masks are drawn.
-        is_tiled: whether it is read in windows, not whole.
+        output: Folder for masks and overlays.
+        mask_format: Format of the masks.
+        polygon_tolerance: Maximum distance in pixels from a dropped corner to the polygon.
+        overlay: If True, the masks are drawn on each image.
+        is_tiled: If True, the image is read in tiles.
     """
 
     output: Path
-    form: str
-    tolerance: float
-    picture: bool
+    mask_format: "MaskFormat"
+    polygon_tolerance: float
+    overlay: bool
     is_tiled: bool
+
+
+class MasksCommand(TyperCommand):
+    """`keras-sam masks`, whose help lists the formats without importing them at startup."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the table of formats below the options."""
+        from keras_sam.annotations.registry import MASK_FORMATS
+
+        with formatter.section("Formats"):
+            formatter.write_dl([(row.name, row.description) for row in MASK_FORMATS.values()])
 
 
 @report_user_errors
@@ -63,15 +67,9 @@ def masks_command(
         str, typer.Argument(help="A photograph, a folder, or a pattern like '*.jpg'.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", help="The folder for masks and pictures.")
+        Path, typer.Option("--output", help="The folder for masks and overlays.")
     ] = Path("masks"),
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="coco, coco-polygons, labelme, yolo, geojson, label-map, png or npz.",
-        ),
-    ] = "coco",
+    format: Annotated[str, typer.Option("--format", help="One of the formats below.")] = "coco",
     preset: PresetOption = DEFAULT_PRESET,
     points_per_side: Annotated[
         Any,
@@ -136,12 +134,16 @@ def masks_command(
         int | None,
         typer.Option("--overlap", help="Pixels that tiles share at least.", show_default=False),
     ] = None,
-    tolerance: Annotated[
+    polygon_tolerance: Annotated[
         float,
-        typer.Option("--tolerance", min=0.0, help="Pixels by which outlines may be off; 0: exact."),
+        typer.Option(
+            "--polygon-tolerance",
+            min=0.0,
+            help="Simplify polygons by at most this distance in pixels. 0 is exact.",
+        ),
     ] = 0.0,
-    picture: Annotated[
-        bool, typer.Option("--picture/--no-picture", help="Draw the masks of each photograph.")
+    overlay: Annotated[
+        bool, typer.Option("--overlay/--no-overlay", help="Draw the masks on each image.")
     ] = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Do images again whose masks are there.")
@@ -154,19 +156,14 @@ def masks_command(
     Each photograph's masks are written when they are found: stopped and started again, it goes
     on. One that cannot be read is told of at the end.
     """
-    from keras_sam.annotations.registry import POLYGON_FORMATS
-
-    if form not in PLACES:
-        raise typer.BadParameter(f"--format must be one of {', '.join(PLACES)}, got {form!r}")
-    if tolerance and form not in POLYGON_FORMATS:
-        raise typer.BadParameter(f"--tolerance is of outlines, which {form} has none of")
+    mask_format = _find_format(format, polygon_tolerance)
     if overlap is not None and tile_size is None:
         raise typer.BadParameter("--overlap is of tiles: give --tile-size, too")
     if region is not None and tile_size is not None:
         raise typer.BadParameter("--region is searched as one image: leave out --tile-size")
     files = _find_images(images)
-    left = [file for file in files if overwrite or not _is_done(output, file, form)]
-    task = Task(output, form, tolerance, picture, is_tiled=tile_size is not None)
+    left = [file for file in files if overwrite or not mask_format.is_done(output, file)]
+    task = Task(output, mask_format, polygon_tolerance, overlay, is_tiled=tile_size is not None)
     settings = {
         "points_per_side": points_per_side,
         "pred_iou_thresh": pred_iou_thresh,
@@ -186,7 +183,7 @@ def masks_command(
                 rows.append(_do_image(file, task, generate, advance))
     result = {
         "output": output,
-        "format": form,
+        "format": format,
         "preset": preset,
         "images": rows,
         "done_before": len(files) - len(left),
@@ -194,6 +191,15 @@ def masks_command(
     _report(result, as_json=as_json)
     if rows and all("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+def _find_format(name: str, polygon_tolerance: float) -> "MaskFormat":
+    from keras_sam.annotations.registry import find_mask_format
+
+    try:
+        return find_mask_format(name, polygon_tolerance=polygon_tolerance)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _advance(progress: Callable[[float, int], None], done: int, total: int, share: float) -> None:
@@ -221,11 +227,6 @@ def _find_images(images: str) -> list[Path]:
             )
         stems[file.stem] = file
     return list(stems.values())
-
-
-def _is_done(output: Path, file: Path, form: str) -> bool:
-    place, last = (part.format(file.stem) for part in PLACES[form])
-    return (output / place / last).exists()
 
 
 def _generator(
@@ -263,23 +264,24 @@ def _do_image(
     try:
         opened = open_image(file) if task.is_tiled else ArrayReader(read_image(file), path=file)
         with opened as image:
-            georeference = image.georeference if task.form == "geojson" else None
-            if task.form == "geojson" and georeference is None:
-                raise ValueError("geojson needs a georeference: the file names no place on the map")
+            needs_georeference = task.mask_format.needs_georeference
+            georeference = image.georeference if needs_georeference else None
+            if needs_georeference and georeference is None:
+                raise ValueError(f"{task.mask_format.name} needs an image with a georeference")
             records = generate(image, progress=lambda done, total: progress(done / total))
             task.output.mkdir(parents=True, exist_ok=True)
-            is_small = image.size[0] * image.size[1] <= MAX_PICTURE
-            if task.picture and (is_small or not task.is_tiled):
+            is_small = image.size[0] * image.size[1] <= MAX_OVERLAY_PIXELS
+            if task.overlay and (is_small or not task.is_tiled):
                 pixels = image.read((0, 0, image.size[1], image.size[0]))
-                _draw(pixels, records, task.output / f"{file.stem}_overlay.png")
+                _write_overlay(pixels, records, task.output / f"{file.stem}_overlay.png")
         written = write_masks(
             records,
             image.size,
-            task.output / PLACES[task.form][0].format(file.stem),
-            form=task.form,
+            task.mask_format.path_for(task.output, file),
+            format=task.mask_format.name,
             file_name=file.name,
             georeference=georeference,
-            tolerance=task.tolerance,
+            polygon_tolerance=task.polygon_tolerance,
         )
     except (ValueError, OSError, ImportError) as error:
         return {"image": file, "error": " ".join(str(error).split())}
@@ -287,7 +289,7 @@ def _do_image(
     return {"image": file, "masks": len(records), "written": written, "seconds": seconds}
 
 
-def _draw(pixels: Any, records: list[dict[str, Any]], file: Path) -> None:
+def _write_overlay(pixels: Any, records: list[dict[str, Any]], file: Path) -> None:
     from PIL import Image
 
     from keras_sam.drawing.draw_annotations import draw_annotations

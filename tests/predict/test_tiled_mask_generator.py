@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import keras_sam
-from keras_sam.annotations.record import record_to_runs
+from keras_sam.annotations.mask_record import record_to_runs
 from keras_sam.images.image_reader import ArrayReader, ImageReader
 from keras_sam.masks.coco_rle import coco_rle_to_mask
 from keras_sam.masks.measures import mask_iou

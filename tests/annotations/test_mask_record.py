@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from keras_sam.annotations.record import (
+from keras_sam.annotations.mask_record import (
     AnnotatedImage,
+    box_to_xywh,
     mask_to_record,
     record_categories,
     record_category,
@@ -18,19 +19,30 @@ from keras_sam.masks.run_length_mask import runs_to_mask
 MASK = np.array([[0, 1, 1], [0, 0, 1]], bool)
 
 
-def test_a_mask_there_and_back():
+def test_mask_to_record_and_back():
     record = mask_to_record(MASK, predicted_iou=0.5)
     assert (record["area"], record["bbox"], record["predicted_iou"]) == (3, [1, 0, 2, 2], 0.5)
     assert "category" not in record
     np.testing.assert_array_equal(record_to_mask(record), MASK)
 
 
+def test_empty_mask_has_an_empty_box():
+    record = mask_to_record(np.zeros((2, 3), bool))
+    assert (record["area"], record["bbox"]) == (0, [0, 0, 0, 0])
+
+
+def test_box_to_xywh_returns_plain_floats():
+    box = box_to_xywh(np.array([2, 3, 7, 4], np.float32))
+    assert box == [2, 3, 5, 1]
+    assert {type(side) for side in box} == {float}
+
+
 @pytest.mark.parametrize(
     "segmentation",
     [MASK, MASK.astype(np.uint8), MASK.tolist(), {"size": [2, 3], "counts": [2, 1, 1, 2]}],
-    ids=["bool", "uint8", "list", "runs"],
+    ids=["bool", "uint8", "list", "rle"],
 )
-def test_each_form_of_a_segmentation(segmentation):
+def test_each_kind_of_segmentation(segmentation):
     mask = record_to_mask({"segmentation": segmentation}, (2, 3))
     assert mask.dtype == bool
     np.testing.assert_array_equal(mask, MASK)
@@ -51,7 +63,7 @@ def test_each_form_of_a_segmentation(segmentation):
         ({"segmentation": "abc"}, ValueError, "segmentation"),
     ],
 )
-def test_what_is_no_mask_is_refused(record, error, message):
+def test_malformed_segmentation_raises(record, error, message):
     with pytest.raises(error, match=message):
         record_to_mask(record, (2, 3))
     with pytest.raises(error, match=message):
@@ -79,33 +91,41 @@ def test_scores_become_plain_numbers():
 
 
 @pytest.mark.parametrize(
-    "scores",
+    ("scores", "message"),
     [
-        {"predicted_iou": np.nan},
-        {"stability_score": "high"},
-        {"point_coords": [1, 2]},
-        {"crop_box": [0, 0, np.inf, 1]},
+        ({"predicted_iou": np.nan}, "predicted_iou .* finite"),
+        ({"predicted_iou": [0.5]}, "predicted_iou .* a number"),
+        ({"stability_score": "high"}, "stability_score .* a number, got 'high'"),
+        ({"point_coords": [1, 2]}, r"point_coords .* a list of \[x, y\]"),
+        ({"point_coords": [[1], [1, 2]]}, r"point_coords .* a list of \[x, y\]"),
+        ({"crop_box": [0, 0, 1]}, r"crop_box .* \[x, y, width, height\]"),
+        ({"crop_box": [0, 0, np.inf, 1]}, "crop_box .* finite"),
     ],
-    ids=repr,
 )
-def test_malformed_scores_are_refused(scores):
-    with pytest.raises(ValueError, match=next(iter(scores))):
+def test_malformed_score_raises(scores, message):
+    with pytest.raises(ValueError, match=message):
         record_scores(scores)
 
 
-def test_categories_in_their_order():
+def test_categories_are_in_order_of_first_occurrence():
     images = [
         AnnotatedImage("a.png", (2, 3), [{"category": "cat"}, {}]),
         AnnotatedImage("b.png", (2, 3), [{"category": "cat"}, {"category": "dog"}]),
     ]
     assert record_categories(images) == ["cat", "object", "dog"]
     assert record_categories([]) == ["object"]
-    for category in (None, 5, "", " ", "a\nb"):
-        with pytest.raises(ValueError, match="category"):
-            record_category({"category": category})
 
 
-@pytest.mark.parametrize(("name", "size"), [("", (2, 3)), (None, (2, 3)), ("a", (0, 3))])
-def test_images_without_name_or_size_are_refused(name, size):
-    with pytest.raises(ValueError, match=r"file_name|size"):
+@pytest.mark.parametrize("category", [None, 5, "", " ", "a\nb"])
+def test_malformed_category_raises(category):
+    with pytest.raises(ValueError, match="category"):
+        record_category({"category": category})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [("", (2, 3), "file_name"), (None, (2, 3), "file_name"), ("a", (0, 3), "size")],
+)
+def test_image_without_name_or_size_raises(name, size, message):
+    with pytest.raises(ValueError, match=message):
         AnnotatedImage(name, size)
