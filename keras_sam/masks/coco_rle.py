@@ -1,7 +1,7 @@
 """COCO RLE: masks as run lengths in column-major order, in the format of COCO files.
 
-pycocotools is not used here. Version 2.0.11 writes past the end of its buffer for some masks of
-more than `2 ** 26` pixels, and it counts in 32 bits.
+pycocotools is not used here. It counts in 32 bits, and version 2.0.11 writes a byte past the end of
+a buffer if all runs of a mask have `2 ** 24` or more pixels. This can crash Python.
 """
 
 from collections.abc import Mapping

@@ -17,9 +17,8 @@ def polygons_to_mask(polygons: Iterable[np.ndarray], size: Size) -> np.ndarray:
 
     The result equals that of `rleFrPoly` in pycocotools. It traces each polygon in fifths of a
     pixel; a column changes between background and foreground where the trace passes its center.
-    Here, the trace is computed at the columns of the image only. Memory does not grow with the
-    length of a polygon outside the image, and images of more than `2 ** 26` pixels are safe,
-    where pycocotools 2.0.11 can write past the end of a buffer.
+    Here, the trace is computed only at the columns of the image, so that memory does not grow
+    with the length of the polygons. pycocotools also has the defect described in `coco_rle.py`.
 
     Args:
         polygons: Corners `(N, 2)` (x, y) of each polygon, in pixels.
@@ -81,7 +80,10 @@ def _crossings(
     counts = np.maximum(last - first + 1, 0)
     total = int(counts.sum())
     if total > max_crossings:
-        raise ValueError(f"polygons may cross {MAX_CROSSINGS} columns of pixels in total, got more")
+        raise ValueError(
+            f"polygons must cross columns of the image at most {MAX_CROSSINGS} times in total, "
+            f"got {MAX_CROSSINGS - max_crossings + total} or more"
+        )
     sides = np.repeat(np.arange(len(counts)), counts)
     columns = first[sides] + np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
     x = SCALE * columns + 2
