@@ -1,4 +1,4 @@
-"""Boolean masks as arrays, run lengths, COCO RLE and polygons, and point grids. No file formats."""
+"""Boolean masks as arrays, run lengths, COCO RLE and polygons; boxes and points. No files."""
 
 from keras_sam.masks.box_nms import box_nms
 from keras_sam.masks.coco_rle import coco_rle_to_mask, mask_to_coco_rle

@@ -16,6 +16,7 @@ from keras_sam.types import Size, is_size
 MAX_MASK_PIXELS = 2**32 - 1  # 4 GiB as a boolean array
 MAX_DIGITS = 8  # of a count in a compressed string, with its sign
 MAX_RLE_PIXELS = 2 ** (5 * MAX_DIGITS - 1) - 1  # the largest count of that many digits
+MAX_RUNS = 2**26  # 1.5 GiB as a `RunLengthMask`
 
 
 def mask_to_coco_rle(mask: np.ndarray) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def coco_rle_to_runs(rle: Mapping[str, Any]) -> RunLengthMask:
         rle: COCO RLE whose `counts` are a compressed string or a list of integers.
 
     Raises:
-        ValueError: If the RLE is malformed, or its counts do not add up to its size.
+        ValueError: If the RLE is malformed, its counts do not add up to its size, or the mask has
+            more than `2 ** 26` runs in all columns.
     """
     counts, (height, _) = _parse_rle(rle, max_pixels=MAX_RLE_PIXELS)
     ends = np.cumsum(counts)
@@ -176,6 +178,9 @@ def _split_at_columns(starts: np.ndarray, ends: np.ndarray, height: int) -> RunL
     """Split intervals of pixels in column-major order where a column ends."""
     first, last = starts // height, (ends - 1) // height
     parts = last - first + 1
+    count = int(parts.sum())
+    if count > MAX_RUNS:  # a single interval can fill any number of columns
+        raise ValueError(f"an RLE may have at most {MAX_RUNS} runs in all columns, got {count}")
     columns = np.repeat(first, parts)
     columns += np.arange(len(columns)) - np.repeat(np.cumsum(parts) - parts, parts)
     tops = np.maximum(np.repeat(starts, parts) - columns * height, 0)

@@ -55,11 +55,11 @@ class RunLengthMask:
     def union(self, *others: "RunLengthMask") -> "RunLengthMask":
         """Return the union of this mask and any number of others."""
         masks = (self, *others)
+        if not any(len(mask.columns) for mask in others):
+            return self
         columns = np.concatenate([mask.columns for mask in masks])
         tops = np.concatenate([mask.tops for mask in masks])
         bottoms = np.concatenate([mask.bottoms for mask in masks])
-        if not others or not len(columns):
-            return self
         # One row more than the masks need, so that runs of two columns never touch.
         y0, pitch = tops.min(), bottoms.max() - tops.min() + 1
         offsets = columns * pitch - y0

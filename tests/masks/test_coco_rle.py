@@ -136,6 +136,11 @@ def test_too_many_pixels_raise_before_decoding():
         check_rle_size((2**20, 2**20))
 
 
+def test_too_many_runs_raise_before_decoding():
+    with pytest.raises(ValueError, match="at most 67108864 runs"):
+        coco_rle_to_runs({"size": [1, 2**38], "counts": [0, 2**38]})
+
+
 @pytest.mark.parametrize("shift", [(3, 0), (0, -1)])
 def test_runs_outside_the_image_raise(shift):
     runs = mask_to_runs(np.ones((2, 2), bool)).shifted(*shift)
