@@ -26,12 +26,15 @@ def open_image(
 ) -> ImageReader:
     """Open an image or a raster, to read it box by box.
 
-    TIFF and JPEG 2000 files are read by `RasterReader` through rasterio. It decodes only what a
-    box needs, so that files may be of any size. All other images are decoded as a whole by
-    `read_image`. So are TIFF files with a rotation in their metadata, and all TIFF files if
-    rasterio is not installed. An image file of more than `max_pixels` is read by `RasterReader`
-    if rasterio is installed. Arrays `(H, W, 3)` uint8 are not copied, so that a large one can be
-    a `numpy.memmap`.
+    The reader depends on the source:
+
+    - TIFF and JPEG 2000 files: `RasterReader`, through rasterio. It decodes only what a box
+      needs, so files may be of any size.
+    - Other image files: `ArrayReader` of the whole image, decoded by `read_image`. This includes
+      TIFF files with a rotation in their metadata, and all TIFF files without rasterio.
+    - Image files of more than `max_pixels`: `RasterReader`, if rasterio is installed.
+    - Arrays and other sources: `ArrayReader`. An array `(H, W, 3)` uint8 is not copied, so a
+      large one can be a `numpy.memmap`.
 
     Args:
         source: Image as accepted by `read_image`.
