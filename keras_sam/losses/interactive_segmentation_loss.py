@@ -200,17 +200,20 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         focal = focal_loss(logits, target, gamma=self.focal_gamma, alpha=self.focal_alpha)
         mask_loss = self.focal_weight * focal + self.dice_weight * dice_loss(logits, target)
         single, ambiguous = mask_loss[..., 0], mask_loss[..., 1:]  # (B, P), (B, P, M - 1)
-        loss = single + ops.min(ambiguous, axis=-1)
+        # Not ops.min: JAX's gradient of it divides by the number of equal values, which is 0 if
+        # XLA computes a value twice and rounds differently.
+        loss = single + _select(ambiguous, ops.argmin(ambiguous, axis=-1))
         if self.top_iou_weight:
-            loss = loss + self.top_iou_weight * _select_top(ambiguous, iou_pred[..., 1:])
+            top = ops.argmax(iou_pred[..., 1:], axis=-1)
+            loss = loss + self.top_iou_weight * _select(ambiguous, top)
         iou = ops.stop_gradient(mask_iou(logits, target))
         loss = loss + self.iou_weight * ops.mean(ops.square(iou_pred - iou), axis=-1)
         return ops.sum(loss * valid) / ops.maximum(ops.sum(valid), 1.0), iou
 
     def _update_metrics(self, iou: Any, iou_pred: Any, valid: Any) -> None:
-        top = _select_top(iou[..., 1:], iou_pred[..., 1:])
+        top = ops.argmax(iou_pred[..., 1:], axis=-1)
         self.single_iou.update_state(iou[..., 0], sample_weight=valid)
-        self.top_iou.update_state(top, sample_weight=valid)
+        self.top_iou.update_state(_select(iou[..., 1:], top), sample_weight=valid)
         self.oracle_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=valid)
 
 
@@ -232,7 +235,6 @@ def _select_mask(logits: Any, index: Any) -> Any:
     return ops.sum(logits * is_selected, axis=2)
 
 
-def _select_top(values: Any, iou_pred: Any) -> Any:
-    """Select the value `(...)` of `(..., M)` with the highest predicted IoU."""
-    index = ops.argmax(iou_pred, axis=-1)[..., None]
-    return ops.take_along_axis(values, index, axis=-1)[..., 0]
+def _select(values: Any, index: Any) -> Any:
+    """Select values `(B, P)` from `(B, P, M)` by indices `(B, P)`."""
+    return ops.take_along_axis(values, index[..., None], axis=-1)[..., 0]

@@ -103,6 +103,17 @@ def test_every_weight_is_trained(batch):
     assert not [path for path in unchanged if not allowed.search(path)]
 
 
+def test_gradients_are_finite():
+    """The gradient of a minimum over the masks was not, in programs compiled by XLA."""
+    model = tiny_segmenter()
+    model.compile("sgd", loss=InteractiveSegmentationLoss(correction_rounds=0, seed=0))
+    random = np.random.default_rng(0)
+    images = random.random((2, 32, 32, 3)).astype("float32")
+    masks = (random.random((2, 4, 16, 16)) < 0.3).astype("uint8")
+    model.train_on_batch({"images": images}, {"masks": masks})
+    assert all(np.isfinite(ops.convert_to_numpy(weight)).all() for weight in model.weights)
+
+
 def test_padding_masks_are_ignored(batch, fixed_outputs):
     x, y = batch
     logits, iou_pred = fixed_outputs
