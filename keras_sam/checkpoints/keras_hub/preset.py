@@ -1,54 +1,120 @@
-"""`write_keras_hub`: a checkpoint as a preset directory of keras-hub."""
+"""`read_keras_hub` and `write_keras_hub`: preset directories that keras-hub loads too."""
 
 import datetime
 import importlib.metadata
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
-import ml_dtypes
 import numpy as np
 
-from keras_sam.checkpoints.architectures.sam import count_parameters, expected_shapes
-from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.architectures.parse_arguments import parse_arguments
+from keras_sam.checkpoints.architectures.sam import (
+    SAM,
+    count_parameters,
+    expected_shapes,
+    model_classes,
+)
+from keras_sam.checkpoints.check_arrays import check_finite, check_names
+from keras_sam.checkpoints.checkpoint import Checkpoint
+from keras_sam.checkpoints.inference_config_file import (
+    INFERENCE_CONFIG,
+    check_inference_config,
+    write_inference_config,
+)
 from keras_sam.checkpoints.keras_hub.config import (
-    MODELS,
-    parse_arguments,
+    parse_keras_hub_config,
     registered_class,
     serialize_config,
-    serialized_object,
+    serialize_object,
 )
-from keras_sam.checkpoints.keras_hub.hdf5_weights import check_names, finite
+from keras_sam.checkpoints.keras_hub.hdf5_weights import (
+    SHARD,
+    SHARD_INDEX,
+    WEIGHTS,
+    open_hdf5_weights,
+    write_hdf5_weights,
+    write_task_weights,
+)
 from keras_sam.checkpoints.keras_hub.image_converter import (
-    hub_preprocessor_config,
+    IMAGE_CONVERTER,
+    PREPROCESSOR,
     image_converter_config,
+    parse_image_converter,
+    preprocessor_config,
 )
-from keras_sam.checkpoints.keras_hub.weight_names import MASK_DECODER, keras_hub_paths, task_path
-from keras_sam.checkpoints.preprocessing import parse_preprocessing
+from keras_sam.checkpoints.keras_hub.weight_names import keras_hub_paths
+from keras_sam.checkpoints.lazy_arrays import LazyArrays
 from keras_sam.checkpoints.preset_files import (
     CONFIG,
-    IMAGE_CONVERTER,
-    KEPT_FILES,
-    METADATA,
-    PREPROCESSING,
-    PREPROCESSOR,
-    SHARD_INDEX,
-    TASK,
-    TASK_WEIGHTS,
-    THRESHOLDS,
-    WEIGHTS,
-    is_preset_file,
+    PresetFiles,
+    find_weight_files,
     read_json,
-    shard_name,
+    write_json,
 )
-from keras_sam.checkpoints.thresholds import SAM as SAM_THRESHOLDS
-from keras_sam.checkpoints.thresholds import parse_thresholds
+from keras_sam.errors import CheckpointError
 from keras_sam.files.atomic_directory import replace_directory
+from keras_sam.transforms.preprocessing import Preprocessing
 
+FILES = PresetFiles(WEIGHTS, SHARD_INDEX, SHARD, IMAGE_CONVERTER)
+METADATA = "metadata.json"
+TASK = "task.json"
+TASK_WEIGHTS = "task.weights.h5"
+# Files that a preset consists of, and files that stay when it is saved again.
+PRESET_FILES = (
+    CONFIG,
+    METADATA,
+    TASK,
+    PREPROCESSOR,
+    IMAGE_CONVERTER,
+    INFERENCE_CONFIG,
+    WEIGHTS,
+    TASK_WEIGHTS,
+    SHARD_INDEX,
+)
+KEPT_FILES = ("README.md", "LICENSE", "LICENSE.md")
 MAX_SHARD_SIZE = 10.0  # gigabytes, as in keras-hub
+
+
+def is_keras_hub_preset(path: Path, *, source: str) -> bool:
+    """Return True for a directory whose `config.json` has a `registered_name`.
+
+    Raises:
+        CheckpointError: If the `config.json` is damaged.
+    """
+    if not path.is_dir() or not (path / CONFIG).exists():
+        return False
+    config = read_json(path / CONFIG, source=source)
+    return isinstance(config, dict) and bool(config.get("registered_name"))
+
+
+def read_keras_hub(
+    directory: Path, *, load_weights: bool = True, source: str | None = None
+) -> Checkpoint:
+    """Read a preset directory in the layout of keras-hub.
+
+    Args:
+        directory: Directory with `config.json`, and `model.weights.h5` or shards and their index.
+        load_weights: If True, weights are loaded.
+        source: Name of the preset, for error messages. Defaults to the directory.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged, or the model is not supported.
+    """
+    source = str(directory) if source is None else source
+    serialized = read_json(directory / CONFIG, source=source)
+    class_name, config = parse_keras_hub_config(serialized, source=source)
+    if not load_weights:
+        return Checkpoint(class_name, config, source=source)
+    paths = keras_hub_paths(class_name, config)
+    arrays = open_hdf5_weights(
+        find_weight_files(directory, FILES, source=source),
+        paths=paths,
+        shapes=expected_shapes(class_name, config),
+        source=source,
+    )
+    return Checkpoint(class_name, config, arrays, source=source, tensor_names=paths)
 
 
 def write_keras_hub(
@@ -58,92 +124,92 @@ def write_keras_hub(
     task: bool,
     max_shard_size: float = MAX_SHARD_SIZE,
 ) -> None:
-    """Writes a preset that keras-hub loads too.
+    """Write a preset directory, which keras-hub loads if it has such a model.
 
-    The directory is written beside its place and renamed: whatever fails, an old preset there
-    stays whole.
+    The directory is written to a temporary path and renamed when it is complete. If anything
+    fails, an old preset stays as it was.
 
     Args:
-        directory: path of the preset; an old preset there is replaced.
-        checkpoint: a model's config and all its weights.
-        task: whether to write the files of a `SAMImageSegmenter` too, without which keras-hub
-            cannot load a `SAMBackbone`.
-        max_shard_size: weights above this many gigabytes (2**30) are split into several files.
+        directory: Path of the preset. An old preset is replaced, except for README and license.
+        checkpoint: Config and all weights of a model.
+        task: If True, the files of a `SAMImageSegmenter` are written too. keras-hub needs them to
+            load a `SAMBackbone`.
+        max_shard_size: Size in gigabytes (2**30 bytes) above which weights are split into shards.
 
     Raises:
-        CheckpointError: if the directory is something else than a preset, or the arrays are not
-            those of the config or not finite.
+        CheckpointError: If the directory contains anything but a preset, or the weights do not
+            match the config or are not finite.
     """
     directory = Path(directory)
-    source = checkpoint.source or str(directory)
-    if task and checkpoint.class_name != "SAMBackbone":
-        raise CheckpointError(f"a {checkpoint.class_name} has no task; write it with task=False")
-    config = parse_arguments(checkpoint.class_name, checkpoint.config, source=source)
-    shapes = expected_shapes(checkpoint.class_name, config)
+    class_name, source = checkpoint.class_name, checkpoint.source or str(directory)
+    if task and class_name != SAM:
+        raise CheckpointError(f"a {class_name} has no task; write it with task=False")
+    config = parse_arguments(class_name, checkpoint.config, source=source)
+    shapes = expected_shapes(class_name, config)
     check_names(shapes, checkpoint.arrays, source=source)
     kept = _check_replaceable(directory)
-    arrays = _CheckedArrays(checkpoint.arrays, shapes, source)
+    arrays = _checked_arrays(checkpoint.arrays, shapes, source)
+    paths = keras_hub_paths(class_name, config)
     try:
         with replace_directory(directory) as fresh:
             for file in kept:
                 shutil.copy2(directory / file, fresh / file)
             _write_configs(fresh, checkpoint, config, task=task)
-            _write_weights(fresh, arrays, max_bytes=int(max_shard_size * 2**30))
+            max_bytes = int(max_shard_size * 2**30)
+            write_hdf5_weights(fresh, arrays, paths, shapes=shapes, max_bytes=max_bytes)
             if task:
-                _write_task_weights(fresh / TASK_WEIGHTS, arrays)
+                write_task_weights(fresh / TASK_WEIGHTS, arrays, paths)
     except OSError as error:
         raise CheckpointError(f"cannot write the preset '{directory}': {error}") from error
 
 
-class _CheckedArrays:
-    """Arrays that are converted and checked when they are asked for, one at a time."""
+def _checked_arrays(
+    arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], source: str
+) -> LazyArrays:
+    """Return arrays that are converted and checked when they are used."""
 
-    def __init__(
-        self, arrays: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], source: str
-    ) -> None:
-        self._arrays = arrays
-        self._source = source
-        self.shapes = shapes
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        array = np.asarray(self._arrays[name])
-        if array.shape != self.shapes[name]:
+    def read(name: str) -> np.ndarray:
+        array = np.asarray(arrays[name])
+        if array.shape != shapes[name]:
             raise CheckpointError(
-                f"{name} of '{self._source}' has shape {array.shape}, expected {self.shapes[name]}"
+                f"{name} of '{source}' has shape {array.shape}, expected {shapes[name]}"
             )
-        return finite(array, name, source=self._source)
+        return check_finite(array, name, source=source)
+
+    return LazyArrays(shapes, read)
 
 
 def _check_replaceable(directory: Path) -> list[str]:
-    """The files of an old preset that are carried over; an error if it is not a preset."""
+    """Check that a directory is a preset, empty or missing. Return the names of kept files."""
     if not directory.exists():
         if directory.is_symlink():
-            raise CheckpointError(f"'{directory}' is a link to nowhere; remove it first")
+            raise CheckpointError(f"'{directory}' is a broken link; remove it first")
         return []
     if not directory.is_dir() or directory.is_symlink():
         raise CheckpointError(f"'{directory}' exists and is not a directory; nothing was written")
     names = sorted(path.name for path in directory.iterdir())
-    strange = [name for name in names if not _is_replaceable(directory / name)]
-    if strange or (names and CONFIG not in names):
-        raise _not_a_preset(directory, ", ".join(strange or names)[:200])
+    others = [name for name in names if not _is_preset_file(directory / name)]
+    if others or (names and CONFIG not in names):
+        raise _not_a_preset(directory, ", ".join(others or names)[:200])
     if names:
-        _check_is_ours(directory)
+        _check_config(directory)
     return [name for name in names if name in KEPT_FILES]
 
 
-def _is_replaceable(file: Path) -> bool:
-    return file.is_file() and (file.name in KEPT_FILES or is_preset_file(file.name))
+def _is_preset_file(file: Path) -> bool:
+    is_known = file.name in (*PRESET_FILES, *KEPT_FILES) or SHARD.fullmatch(file.name)
+    return file.is_file() and bool(is_known)
 
 
-def _check_is_ours(directory: Path) -> None:
-    """A config.json is a common name: this one must be of a model that we read."""
+def _check_config(directory: Path) -> None:
+    """Check that a `config.json`, which is a common name, is that of a model of ours."""
     try:
         serialized = read_json(directory / CONFIG, source=str(directory))
         class_name = registered_class(serialized, source=str(directory))
     except CheckpointError as error:
         raise _not_a_preset(directory, str(error)) from error
-    if class_name not in MODELS:
-        raise _not_a_preset(directory, f"its {CONFIG} is of the class {class_name[:80]}")
+    if class_name not in model_classes():
+        raise _not_a_preset(directory, f"its {CONFIG} has the class {class_name[:80]}")
 
 
 def _not_a_preset(directory: Path, reason: str) -> CheckpointError:
@@ -157,7 +223,7 @@ def _write_configs(
     directory: Path, checkpoint: Checkpoint, config: dict[str, Any], *, task: bool
 ) -> None:
     backbone = serialize_config(checkpoint.class_name, config)
-    _write_json(directory / CONFIG, backbone)
+    write_json(directory / CONFIG, backbone)
     metadata = {
         "keras_version": _version("keras"),
         "keras_sam_version": _version("keras-sam"),
@@ -165,86 +231,26 @@ def _write_configs(
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
         "tasks": ["ImageSegmenter"] if task else [],
     }
-    _write_json(directory / METADATA, metadata)
-    preprocessing = parse_preprocessing(checkpoint.preprocessing, source=checkpoint.source)
-    _write_json(directory / PREPROCESSING, preprocessing)
-    thresholds = parse_thresholds(checkpoint.thresholds, source=checkpoint.source)
-    if thresholds != SAM_THRESHOLDS:
-        _write_json(directory / THRESHOLDS, thresholds)
-    if not task:
-        return
-    converter = image_converter_config(config, preprocessing)
-    preprocessor = hub_preprocessor_config(converter, dtype=config["dtype"])
-    _write_json(directory / IMAGE_CONVERTER, converter)
-    _write_json(directory / PREPROCESSOR, preprocessor)
+    write_json(directory / METADATA, metadata)
+    source = checkpoint.source or str(directory)
+    inference_config = check_inference_config(checkpoint.inference_config, source=source)
+    described = Preprocessing()
+    if task:
+        converter = image_converter_config(config, inference_config.preprocessing)
+        described = parse_image_converter(converter, source=source)
+        _write_task(directory, backbone, converter, dtype=config["dtype"])
+    write_inference_config(directory, inference_config, described=described)
+
+
+def _write_task(
+    directory: Path, backbone: dict[str, Any], converter: dict[str, Any], *, dtype: str
+) -> None:
+    preprocessor = preprocessor_config(converter, dtype=dtype)
+    write_json(directory / IMAGE_CONVERTER, converter)
+    write_json(directory / PREPROCESSOR, preprocessor)
     arguments = {"backbone": backbone, "preprocessor": preprocessor, "name": "sam_image_segmenter"}
     module = "keras_hub.src.models.sam.sam_image_segmenter"
-    _write_json(directory / TASK, serialized_object(module, "SAMImageSegmenter", arguments))
-
-
-def _write_weights(directory: Path, arrays: _CheckedArrays, *, max_bytes: int) -> None:
-    paths = keras_hub_paths(arrays.shapes)
-    sizes = {
-        name: np.dtype(np.float32).itemsize * int(np.prod(shape))
-        for name, shape in arrays.shapes.items()
-    }
-    if sum(sizes.values()) <= max_bytes:
-        _write_file(directory / WEIGHTS, arrays, paths)
-        return
-    weight_map: dict[str, str | list[str]] = {}
-    for index, names in enumerate(_shards(sizes, max_bytes)):
-        file = shard_name(index)
-        _write_file(directory / file, arrays, {name: paths[name] for name in names})
-        for name in names:
-            _add_to_map(weight_map, "/" + paths[name].rpartition("/")[0], file)
-    contents = {"metadata": {"total_size": sum(sizes.values())}, "weight_map": weight_map}
-    _write_json(directory / SHARD_INDEX, contents)
-
-
-def _shards(sizes: Mapping[str, int], max_bytes: int) -> list[list[str]]:
-    """Names in groups whose sizes add up to `max_bytes` at most."""
-    shards: list[list[str]] = [[]]
-    total = 0
-    for name, size in sizes.items():
-        if size > max_bytes:
-            raise CheckpointError(f"{name} takes {size} bytes, more than a shard's {max_bytes}")
-        if total + size > max_bytes:
-            shards.append([])
-            total = 0
-        shards[-1].append(name)
-        total += size
-    return shards
-
-
-def _add_to_map(weight_map: dict[str, str | list[str]], group: str, file: str) -> None:
-    """A group of variables may be split between two shards."""
-    held = weight_map.get(group, file)
-    files = held if isinstance(held, list) else [held]
-    if file not in files:
-        files = [*files, file]
-    weight_map[group] = files[0] if len(files) == 1 else files
-
-
-def _write_file(file: Path, arrays: _CheckedArrays, paths: Mapping[str, str]) -> None:
-    with h5py.File(file, "w") as opened:
-        for name, path in paths.items():
-            array = arrays[name]
-            dataset = opened.create_dataset(path, data=array)
-            if array.dtype == ml_dtypes.bfloat16:
-                dataset.attrs["dtype"] = "bfloat16"  # HDF5 itself has no such type
-
-
-def _write_task_weights(file: Path, arrays: _CheckedArrays) -> None:
-    decoder = [name for name in arrays.shapes if name.startswith(MASK_DECODER)]
-    _write_file(file, arrays, {name: task_path(name) for name in decoder})
-    with h5py.File(file, "a") as opened:
-        # keras-hub compiles a task when it loads it, and warns if its optimizer has no state.
-        opened["optimizer/vars/0"] = np.int32(0)  # steps
-        opened["optimizer/vars/1"] = np.float32(5e-5)  # learning rate
-
-
-def _write_json(file: Path, contents: Any) -> None:
-    file.write_text(json.dumps(contents, indent=4), encoding="utf-8")
+    write_json(directory / TASK, serialize_object(module, "SAMImageSegmenter", arguments))
 
 
 def _version(package: str) -> str:
