@@ -1,177 +1,142 @@
-"""How images are prepared: names, fields, files of ours, and the way through every format."""
+"""Inference settings through every format that stores them."""
 
-import dataclasses
 import json
-import sys
 from dataclasses import replace
 
 import pytest
 
-from keras_sam.checkpoints import preprocessing as plain
-from keras_sam.checkpoints.builtin_presets import builtin_presets
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.inspect_checkpoint import inspect_checkpoint
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.preprocessing import (
-    CHOICES,
-    MEDSAM,
-    NAMED,
-    SAM,
-    describe_preprocessing,
-    parse_preprocessing,
+from keras_sam.checkpoints import (
+    CheckpointError,
+    convert_checkpoint,
+    inspect_checkpoint,
+    read_checkpoint,
+    write_keras_hub,
+    write_transformers,
 )
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.transforms import preprocessing as geometry
+from keras_sam.checkpoints.inference_config_file import (
+    check_inference_config,
+    read_inference_config,
+    write_inference_config,
+)
+from keras_sam.transforms.inference_config import (
+    NAMED_CONFIGS,
+    InferenceConfig,
+    MaskRefiner,
+    MaskThresholds,
+)
+from keras_sam.transforms.postprocessing import Postprocessing
 from keras_sam.transforms.preprocessing import Preprocessing
+from tests.checkpoints.conftest import image_encoder_of
 
-RATED = {"outlines": "image", "ratings": (0.5, 1.5, -1.0)}
-OTHER = {"resize": "stretch", "interpolation": "bilinear", "normalization": "unit"}
+SAM, MEDSAM = NAMED_CONFIGS["sam"], NAMED_CONFIGS["medsam"]
+REFINED = InferenceConfig(mask_refiner=MaskRefiner("guided_filter", "clip", (0.5, 1.5, -1.0)))
+CONFIGS = {
+    "sam": SAM,
+    "medsam": MEDSAM,
+    "stretched": InferenceConfig(Preprocessing(resize="stretch", normalization="unit")),
+    "probabilities": InferenceConfig(postprocessing=Postprocessing("probabilities")),
+    "thresholds": InferenceConfig(mask_thresholds=MaskThresholds(0.4, 0.6)),
+    "refined": REFINED,
+}
+each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
-def preprocessing_of(place, **kwargs):
-    return read_checkpoint(place, load_weights=False, **kwargs).preprocessing
+def settings_of(path, **kwargs):
+    return read_checkpoint(path, load_weights=False, **kwargs).inference_config
 
 
-def write(directory, checkpoint, preprocessing):
-    write_keras_hub(directory, replace(checkpoint, preprocessing=preprocessing), task=True)
-    return directory
+@each_config
+def test_file_round_trip(tmp_path, config):
+    write_inference_config(tmp_path, config, described=Preprocessing(normalization="min_max"))
+    assert read_inference_config(tmp_path, source="x") == config
 
 
-def test_what_is_known_here_is_what_images_are_prepared_by():
-    assert CHOICES == geometry.CHOICES
-    assert Preprocessing() == geometry.SAM == Preprocessing(**SAM)
-    assert Preprocessing(**MEDSAM) == geometry.MEDSAM
-    assert (plain.PIXEL_MEAN, plain.PIXEL_STD) == (geometry.PIXEL_MEAN, geometry.PIXEL_STD)
+def test_no_file_is_no_config(tmp_path):
+    assert read_inference_config(tmp_path, source="x") is None
+
+
+@each_config
+@pytest.mark.parametrize("to", ["keras", "transformers"])
+def test_formats_keep_the_settings(checkpoint, tmp_path, to, config):
+    source = tmp_path / "source"
+    write_keras_hub(source, replace(checkpoint, inference_config=config), task=True)
+    report = convert_checkpoint(source, tmp_path / "a", to=to)
+    assert report.inference_config == config
+    assert inspect_checkpoint(tmp_path / "a").inference_config == config
+    convert_checkpoint(tmp_path / "a", tmp_path / "b", to="keras")
+    assert settings_of(tmp_path / "b") == config
+
+
+def test_model_without_settings_gets_those_of_sam(checkpoint, tmp_path):
+    assert checkpoint.inference_config is None
+    write_keras_hub(tmp_path / "keras", checkpoint, task=True)
+    write_transformers(tmp_path / "transformers", checkpoint, dtype="float32")
+    assert settings_of(tmp_path / "keras") == settings_of(tmp_path / "transformers") == SAM
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, SAM),
-        ("sam", SAM),
-        ("medsam", MEDSAM),
-        ({}, SAM),
-        ({"resize": "stretch"}, SAM | {"resize": "stretch"}),
-        (geometry.MEDSAM, MEDSAM),
-        ({"outlines": "image", "ratings": [0.5, 1.5, -1]}, SAM | RATED),
-    ],
+    ("name", "is_written"),
+    [("sam", False), ("stretched", False), ("medsam", True), ("thresholds", True)],
 )
-def test_what_may_be_given(value, expected):
-    assert parse_preprocessing(value, source="x") == expected
+def test_file_is_written_only_if_other_files_say_less(checkpoint, tmp_path, name, is_written):
+    model = replace(checkpoint, inference_config=CONFIGS[name])
+    write_keras_hub(tmp_path / "keras", model, task=True)
+    write_transformers(tmp_path / "transformers", model, dtype="float32")
+    for directory in ("keras", "transformers"):
+        assert (tmp_path / directory / "inference_config.json").exists() == is_written
 
 
-def test_named_ones_are_not_shared():
-    parse_preprocessing("sam", source="x")["resize"] = "stretch"
-    assert parse_preprocessing(None, source="x")["resize"] == "longest_side"
+def test_preset_without_a_task_stores_all_settings_in_the_file(checkpoint, tmp_path):
+    stretched = replace(checkpoint, inference_config=CONFIGS["stretched"])
+    write_keras_hub(tmp_path / "backbone", stretched, task=False)
+    encoder = replace(image_encoder_of(checkpoint), inference_config=MEDSAM)
+    write_keras_hub(tmp_path / "encoder", encoder, task=False)
+    assert settings_of(tmp_path / "backbone") == CONFIGS["stretched"]
+    assert settings_of(tmp_path / "encoder") == MEDSAM
 
 
-WRONG = [
-    ([], "expected sam or medsam, or the fields resize"),
-    ("MedSAM", "expected sam or medsam"),
-    (3, "expected sam or medsam"),
-    (["sam"], "expected sam or medsam"),
-    ({"scale": 1}, "unknown fields .*scale.*; known are resize"),
-    ({"x" * 10**6: 1}, "unknown fields"),
-    ({"resize": "crop"}, "resize='crop'; expected longest_side or stretch"),
-    ({"resize": None}, "resize=None; expected longest_side or stretch"),
-    ({"normalization": ["unit"]}, r"normalization=\['unit'\]; expected imagenet or unit"),
-    ({"interpolation": "x" * 10**6}, "interpolation='xxx"),
-    ({"upscaled": 10**300}, "upscaled=1000"),
-    (RATED | {"ratings": [1, 2]}, r"ratings=\[1, 2\]; expected null or three numbers"),
-    (RATED | {"ratings": [1, 2, None]}, "expected null or three numbers"),
-    (RATED | {"ratings": [1, 2, 10**400]}, "expected null or three numbers"),
-    (RATED | {"ratings": "x" * 10**6}, "expected null or three numbers"),
-    (RATED | {"outlines": "model"}, "outlines=model, which moves none"),
-]
+def test_missing_sections_and_fields_have_defaults(preset):
+    contents = {"mask_thresholds": {"pred_iou_thresh": 1}, "mask_refiner": None}
+    (preset / "inference_config.json").write_text(json.dumps(contents))
+    assert settings_of(preset) == InferenceConfig(mask_thresholds=MaskThresholds(1.0))
 
 
-@pytest.mark.parametrize(("value", "match"), WRONG)
-def test_anything_else_is_refused(value, match):
-    with pytest.raises(CheckpointError, match=match) as caught:
-        parse_preprocessing(value, source="x")
-    assert len(str(caught.value)) < 1000
+INVALID = {
+    "list": ([], "must be an object"),
+    "number": (3, "must be an object"),
+    "list_of_names": (["sam"], "must be an object"),
+    "unknown_name": ("MedSAM", "one of sam, medsam"),
+    "unknown_section": ({"thresholds": {}}, r"unknown fields \['thresholds'\]"),
+    "long_section_name": ({"x" * 10**6: 1}, "unknown fields"),
+    "unknown_field": ({"preprocessing": {"scale": 1}}, r"preprocessing has unknown .*scale"),
+    "section_is_a_list": ({"preprocessing": []}, "preprocessing must be an object"),
+    "unknown_choice": ({"preprocessing": {"resize": "crop"}}, "resize must be one of longest_side"),
+    "null": ({"preprocessing": {"resize": None}}, "resize must be one of"),
+    "choice_is_a_list": ({"postprocessing": {"upsample_in": ["logits"]}}, "upsample_in must be"),
+    "long_choice": ({"preprocessing": {"interpolation": "x" * 10**6}}, "interpolation must be"),
+    "huge_number": ({"mask_thresholds": {"pred_iou_thresh": 10**400}}, r"a number in \[0, 1\]"),
+    "text_threshold": ({"mask_thresholds": {"pred_iou_thresh": "0.5"}}, r"a number in \[0, 1\]"),
+    "two_coefficients": (
+        {"mask_refiner": {"boundary_refinement": "guided_filter", "iou_calibration": [1, 2]}},
+        "three numbers",
+    ),
+    "calibration_alone": ({"mask_refiner": {"iou_calibration": [1, 2, 3]}}, "boundary_refinement"),
+}
+each_invalid = pytest.mark.parametrize(("value", "match"), INVALID.values(), ids=INVALID)
 
 
-@pytest.mark.parametrize(("value", "match"), WRONG[1:])
-def test_a_file_that_tells_anything_else_is_refused(preset, value, match):
-    (preset / "preprocessing.json").write_text(json.dumps(value))
+@each_invalid
+def test_invalid_values_raise_with_the_source(value, match):
+    with pytest.raises(
+        CheckpointError, match=f"inference config of 'x' is not valid.*{match}"
+    ) as e:
+        check_inference_config(value, source="x")
+    assert len(str(e.value)) < 600
+
+
+@each_invalid
+def test_invalid_file_raises_unless_settings_are_given(preset, value, match):
+    (preset / "inference_config.json").write_text(json.dumps(value))
     with pytest.raises(CheckpointError, match=match):
         read_checkpoint(preset)
-    assert preprocessing_of(preset, preprocessing="sam") == SAM
-
-
-@pytest.mark.parametrize("preprocessing", [SAM, MEDSAM, SAM | OTHER, SAM | RATED])
-@pytest.mark.parametrize("to", ["keras", "transformers"])
-def test_every_format_with_a_config_keeps_it(checkpoint, tmp_path, to, preprocessing):
-    source = write(tmp_path / "source", checkpoint, preprocessing)
-    report = convert_checkpoint(source, tmp_path / "a", to=to)
-    assert report.preprocessing == preprocessing
-    convert_checkpoint(tmp_path / "a", tmp_path / "b", to="keras")
-    assert preprocessing_of(tmp_path / "b") == preprocessing
-    assert inspect_checkpoint(tmp_path / "a").preprocessing == preprocessing
-
-
-def test_files_of_meta_do_not_tell(checkpoint, tmp_path):
-    source, file = write(tmp_path / "source", checkpoint, MEDSAM), tmp_path / "sam.safetensors"
-    convert_checkpoint(source, file, to="meta")
-    assert preprocessing_of(file) == SAM
-    assert preprocessing_of(file, preprocessing="medsam") == MEDSAM
-    convert_checkpoint(file, tmp_path / "again", to="keras", preprocessing="medsam")
-    assert preprocessing_of(tmp_path / "again") == MEDSAM
-
-
-def test_a_wrong_name_is_found_before_anything_is_read(tmp_path):
-    with pytest.raises(CheckpointError, match="expected sam or medsam"):
-        read_checkpoint(tmp_path / "nothing", preprocessing="medsan")
-
-
-def test_a_lone_image_encoder_keeps_it(checkpoint, tmp_path):
-    prefix = "image_encoder/"
-    arrays = {
-        name.removeprefix(prefix): array
-        for name, array in checkpoint.arrays.items()
-        if name.startswith(prefix)
-    }
-    config = checkpoint.config["image_encoder"]["config"]
-    encoder = dataclasses.replace(
-        checkpoint,
-        class_name="ViTDetBackbone",
-        config=config,
-        arrays=arrays,
-        preprocessing=MEDSAM,
-    )
-    write_keras_hub(tmp_path / "encoder", encoder, task=False)
-    assert preprocessing_of(tmp_path / "encoder") == MEDSAM
-
-
-def test_built_in_presets_know_theirs(preset, monkeypatch):
-    for name, info in builtin_presets().items():
-        if name == "sam_tiny_synthetic":  # its own files tell
-            assert info.preprocessing is None
-            found = preprocessing_of(name)
-            assert len(found["ratings"]) == 3
-            assert found == SAM | {
-                "box_masks": "fitted",
-                "outlines": "image",
-                "ratings": found["ratings"],
-            }
-            continue
-        expected = "medsam" if name == "medsam" else "sam"
-        assert info.preprocessing == expected
-        assert preprocessing_of(name) == NAMED[expected]
-    assert preprocessing_of("medsam", preprocessing="sam") == SAM
-    # Whatever the repository tells: MedSAM's has a copy of SAM's file.
-    handle = builtin_presets()["medsam"].handle
-    module = sys.modules[read_checkpoint.__module__]
-    monkeypatch.setattr(module, "resolve_preset", lambda *_, **__: preset)
-    for address in ("medsam", handle, f"{handle}@main"):
-        assert preprocessing_of(address) == MEDSAM
-
-
-def test_descriptions():
-    assert describe_preprocessing(SAM).startswith("sam (resize longest_side, ")
-    assert "ratings" not in describe_preprocessing(SAM)
-    assert describe_preprocessing(SAM | RATED).endswith("ratings (0.5, 1.5, -1.0)")
-    assert describe_preprocessing(MEDSAM).startswith("medsam (resize stretch, ")
-    assert describe_preprocessing(SAM | OTHER).startswith("resize stretch, ")
+    assert settings_of(preset, inference_config="sam") == SAM
