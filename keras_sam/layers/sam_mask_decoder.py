@@ -235,7 +235,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             multimask_output=multimask_output,
         )
 
-        def decoder_cache(
+    def decoder_cache(
         self, image_embeddings: Any, positions: Any, dense: Any, early_features: Any = None
     ) -> DecoderImageCache:
         """The work that depends on the image and its dense prompt alone.
