@@ -152,8 +152,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             prompt_dense_positional_embeddings: Positional encoding of the grid `(1, G, G, D)`.
             prompt_sparse_embeddings: Prompt tokens `(B, T, D)` or `(B, P, T, D)`.
             prompt_dense_embeddings: Mask embeddings `(B, G, G, D)` or `(B, P, G, G, D)`.
-            prompt_sparse_mask: Boolean `(B, T)` or `(B, P, T)`, False for padding. If `None`,
-                there is no padding.
+            prompt_sparse_mask: Boolean `(B, T)` or `(B, P, T)`, False for padding.
             early_features: Early features of the image encoder `(B, G, G, E)`, for SAM-HQ.
 
         Returns:
@@ -161,8 +160,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             IoU `iou_pred` `(B, M)`. With P prompts per image, both have the axis `P` after `B`.
 
         Raises:
-            ValueError: If `embedding_dim` differs from `hidden_size`, or if `early_features` are
-                missing or not used.
+            ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
         dense, sparse = prompt_dense_embeddings, prompt_sparse_embeddings
         mask, has_prompt_axis = prompt_sparse_mask, len(sparse.shape) == 4
@@ -196,11 +194,7 @@ class SAMMaskDecoder(keras.layers.Layer):
     ) -> dict[str, Any]:
         """Predict the masks of P prompts per image, each with its own mask embedding.
 
-        The arguments are those of `decoder_cache`, with `dense_embeddings` `(B, P, G, G, D)`, and
-        those of `decode`.
-
-        Returns:
-            Dictionary with `masks` and `iou_pred`, as from `decode`.
+        The arguments are those of `decoder_cache` and of `decode`. So is the result.
         """
         # With no prompt tokens, a reshape before the learned tokens could not infer the batch size.
         tokens, token_mask = self._with_learned_tokens(sparse_embeddings, sparse_mask)
@@ -241,8 +235,7 @@ class SAMMaskDecoder(keras.layers.Layer):
             Its `hq_features` are always of `B` images.
 
         Raises:
-            ValueError: If `embedding_dim` differs from `hidden_size`, or if `early_features` are
-                missing or not used.
+            ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
         self._check_can_decode(early_features)
         keys = image_embeddings[:, None] + dense_embeddings  # (B, P, G, G, D)
@@ -393,7 +386,8 @@ def _check_arguments(decoder: SAMMaskDecoder) -> None:
         raise ValueError("hq_token_only=True requires early_feature_dim > 0, as in SAM-HQ")
     if decoder.hidden_size % decoder.num_heads:
         raise ValueError(
-            f"hidden_size {decoder.hidden_size} must be a multiple of num_heads {decoder.num_heads}"
+            f"hidden_size must be a multiple of num_heads, got {decoder.hidden_size} and "
+            f"{decoder.num_heads}"
         )
     if decoder.embedding_dim < 8:
         raise ValueError(f"embedding_dim must be at least 8, got {decoder.embedding_dim}")
