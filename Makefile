@@ -13,7 +13,7 @@ BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
 ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing tests/files \
-	tests/images tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
+	tests/images tests/layers/test_keras_hub.py tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
 	tests/predict/test_crops.py tests/predict/test_tile_merger.py tests/predict/test_tiles.py \
 	tests/predict/test_crop_pyramid.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
