@@ -111,7 +111,7 @@ def train_command(
 
         def show_step(line: dict[str, Any]) -> None:
             last.update(line)
-            title = f"phase {line['phase']}, loss {line['loss']:.3f}"
+            title = f"phase {line['phase'] + 1}, loss {line['loss']:.3f}"
             bar.update(task, description=title, completed=line["step"], total=line["steps"])
 
         def show_scenes(completed: int) -> None:
