@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["cli"] = {"cli", *MAY_IMPORT}
 # Small modules at the root that every folder may import.
-EVERYWHERE = {"files", "types"}
+EVERYWHERE = {"errors", "files", "types"}
 MAY_IMPORT["files"] = set()
 WITHOUT_KERAS = {"annotations", "checkpoints", "drawing", "files", "images", "masks", "transforms"}
 
