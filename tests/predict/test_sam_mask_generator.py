@@ -1,370 +1,315 @@
-"""Everything mode against a plain rendering of Meta's algorithm that holds every pixel."""
+"""Automatic mask generation against Meta's algorithm and the pipeline of transformers."""
 
 import numpy as np
 import pytest
 from PIL import Image
-from threadpoolctl import threadpool_info, threadpool_limits
 
+from keras_sam.annotations.label_map import records_to_label_map
 from keras_sam.masks.coco_rle import coco_rle_to_mask
-from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.mask_generator import SAMMaskGenerator
-from keras_sam.predict.predictor import SAMPredictor
-from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
-from tests.predict.metas_everything import (
-    PHOTOGRAPH,
-    SETTINGS,
-    SIZE,
-    assert_equal_records,
-    at_point,
-    best,
-    everything,
+from keras_sam.models import SAMImageSegmenter
+from keras_sam.predict import GeneratorConfig, SAMMaskGenerator, SAMPredictor
+from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
+from tests.predict.conftest import PHOTO
+from tests.predict.reference_generator import assert_equal_records, generate_reference
+from tests.predict.transformers_pipeline import (
+    assert_equal_masks,
+    build_pipeline,
+    generate_with_pipeline,
 )
 
-
-@pytest.fixture(scope="module")
-def predictor():
-    """Of the shipped preset: masks of random weights are all alike. Its programs are shared."""
-    model = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
-    model.preprocessing = {"outlines": "model"}  # as Meta's
-    return SAMPredictor(model)
-
-
-@pytest.fixture(scope="module")
-def image():
-    """A photograph, small."""
-    return np.asarray(Image.open(PHOTOGRAPH).convert("RGB").resize(SIZE[::-1]))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        SETTINGS,
-        SETTINGS | {"pred_iou_thresh": 0.0},
-        SETTINGS | {"box_nms_thresh": 0.95, "stability_score_offset": 1.0},
-        SETTINGS | {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2},
-        SETTINGS | {"min_mask_region_area": 40},
-    ],
-    ids=["grid", "unrated", "overlaps", "crops", "small regions"],
-)
-def test_equal_to_metas_algorithm(predictor, image, settings):
-    expected = everything(predictor, image, **settings)
-    records = SAMMaskGenerator(predictor, **settings).generate(image)
-    assert_equal_records(records, expected)
+SIZE = (70, 100)
+# Some masks of the shipped preset pass these thresholds, and others do not.
+OPTIONS = {
+    "points_per_side": 4,
+    "points_per_batch": 8,
+    "pred_iou_thresh": 0.26,
+    "stability_score_thresh": 0.6,
+}
+ALL = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
+CROPS = {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2}
+# Unstable masks have holes and islands.
+SMALL_REGIONS = {"min_mask_region_area": 40, "stability_score_thresh": 0.32}
 
 
-def test_outlines_move_to_the_edges_where_the_model_says_so(predictor, image):
-    """What is found stays the same, each mask alone is outlined anew."""
-    told = predictor.model.preprocessing
-    generator = SAMMaskGenerator(predictor, **SETTINGS | {"box_nms_thresh": 1.0})
-    raw = generator.generate(image)
-    predictor.set_image(image)
-    points = np.array([[record["point_coords"]] for record in raw], np.float32).reshape(-1, 1, 2)
-    logits, ratings = predictor.predict_low_res(points, np.ones(points.shape[:2], np.int32))
-    try:
-        predictor.model.preprocessing = {"outlines": "image"}
-        found = generator.generate(image)
-        predictor.set_image(image)
-        guide, frame = predictor.encoded_image.guide, predictor.frame
-    finally:
-        predictor.model.preprocessing = told
-    assert len(found) == len(raw) > 5
-    changed = 0
-    for record, before, three, rated in zip(found, raw, logits, ratings, strict=True):
-        for name in ("point_coords", "stability_score", "predicted_iou"):
-            assert record[name] == before[name]
-        index = np.abs(rated - record["predicted_iou"]).argmin()
-        expected = frame.postprocess_masks(guide.refined(three[index]).low_res_logits)
-        assert (record["segmentation"] != expected).mean() < 1e-3
-        changed += np.count_nonzero(record["segmentation"] != before["segmentation"])
-    assert changed > 100
+@pytest.fixture
+def generate(trained_predictor, photo):
+    """The function that generates the masks of `photo`."""
+
+    def generate(*, boxes=None, region=None, progress=None, **options):
+        generator = SAMMaskGenerator(trained_predictor, **OPTIONS | options)
+        return generator.generate(photo, boxes=boxes, region=region, progress=progress)
+
+    return generate
 
 
-def test_masks_rated_again_pass_by_that_rating(predictor, image):
-    told = predictor.model.preprocessing
-    settings = SETTINGS | {"box_nms_thresh": 1.0}
-    try:
-        predictor.model.preprocessing = {"outlines": "image"}
-        before = SAMMaskGenerator(predictor, **settings).generate(image)
-        limit = float(np.median([record["predicted_iou"] for record in before]))
-        lower = settings["pred_iou_thresh"] - limit
-        predictor.model.preprocessing = {"outlines": "image", "ratings": (1, 0, lower)}
-        after = SAMMaskGenerator(predictor, **settings).generate(image)
-    finally:
-        predictor.model.preprocessing = told
-    expected = [record["predicted_iou"] for record in before if record["predicted_iou"] > limit]
-    assert 0 < len(expected) < len(before)
-    np.testing.assert_allclose(
-        [record["predicted_iou"] for record in after], np.array(expected) + lower, atol=1e-6
-    )
-
-
-def test_batches_change_nothing(predictor, image):
-    """Nor is the last, smaller batch dropped."""
-    expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    found = SAMMaskGenerator(predictor, **SETTINGS | {"points_per_batch": 7}).generate(image)
-    assert len(found) == len(expected) > 1
-    for record, other in zip(found, expected, strict=True):
+def assert_same_masks(records, expected):
+    assert len(records) == len(expected) > 1
+    for record, other in zip(records, expected, strict=True):
         assert record["point_coords"] == other["point_coords"]
         assert (record["segmentation"] != other["segmentation"]).mean() < 1e-3
 
 
-def test_output_modes(predictor, image):
-    masks, runs, rles = (
-        SAMMaskGenerator(predictor, **SETTINGS, output_mode=mode).generate(image)
-        for mode in ("binary_mask", "uncompressed_rle", "coco_rle")
+# Reference implementations
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pred_iou_thresh": 0.0},
+        {"box_nms_thresh": 0.95, "stability_score_offset": 0.8},
+        CROPS,
+        SMALL_REGIONS,
+    ],
+    ids=["grid", "any predicted IoU", "overlaps", "crops", "small regions"],
+)
+def test_equal_to_metas_algorithm(trained_predictor, photo, generate, options):
+    expected = generate_reference(trained_predictor, photo, **OPTIONS | options)
+    assert_equal_records(generate(**options), expected)
+
+
+@pytest.fixture(scope="module")
+def random_segmenter(tiny_segmenter):
+    """A random model whose masks differ from point to point."""
+    segmenter = tiny_segmenter(2)
+    for weight in segmenter.weights:
+        weight.assign(2 * weight)
+    return segmenter
+
+
+@pytest.fixture(scope="module")
+def pipelines(trained, random_segmenter, tmp_path_factory):
+    return {
+        segmenter: build_pipeline(segmenter, tmp_path_factory.mktemp("pipeline"))
+        for segmenter in (trained, random_segmenter)
+    }
+
+
+# 36 points in batches of 16, so the last batch is smaller.
+TRAINED_OPTIONS = OPTIONS | {"points_per_side": 6, "points_per_batch": 16}
+WITH_DUPLICATES = {"box_nms_thresh": 1.0, "crop_nms_thresh": 1.0}
+RANDOM_OPTIONS = WITH_DUPLICATES | {  # most of these masks fill the image: their boxes are equal
+    "points_per_side": 10,
+    "points_per_batch": 16,
+    "pred_iou_thresh": 0.1,
+    "stability_score_thresh": 0.31,
+    "stability_score_offset": 0.2,
+}
+
+
+@pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
+@pytest.mark.parametrize(
+    ("name", "size", "options"),
+    [
+        ("trained", (300, 200), TRAINED_OPTIONS),
+        ("trained", (130, 97), TRAINED_OPTIONS | WITH_DUPLICATES | {"crop_n_layers": 1}),
+        ("random_segmenter", (64, 96), RANDOM_OPTIONS | {"pred_iou_thresh": 0.0}),
+        (
+            "random_segmenter",
+            (101, 77),
+            RANDOM_OPTIONS | {"crop_n_layers": 2, "points_per_side": 5},
+        ),
+    ],
+    ids=["grid", "crops", "random grid", "random crops of two layers"],
+)
+def test_equal_to_transformers(request, pipelines, name, size, options):
+    segmenter = request.getfixturevalue(name)
+    image = Image.open(PHOTO).convert("RGB").resize(size)
+    predictor = SAMPredictor(segmenter, mask_refiner=None)
+    records = SAMMaskGenerator(predictor, **options).generate(np.asarray(image))
+    assert_equal_masks(records, generate_with_pipeline(pipelines[segmenter], image, options))
+
+
+# Results
+
+
+def test_batch_size_does_not_change_the_masks(generate):
+    assert_same_masks(generate(points_per_batch=7), generate())
+
+
+def test_output_modes_contain_the_same_masks(generate):
+    masks, uncompressed, compressed = (
+        generate(output_mode=mode) for mode in ("binary_mask", "uncompressed_rle", "coco_rle")
     )
-    for mask, run, rle in zip(masks, runs, rles, strict=True):
-        assert mask["segmentation"].shape == SIZE
-        assert mask["segmentation"].dtype == bool
-        assert sum(run["segmentation"]["counts"]) == SIZE[0] * SIZE[1]
-        np.testing.assert_array_equal(coco_rle_to_mask(run["segmentation"]), mask["segmentation"])
-        np.testing.assert_array_equal(coco_rle_to_mask(rle["segmentation"]), mask["segmentation"])
-        assert mask["area"] == run["area"] == rle["area"]
+    assert len(masks) > 1
+    for mask, runs, rle in zip(masks, uncompressed, compressed, strict=True):
+        pixels = mask["segmentation"]
+        assert (pixels.shape, pixels.dtype) == (SIZE, bool)
+        assert isinstance(runs["segmentation"]["counts"], list)
+        np.testing.assert_array_equal(coco_rle_to_mask(runs["segmentation"]), pixels)
+        np.testing.assert_array_equal(coco_rle_to_mask(rle["segmentation"]), pixels)
+        assert mask["area"] == runs["area"] == rle["area"] == pixels.sum()
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, SETTINGS | {"min_mask_region_area": 40}])
-def test_updates_end_where_generate_does(predictor, image, settings):
-    settings = settings | {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2}
-    settings |= {"output_mode": "coco_rle"}
-    generator = SAMMaskGenerator(predictor, **settings)
-    shown, done = {}, 0
-    for update in generator.iterate(image):
-        for number in update.removed:
-            del shown[number]
-        assert not shown.keys() & update.added.keys()
-        shown |= update.added
-        assert done <= update.done <= update.total == 32
-        done = update.done
-    assert done == 32
-    expected = generator.generate(image)
-    assert sorted(map(repr, shown.values())) == sorted(map(repr, expected))
+@pytest.mark.parametrize("options", [CROPS, CROPS | SMALL_REGIONS])
+def test_updates_end_with_the_masks_of_generate(trained_predictor, photo, options):
+    generator = SAMMaskGenerator(trained_predictor, **OPTIONS | options, output_mode="coco_rle")
+    records, completed = {}, 0
+    for update in generator.iterate(photo):
+        assert list(update.removed) == sorted(update.removed)
+        for index in update.removed:
+            del records[index]
+        assert not records.keys() & update.added.keys()
+        records |= update.added
+        assert completed <= update.completed <= update.total == 16 + 4 * 4
+        completed = update.completed
+    assert completed == 32
+    assert len(records) > 1
+    expected = generator.generate(photo)
+    assert sorted(map(repr, records.values())) == sorted(map(repr, expected))
 
 
-def test_it_can_be_left(predictor, image):
-    generator = SAMMaskGenerator(predictor, **SETTINGS)
-    for _ in generator.iterate(image):
+def test_generation_can_be_stopped(trained_predictor, photo):
+    generator = SAMMaskGenerator(trained_predictor, **OPTIONS)
+    for update in generator.iterate(photo):
+        assert update.completed == 8
         break
     assert not generator.predictor.is_image_set
 
     class CancelledError(Exception):
         pass
 
-    def cancel(done, total):
+    def cancel(completed, total):
         raise CancelledError
 
     with pytest.raises(CancelledError):
-        generator.generate(image, progress=cancel)
+        generator.generate(photo, progress=cancel)
     assert not generator.predictor.is_image_set
 
 
-def test_boxes_as_prompts(predictor, image):
+def test_progress_is_reported(generate):
+    calls = []
+    generate(progress=lambda completed, total: calls.append((completed, total)))
+    assert calls == [(8, 16), (16, 16), (16, 16)]
+
+
+def test_no_mask_passes(generate):
+    assert generate(pred_iou_thresh=1.0) == []
+
+
+def test_records_can_become_a_label_map(generate):
+    records = generate()
+    expected = np.zeros(SIZE, np.int32)
+    for index, record in reversed(list(enumerate(records))):
+        expected[record["segmentation"]] = index + 1
+    labels = records_to_label_map(records, SIZE, overlap_priority="first")
+    np.testing.assert_array_equal(labels, expected)
+
+
+# Prompts
+
+
+def test_custom_points(generate):
+    """Points are in [0, 1] of the image."""
+    points = np.array([[0.3, 0.4], [0.7, 0.6]])
+    records = generate(points_per_side=None, point_grids=[points], **ALL)
+    coords = {tuple(record["point_coords"][0]) for record in records}
+    assert coords == {(30.0, 28.0), (70.0, 42.0)}
+
+
+def test_boxes_replace_the_points(trained_predictor, photo, generate):
     boxes = np.array([[5.0, 5.0, 60.0, 50.0], [40.0, 20.0, 99.0, 69.0]])
-    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
-    settings |= {"points_per_batch": 8}
-    records = SAMMaskGenerator(predictor, **settings).generate(image, boxes=boxes)
-    predictor.set_image(image)
-    masks, ratings, _ = predictor.predict_many(boxes=boxes)
-    order = np.argsort(-ratings.ravel(), kind="stable")
+    records = generate(boxes=boxes, **ALL)
+    trained_predictor.set_image(photo)
+    masks, iou_predictions, _ = trained_predictor.predict_many(boxes=boxes)
+    order = np.argsort(-iou_predictions.ravel(), kind="stable")
     assert len(records) == 6
+    centers = [[[32.5, 27.5]], [[69.5, 44.5]]]
     for record, index in zip(records, order, strict=True):
-        expected = masks.reshape(6, *SIZE)[index]
-        assert (record["segmentation"] != expected).sum() <= 1
-    assert sorted(map(tuple, np.concatenate([r["point_coords"] for r in records[:6]]))) == (
-        [(32.5, 27.5)] * 3 + [(69.5, 44.5)] * 3
-    )
-
-
-def test_many_candidates_are_held_as_runs(predictor, image, monkeypatch):
-    expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    monkeypatch.setattr("keras_sam.predict.crop_search.HELD_BYTES", 1)
-    found = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    assert repr(found) == repr(expected)
-
-
-@pytest.mark.parametrize(
-    "thresholds",
-    [
-        {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.2, "box_nms_thresh": 0.05},
-        {"pred_iou_thresh": 0.35, "stability_score_thresh": 0.7, "box_nms_thresh": 0.7},
-    ],
-    ids=["few are new", "few nearly pass"],
-)
-def test_auto_goes_on_where_masks_are_found(predictor, image, monkeypatch, thresholds):
-    monkeypatch.setattr("keras_sam.predict.mask_generator.COARSE_POINTS_PER_SIDE", 4)
-    settings = SETTINGS | {"points_per_side": "auto"} | thresholds
-    options = settings | {"stability_score_offset": 1.0}
-    predictor.set_image(image)
-    box = (0, 0, SIZE[1], SIZE[0])
-    step = np.array([SIZE[1] / 8, SIZE[0] / 8])
-    coarse = {
-        (row, column): at_point(predictor, step * (2 * column + 1, 2 * row + 1), box, SIZE, options)
-        for row in range(4)
-        for column in range(4)
-    }
-    found = [mask for masks, _ in coarse.values() for mask in masks]
-    new = {mask["point"] for mask in best(found, options)}
-    prompts = 16
-    for (row, column), (masks, rating) in coarse.items():
-        is_near = not masks and rating > 0.95 * thresholds["pred_iou_thresh"]
-        if is_near or any(mask["point"] in new for mask in masks):
-            for y, x in ((0.5, 0.5), (0.5, 1.5), (1.5, 0.5), (1.5, 1.5)):
-                point = step * (2 * column + x, 2 * row + y)
-                found += at_point(predictor, point, box, SIZE, options)[0]
-                prompts += 1
-    expected = best(found, options)
-    seen = []
-    generator = SAMMaskGenerator(predictor, **settings)
-    records = generator.generate(image, progress=lambda *count: seen.append(count))
-    assert 16 < prompts < 16 + 64
-    assert seen[-1] == (prompts, prompts)
-    assert_equal_records(records, expected)
+        assert (record["segmentation"] != masks.reshape(6, *SIZE)[index]).sum() <= 1
+        assert record["point_coords"] == centers[index // 3]
 
 
 @pytest.mark.parametrize("crop_n_layers", [0, 1])
-def test_a_region_is_searched_as_an_image_of_its_own(predictor, image, crop_n_layers):
-    settings = SETTINGS | {"crop_n_layers": crop_n_layers, "min_mask_region_area": 20}
-    generator = SAMMaskGenerator(predictor, **settings)
+def test_a_region_is_processed_like_an_image(
+    trained_predictor, photo, generate, crop_n_layers
+):
+    """A region is rounded to whole pixels. Records are in the frame of the whole image."""
+    options = {"crop_n_layers": crop_n_layers, "min_mask_region_area": 20}
     x0, y0, x1, y1 = 25, 10, 81, 62
-    expected = generator.generate(np.ascontiguousarray(image[y0:y1, x0:x1]))
-    found = generator.generate(image, region=(x0 + 0.5, y0, x1, y1 - 0.5))
-    assert len(found) == len(expected) > 1
-    for record, other in zip(found, expected, strict=True):
+    generator = SAMMaskGenerator(trained_predictor, **OPTIONS | options)
+    expected = generator.generate(np.ascontiguousarray(photo[y0:y1, x0:x1]))
+    records = generate(region=(x0 + 0.5, y0, x1, y1 - 0.5), **options)
+    assert len(records) == len(expected) > 1
+    for record, other in zip(records, expected, strict=True):
         mask = np.zeros(SIZE, bool)
         mask[y0:y1, x0:x1] = other["segmentation"]
         np.testing.assert_array_equal(record["segmentation"], mask)
-        moved = np.array([x0, y0, 0, 0])
-        np.testing.assert_array_equal(record["bbox"], moved + other["bbox"])
-        np.testing.assert_array_equal(record["crop_box"], moved + other["crop_box"])
-        np.testing.assert_allclose(record["point_coords"], [other["point_coords"][0] + moved[:2]])
+        shift = np.array([x0, y0, 0, 0])
+        np.testing.assert_array_equal(record["bbox"], shift + other["bbox"])
+        np.testing.assert_array_equal(record["crop_box"], shift + other["crop_box"])
+        np.testing.assert_allclose(record["point_coords"], [other["point_coords"][0] + shift[:2]])
         for name in ("area", "predicted_iou", "stability_score"):
             assert record[name] == other[name]
 
 
-def test_boxes_in_a_region(predictor, image):
-    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "points_per_batch": 8}
-    generator = SAMMaskGenerator(predictor, **settings)
-    expected = generator.generate(image[10:], boxes=[[5, 5, 60, 50]])
-    found = generator.generate(image, boxes=[[5, 15, 60, 60]], region=(0, 10, 100, 70))
-    assert len(found) == len(expected) > 0
-    for record, other in zip(found, expected, strict=True):
+def test_boxes_in_a_region(trained_predictor, photo, generate):
+    generator = SAMMaskGenerator(trained_predictor, **OPTIONS | ALL)
+    expected = generator.generate(photo[10:], boxes=[[5, 5, 60, 50]])
+    records = generate(boxes=[[5, 15, 60, 60]], region=(0, 10, 100, 70), **ALL)
+    assert len(records) == len(expected) == 3
+    for record, other in zip(records, expected, strict=True):
         np.testing.assert_array_equal(record["segmentation"][10:], other["segmentation"])
-    with pytest.raises(ValueError, match="boxes must lie in the region"):
-        generator.generate(image, boxes=[[5, 5, 60, 50]], region=(0, 10, 100, 70))
-
-
-def test_a_label_map(predictor, image):
-    generator = SAMMaskGenerator(predictor, **SETTINGS)
-    records = generator.generate(image)
-    for overlap_priority, order in (("first", -1), ("last", 1)):
-        expected = np.zeros(SIZE, np.int32)
-        for number, record in list(enumerate(records, start=1))[::order]:
-            expected[record["segmentation"]] = number
-        np.testing.assert_array_equal(
-            generator.label_map(image, overlap_priority=overlap_priority), expected
-        )
-
-
-def test_steps_are_small_on_a_cpu_alone(predictor, image, monkeypatch):
-    """More prompts at once take memory there, and no less time; a graphics card wants them all."""
-    monkeypatch.setattr(type(predictor.engine), "decoder_bytes", 1)
-    counts = {}
-    for is_on_cpu in (True, False):
-        monkeypatch.setattr(type(predictor.engine), "is_on_cpu", is_on_cpu)
-        done = []
-        generator = SAMMaskGenerator(predictor, 2, 4, 1e9)
-        generator.generate(image, progress=lambda count, _, done=done: done.append(count))
-        counts[is_on_cpu] = done
-    assert counts == {True: [1, 2, 3, 4, 4], False: [4, 4]}
-
-
-def test_how_many_are_drawn_at_once_changes_nothing(predictor, image, monkeypatch):
-    """On a CPU few are: five here."""
-    expected = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    memory = "keras_sam.predict.batch_decoder.DRAWING_BYTES"
-    monkeypatch.setattr(memory, 5 * 2 * 4 * 32 * 32 * 128)
-    counts = []
-    draw = predictor.engine.draw
-
-    def count(features, attended, indices):
-        counts.append(len(indices))
-        return draw(features, attended, indices)
-
-    monkeypatch.setattr(predictor.engine, "draw", count)
-    found = SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-    assert set(counts) == {5}
-    for record, other in zip(found, expected, strict=True):
-        assert record["point_coords"] == other["point_coords"]
-        assert (record["segmentation"] != other["segmentation"]).mean() < 1e-3
-
-
-def test_numpy_has_one_thread_while_masks_are_measured(predictor, image, monkeypatch):
-    """Others would wait in a loop and take a processor from the engine's next step."""
-
-    def numpy_threads():
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
-
-    seen = []
-    measure = MaskPostprocessor.measure
-
-    def watch(masks, logits, **within):
-        seen.append(numpy_threads())
-        return measure(masks, logits, **within)
-
-    monkeypatch.setattr(MaskPostprocessor, "measure", watch)
-    with threadpool_limits(2, user_api="blas"):
-        assert SAMMaskGenerator(predictor, **SETTINGS).generate(image)
-        assert numpy_threads() == {2}
-    assert seen
-    assert all(threads == {1} for threads in seen)
-
-
-def test_nothing_is_found(predictor, image):
-    assert SAMMaskGenerator(predictor, **SETTINGS | {"pred_iou_thresh": 1e9}).generate(image) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "match"),
+    ("arguments", "message"),
     [
-        ({"points_per_side": None}, "either points_per_side or point_grids"),
-        ({"point_grids": [np.zeros((1, 2))]}, "either points_per_side or point_grids"),
-        ({"output_mode": "png"}, "output_mode must be one of"),
-        ({"points_per_side": "fine"}, 'a number or "auto"'),
-        ({"points_per_batch": 0}, "points_per_batch"),
-        ({"points_per_side": 0}, "points_per_side"),
-        (
-            {"points_per_side": 3, "crop_n_layers": 2, "crop_n_points_downscale_factor": 2},
-            "layer 2",
-        ),
-        ({"points_per_side": None, "point_grids": [np.array([[2.0, 0.5]])]}, r"in \[0, 1\]"),
-        ({"points_per_side": None, "point_grids": [], "crop_n_layers": 0}, "one grid for each"),
+        ({"boxes": [[5, 5, 60, 50]], "region": (0, 10, 100, 70)}, "boxes must lie in the region"),
+        ({"boxes": [[5, 5, 101, 50]]}, "not inside the image"),
+        ({"boxes": []}, r"boxes must have shape \(K, 4\) with at least one box, got \(0,\)"),
+        ({"boxes": [5, 5, 60, 50]}, r"boxes must have shape \(K, 4\) .* got \(4,\)"),
+        ({"region": (5, 5, 5, 20)}, "x0 < x1"),
     ],
 )
-def test_wrong_arguments(predictor, arguments, match):
-    with pytest.raises(ValueError, match=match):
-        SAMMaskGenerator(predictor, **arguments)
+def test_wrong_boxes_and_regions_raise(generate, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        generate(**arguments)
 
 
-def test_own_points(predictor, image):
-    """The points that a user gives, in 0..1 of the image."""
-    points = np.array([[0.3, 0.4], [0.7, 0.6]])
-    settings = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "box_nms_thresh": 1.0}
-    settings |= {"points_per_batch": 8}
-    generator = SAMMaskGenerator(predictor, None, point_grids=[points], **settings)
-    found = {tuple(record["point_coords"][0]) for record in generator.generate(image)}
-    assert found == {(30.0, 28.0), (70.0, 42.0)}
+# Options
 
 
-def test_another_model():
-    with pytest.raises(TypeError, match="SAMImageSegmenter"):
+def test_options_replace_those_of_the_config(trained_predictor):
+    config = GeneratorConfig(5, pred_iou_thresh=0.1, box_nms_thresh=0.3)
+    generator = SAMMaskGenerator(trained_predictor, config, box_nms_thresh=0.5)
+    assert generator.config.points_per_side == 5
+    assert generator.config.pred_iou_thresh == 0.1
+    assert generator.config.box_nms_thresh == 0.5
+    assert config.box_nms_thresh == 0.3
+
+
+def test_missing_thresholds_are_those_of_the_model(segmenter, engine, monkeypatch):
+    predictor = SAMPredictor(segmenter, engine=engine)
+    config = SAMMaskGenerator(predictor).config
+    assert (config.pred_iou_thresh, config.stability_score_thresh) == (0.88, 0.95)
+    thresholds = InferenceConfig(mask_thresholds=MaskThresholds(0.4, 0.6))
+    monkeypatch.setattr(segmenter, "inference_config", thresholds)
+    config = SAMMaskGenerator(predictor, stability_score_thresh=0.0).config
+    assert (config.pred_iou_thresh, config.stability_score_thresh) == (0.4, 0.0)
+
+
+def test_a_segmenter_is_refined_as_its_preset_says(trained, trained_predictor):
+    assert trained.inference_config.mask_refiner is not None
+    refiner = SAMMaskGenerator(trained).predictor.mask_refiner
+    assert refiner == trained.inference_config.mask_refiner
+    assert SAMMaskGenerator(trained_predictor).predictor is trained_predictor
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((), {"points_per_row": 5}, "points_per_row"),
+        ((5,), {}, "config must be a GeneratorConfig, got int.* options by name"),
+        ((0,), {}, "config must be a GeneratorConfig, got int"),
+        (({"points_per_side": 5},), {}, "config must be a GeneratorConfig, got dict"),
+    ],
+)
+def test_wrong_options_raise(trained_predictor, arguments, options, message):
+    with pytest.raises(TypeError, match=message):
+        SAMMaskGenerator(trained_predictor, *arguments, **options)
+
+
+def test_wrong_model_raises():
+    with pytest.raises(TypeError, match="model must be a SAMImageSegmenter"):
         SAMMaskGenerator(SAMImageSegmenter)
-
-
-def test_thresholds_left_out_are_the_models(segmenter):
-    own = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
-    assert SAMMaskGenerator(segmenter).settings.pred_iou_thresh == 0.88
-    segmenter.thresholds = own
-    try:
-        settings = SAMMaskGenerator(segmenter, stability_score_thresh=0.0).settings
-    finally:
-        segmenter.thresholds = None  # the model is shared
-    assert (settings.pred_iou_thresh, settings.stability_score_thresh) == (0.4, 0.0)
