@@ -21,7 +21,9 @@ def crop_mask(crop, box, predicted_iou, size=SIZE):
     logits = np.full((CELLS, CELLS), -8, np.float32)
     rows = slice(round((top - y0) * scale), round((bottom - y0) * scale))
     logits[rows, round((left - x0) * scale) : round((right - x0) * scale)] = 8
-    return build_crop_mask(crop, ImageTransform((y1 - y0, x1 - x0), SIZE), logits, predicted_iou, size)
+    return build_crop_mask(
+        crop, ImageTransform((y1 - y0, x1 - x0), SIZE), logits, predicted_iou, size
+    )
 
 
 def pixels_of(mask, size=SIZE):

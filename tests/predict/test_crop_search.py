@@ -166,7 +166,9 @@ def test_finer_points_are_added_near_promising_ones(
         return predict_point(trained_predictor, step * (column, row), box, (height, width), options)
 
     coarse = {
-        (column, row): predict(2 * column + 1, 2 * row + 1) for row in range(4) for column in range(4)
+        (column, row): predict(2 * column + 1, 2 * row + 1)
+        for row in range(4)
+        for column in range(4)
     }
     expected = [mask for masks, _ in coarse.values() for mask in masks]
     unique = {mask["point"] for mask in nms_by_iou(expected, options)}

@@ -155,7 +155,9 @@ def test_low_res_logits_can_be_the_mask_input_of_the_next_prediction(predictor, 
     y, x = np.mgrid[:32, :32] * 7.5 + 3.75  # positions of low-res cells in the image
     previous = (20 - np.hypot(y - 65, x - 58))[None].astype(np.float32)
     transform = predictor.predictor.model.image_transform(SIZE)
-    rows, columns = (np.flatnonzero(transform.postprocess_masks(previous)[0].any(a)) for a in (1, 0))
+    rows, columns = (
+        np.flatnonzero(transform.postprocess_masks(previous)[0].any(a)) for a in (1, 0)
+    )
     points, labels = np.array([[52, 62], [70, 66]], np.float32), [1, 0]
     box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
     crop = crop_pyramid(box, SIZE)[-1]

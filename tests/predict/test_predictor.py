@@ -84,7 +84,9 @@ def test_a_box_may_have_a_leading_axis_as_in_metas_examples(box):
 
 
 def test_mask_input_of_several_prompts_raises():
-    with pytest.raises(ValueError, match=r"mask_input must have shape \(1, L, L\), got \(2, 4, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"mask_input must have shape \(1, L, L\), got \(2, 4, 4\)"
+    ):
         RecordingPredictor().predict(mask_input=np.zeros((2, 4, 4)))
 
 

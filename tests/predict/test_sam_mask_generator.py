@@ -221,9 +221,7 @@ def test_boxes_replace_the_points(trained_predictor, photo, generate):
 
 
 @pytest.mark.parametrize("crop_n_layers", [0, 1])
-def test_a_region_is_processed_like_an_image(
-    trained_predictor, photo, generate, crop_n_layers
-):
+def test_a_region_is_processed_like_an_image(trained_predictor, photo, generate, crop_n_layers):
     """A region is rounded to whole pixels. Records are in the frame of the whole image."""
     options = {"crop_n_layers": crop_n_layers, "min_mask_region_area": 20}
     x0, y0, x1, y1 = 25, 10, 81, 62

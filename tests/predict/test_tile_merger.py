@@ -46,9 +46,7 @@ def tile_masks(labels, tile, index):
 def merge_tile_by_tile(labels, *, tile_size, overlap):
     tiles = plan_tiles(labels.shape, tile_size=tile_size, overlap=overlap)
     merger = TileMerger(tiles, labels.shape, iou_threshold=0.7)
-    return [
-        merger.add(index, tile_masks(labels, tile, index)) for index, tile in enumerate(tiles)
-    ]
+    return [merger.add(index, tile_masks(labels, tile, index)) for index, tile in enumerate(tiles)]
 
 
 def merge(labels, **options):
@@ -64,7 +62,9 @@ def to_mask(merged, size):
 def test_objects_of_a_label_map_are_restored(seed, tile_size, overlap):
     labels = draw_discs(SIZE, 14, seed)
     expected = [labels == label for label in np.unique(labels[labels > 0])]
-    masks = [to_mask(merged, SIZE) for merged in merge(labels, tile_size=tile_size, overlap=overlap)]
+    masks = [
+        to_mask(merged, SIZE) for merged in merge(labels, tile_size=tile_size, overlap=overlap)
+    ]
     assert sorted(map(np.ndarray.tobytes, masks)) == sorted(map(np.ndarray.tobytes, expected))
 
 
@@ -99,7 +99,10 @@ def test_finished_objects_are_ordered_by_tile_and_predicted_iou():
     pixels = np.zeros((4, *SIZE_SIDE_BY_SIDE), bool)
     pixels[0, 2:4, 9:12] = pixels[1, 6:8, 9:12] = pixels[2, 10:12, 9:12] = True
     pixels[3, 13:15, 18:20] = True
-    masks = [TileMask(mask_to_runs(mask), int(index == 3), 0.1 * index) for index, mask in enumerate(pixels)]
+    masks = [
+        TileMask(mask_to_runs(mask), int(index == 3), 0.1 * index)
+        for index, mask in enumerate(pixels)
+    ]
     assert merger.add(0, masks[:3]) == []
     assert [merged.best for merged in merger.add(1, masks[3:])] == [masks[i] for i in (2, 1, 0, 3)]
 

@@ -197,7 +197,8 @@ def test_arrays_as_masks_raise(trained_predictor):
     ("options", "message"),
     [
         ({"tile_size": 64, "overlap": 33}, "overlap must be at least 1"),
-        ({"seam_iou_thresh": 0}, r"must be in \(0, 1\], got 0"),
+        ({"seam_iou_thresh": 0}, r"seam_iou_thresh must be in \(0, 1\], got 0"),
+        ({"seam_iou_thresh": float("nan")}, r"seam_iou_thresh must be in \(0, 1\], got nan"),
     ],
 )
 def test_option_out_of_range_raises(generator, options, message):
