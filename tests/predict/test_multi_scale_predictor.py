@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
+from keras_sam.masks.measures import mask_to_box
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import MultiScalePredictor, SAMPredictor
 from keras_sam.predict.crop_mask import ZOOM_PENALTY
@@ -155,11 +156,8 @@ def test_low_res_logits_can_be_the_mask_input_of_the_next_prediction(predictor, 
     y, x = np.mgrid[:32, :32] * 7.5 + 3.75  # positions of low-res cells in the image
     previous = (20 - np.hypot(y - 65, x - 58))[None].astype(np.float32)
     transform = predictor.predictor.model.image_transform(SIZE)
-    rows, columns = (
-        np.flatnonzero(transform.postprocess_masks(previous)[0].any(a)) for a in (1, 0)
-    )
+    box = mask_to_box(transform.postprocess_masks(previous)[0])
     points, labels = np.array([[52, 62], [70, 66]], np.float32), [1, 0]
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
     crop = crop_pyramid(box, SIZE)[-1]
     assert crop[2] - crop[0] == 120
     plain = predictor_of_crop(predictor.predictor, large_image, crop)

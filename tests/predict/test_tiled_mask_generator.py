@@ -212,8 +212,9 @@ def test_wrong_pixels_of_a_reader_raise(generator):
             return super().read(box)[..., 0]
 
     message = r"must be uint8 of shape \(64, 64, 3\), got uint8 \(64, 64\)"
+    reader = GrayReader((64, 64), [(30, 30, 9)])
     with pytest.raises(ValueError, match=message):
-        TiledMaskGenerator(generator, tile_size=64, overlap=8).generate(GrayReader((64, 64), []))
+        TiledMaskGenerator(generator, tile_size=64, overlap=8).generate(reader)
 
 
 def test_too_many_pixels_for_an_rle_raise(generator):
