@@ -4,10 +4,7 @@ Between the stages, each image is a row with one pickled value, so that pixels a
 Arrow types.
 """
 
-import os
 import pickle
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +29,9 @@ class RayProcessor:
 
     Args:
         settings: Options of the batch.
-        environment: Environment variables, set before Keras is imported.
     """
 
-    def __init__(self, settings: BatchSettings, environment: Mapping[str, str]) -> None:
-        if "keras" in sys.modules:
-            raise RuntimeError("Keras was imported before its backend was chosen")
-        os.environ.update(environment)
+    def __init__(self, settings: BatchSettings) -> None:
         from keras_sam.batch.load_processors import load_processors
 
         (self._processor,) = load_processors(settings)

@@ -138,10 +138,11 @@ def _build_stages(
         RayProcessor,
         batch_format="pyarrow",
         batch_size=batch_size,
-        fn_constructor_kwargs={"settings": settings, "environment": options.environment()},
+        fn_constructor_kwargs={"settings": settings},
         compute=ray.data.ActorPoolStrategy(size=options.workers),
         num_cpus=options.threads_per_worker,
         num_gpus=options.gpus_per_worker,
+        runtime_env={"env_vars": options.environment()},
     )
     return processed.map_batches(
         write_results,
