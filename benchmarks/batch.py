@@ -7,7 +7,6 @@ processors that the workers had meanwhile; where these are fewer than they could
 had the rest.
 """
 
-import dataclasses
 import json
 import os
 import random
@@ -22,12 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.other_load import processor_seconds
-from keras_sam.batch import local_runner
+from keras_sam.batch import run_local
 from keras_sam.batch.batch_settings import BatchSettings
-from keras_sam.batch.local_runner import LocalOptions
-from keras_sam.batch.part_writer import part_files
 from keras_sam.batch.run_batch import BatchProgress, run_batch
+from keras_sam.batch.run_local import LocalOptions
+from keras_sam.batch.table_parts import part_files
 from keras_sam.batch.worker_process import WorkerProcess
+from keras_sam.predict.generator_config import GeneratorConfig
 
 PICTURES = Path(__file__).parent.parent / "keras_sam" / "assets"
 STEPS = ("decode", "encode", "generate")
@@ -59,15 +59,15 @@ class WorkerTimes:
         class Recorded(WorkerProcess):
             def start(self) -> None:
                 super().start()
-                times._processes[self._process.pid] = 0.0
+                times._processes[self.pid] = 0.0
 
         self.worker_class = Recorded
 
     def show(self, state: BatchProgress) -> None:
-        if state.done and (not self.seconds or self.seconds[-1][0] != state.done):
+        if state.completed and (not self.seconds or self.seconds[-1][0] != state.completed):
             for process, before in self._processes.items():
                 self._processes[process] = max(before, processor_seconds(process))
-            self.seconds.append((state.done, sum(self._processes.values())))
+            self.seconds.append((state.completed, sum(self._processes.values())))
 
     def per_image(self) -> float:
         (first, before), (last, after) = self.seconds[0], self.seconds[-1]
@@ -77,7 +77,7 @@ class WorkerTimes:
 def measure(pictures: Path, output: Path, settings: BatchSettings, options: LocalOptions) -> dict:
     """One run, in figures."""
     times = WorkerTimes()
-    local_runner.WorkerProcess = times.worker_class
+    run_local.WorkerProcess = times.worker_class
     summary = run_batch(pictures, output, settings, options=options, progress=times.show)
     rows = pq.read_table(output)
     images = rows.filter(pc.equal(rows["kind"], "image"))
@@ -87,13 +87,13 @@ def measure(pictures: Path, output: Path, settings: BatchSettings, options: Loca
     return {
         "workers": options.workers,
         "model_threads": options.model_threads,
-        "threads": options.threads,
+        "threads": options.threads_per_worker,
         "images_per_second": rate,
         "processor_seconds": times.per_image(),
         "cores": rate * times.per_image(),
         **{step: pc.mean(images[f"{step}_seconds"]).as_py() for step in STEPS},
-        "masks_per_image": summary.masks / summary.done,
-        "bytes_per_image": sizes / summary.done,
+        "masks_per_image": summary.masks / summary.completed,
+        "bytes_per_image": sizes / summary.completed,
         "errors": summary.errors,
     }
 
@@ -111,14 +111,14 @@ def main(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
     """Images a second of one worker and of several, and bytes of the table."""
-    settings = BatchSettings(
-        preset=preset,
+    generator = GeneratorConfig(
         points_per_side=points_per_side,
         pred_iou_thresh=pred_iou_thresh,
         stability_score_thresh=stability_score_thresh,
     )
+    settings = BatchSettings(preset=preset, generator=generator)
     kinds = [
-        LocalOptions(workers=int(count), model_threads=int(shared), threads=threads)
+        LocalOptions(workers=int(count), model_threads=int(shared), threads_per_worker=threads)
         for count in workers.split(",")
         for shared in model_threads.split(",")
     ]
@@ -135,7 +135,7 @@ def main(
     for row in rows:
         row["times_first"] = row["images_per_second"] / rows[0]["images_per_second"]
     if as_json:
-        print(json.dumps({"settings": dataclasses.asdict(settings), "rows": rows}))
+        print(json.dumps({"settings": settings.to_dict(), "rows": rows}))
         return
     show(rows, f"{images} pictures, {preset}, {points_per_side}² points, {os.cpu_count()} cores")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_sam.annotations.mask_record import MaskRecord
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.decode_image import DecodedImage
@@ -97,15 +98,15 @@ class ImageProcessor:
         if prompts is None:
             return [BatchMask(record) for record in self._generator.generate(pixels)]
         self._predictor.set_image(pixels)
-        masks = []
+        records: dict[int, list[MaskRecord]] = {}
         for multimask_output in (True, False):
             indices = [
                 index
                 for index in range(len(prompts))
                 if self._is_multimask(prompts, index) == multimask_output
             ]
-            masks += self._predict_prompts(prompts, indices, multimask_output)
-        return sorted(masks, key=lambda mask: mask.prompt_index)
+            records |= self._predict_prompts(prompts, indices, multimask_output)
+        return [BatchMask(record, index) for index in sorted(records) for record in records[index]]
 
     def _is_multimask(self, prompts: ImagePrompts, index: int) -> bool:
         if self.settings.multimask_output is not None:
@@ -114,14 +115,14 @@ class ImageProcessor:
 
     def _predict_prompts(
         self, prompts: ImagePrompts, indices: list[int], multimask_output: bool
-    ) -> list[BatchMask]:
-        """Predict the masks of some prompts, in batches that bound the memory for logits."""
+    ) -> dict[int, list[MaskRecord]]:
+        """Return the masks of some prompts by index. Batches bound the memory for logits."""
         batch_size = self._predictor.prompts_per_batch
-        masks = []
+        records: dict[int, list[MaskRecord]] = {}
         for start in range(0, len(indices), batch_size):
             batch = indices[start : start + batch_size]
             selected = prompts.select(batch)
-            records = predict_records(
+            batch_records = predict_records(
                 self._predictor,
                 selected.points,
                 selected.labels,
@@ -129,9 +130,8 @@ class ImageProcessor:
                 multimask_output=multimask_output,
                 stability_score_offset=self.settings.generator.stability_score_offset,
             )
-            for index, prompt_records in zip(batch, records, strict=True):
-                masks += [BatchMask(record, index) for record in prompt_records]
-        return masks
+            records |= zip(batch, batch_records, strict=True)
+        return records
 
 
 class _TimedPredictor(SAMPredictor):
