@@ -64,7 +64,8 @@ def fixed_segmenter(logits: np.ndarray, iou_pred: np.ndarray) -> SimpleNamespace
     outputs = {"masks": ops.convert_to_tensor(logits), "iou_pred": ops.convert_to_tensor(iou_pred)}
     return SimpleNamespace(
         backbone=SimpleNamespace(low_res_size=(16, 16), image_shape=(32, 32, 3)),
-        encode_image=lambda images, training: images,
+        embedding_names=("image_embeddings",),
+        encode_image=lambda images, training: {"image_embeddings": images},
         decode=lambda *args, **kwargs: outputs,
     )
 
