@@ -10,7 +10,7 @@ from PIL import Image
 
 import keras_sam
 from keras_sam.annotations.coco import read_coco
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 from keras_sam.drawing.draw_annotations import draw_annotations
 from keras_sam.drawing.overlay import draw_overlay
 from keras_sam.images.read_image import read_image

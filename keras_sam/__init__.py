@@ -1,7 +1,7 @@
 """The Segment Anything Model for Keras 3.
 
-Names are imported when they are first used, so that the command line can choose a backend
-before Keras starts.
+Names are imported at first use, so that the command line can choose a backend before Keras is
+imported.
 """
 
 from importlib import import_module
@@ -13,48 +13,77 @@ if TYPE_CHECKING:
         batch,
         drawing,
         engines,
+        errors,
         evaluate,
         images,
         layers,
+        losses,
         masks,
         models,
         predict,
         train,
         transforms,
     )
+    from keras_sam.drawing import draw_overlay
+    from keras_sam.images import read_image
+    from keras_sam.models import SAMImageSegmenter
     from keras_sam.predict import (
+        GeneratorConfig,
         ImageEmbedding,
+        MultiScalePredictor,
         SAMMaskGenerator,
         SAMPredictor,
         TiledMaskGenerator,
     )
 
+__version__ = "0.2.0"
+
+FOLDER_OF_NAME = {
+    "GeneratorConfig": "predict",
+    "ImageEmbedding": "predict",
+    "MultiScalePredictor": "predict",
+    "SAMImageSegmenter": "models",
+    "SAMMaskGenerator": "predict",
+    "SAMPredictor": "predict",
+    "TiledMaskGenerator": "predict",
+    "draw_overlay": "drawing",
+    "read_image": "images",
+}
+
 __all__ = [
+    "GeneratorConfig",
     "ImageEmbedding",
+    "MultiScalePredictor",
+    "SAMImageSegmenter",
     "SAMMaskGenerator",
     "SAMPredictor",
     "TiledMaskGenerator",
+    "__version__",
     "annotations",
     "batch",
+    "draw_overlay",
     "drawing",
     "engines",
+    "errors",
     "evaluate",
     "images",
     "layers",
+    "losses",
     "masks",
     "models",
     "predict",
+    "read_image",
     "train",
     "transforms",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'keras_sam' has no attribute '{name}'")
-    if name[0].islower():
+    if name in FOLDER_OF_NAME:
+        return getattr(import_module(f"keras_sam.{FOLDER_OF_NAME[name]}"), name)
+    if name in __all__:
         return import_module(f"keras_sam.{name}")
-    return getattr(import_module("keras_sam.predict"), name)
+    raise AttributeError(f"module 'keras_sam' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,12 @@
-"""Data sets and results in and out: COCO, LabelMe, YOLO, GeoJSON, label maps, PNG, NPZ. No models."""
+"""Readers and writers of masks in annotation formats such as COCO; no drawing and no models."""
 
-from keras_sam.annotations.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
+from keras_sam.annotations.coco import (
+    CocoAnnotation,
+    CocoDataset,
+    CocoImage,
+    read_coco,
+    write_coco,
+)
 from keras_sam.annotations.detections import records_to_detections
 from keras_sam.annotations.geojson import write_geojson
 from keras_sam.annotations.label_geotiff import write_label_geotiff
@@ -10,14 +16,17 @@ from keras_sam.annotations.label_map import (
     records_to_label_map,
     write_label_map,
 )
-from keras_sam.annotations.labelme import read_labelme
+from keras_sam.annotations.labelme import read_labelme, write_labelme
 from keras_sam.annotations.mask_pngs import write_mask_pngs
+from keras_sam.annotations.mask_record import (
+    AnnotatedImage,
+    MaskRecord,
+    mask_to_record,
+    record_to_mask,
+)
 from keras_sam.annotations.npz import RecordArrays, records_to_arrays, write_npz
-from keras_sam.annotations.record import AnnotatedImage, MaskRecord, mask_to_record, record_to_mask
 from keras_sam.annotations.registry import write_masks
 from keras_sam.annotations.split_validation import split_validation
-from keras_sam.annotations.write_coco import write_coco
-from keras_sam.annotations.write_labelme import write_labelme
 from keras_sam.annotations.yolo import write_yolo
 
 __all__ = [

@@ -6,24 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from keras_sam.annotations.mask_record import AnnotatedImage, record_categories
 from keras_sam.annotations.npz import records_to_arrays
-from keras_sam.annotations.record import AnnotatedImage, record_categories
+from keras_sam.types import Size
 
 
-def records_to_detections(records: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> Any:
-    """Masks as `supervision.Detections`, in their order.
+def records_to_detections(records: Sequence[Mapping[str, Any]], size: Size) -> Any:
+    """Convert records to `supervision.Detections`, in the same order.
 
-    `xyxy`, `mask`, `confidence` (the predicted IoU) and `class_id` (the place of the category
-    among those that occur) are set; `data` holds `class_name`, `area`, `stability_score`, `bbox`,
-    `crop_box` and `point_coords`. Scores that any record lacks are left out.
+    Sets `xyxy`, `mask`, `confidence` (the predicted IoU) and `class_id` (the index of the category
+    in order of first occurrence). `data` contains `class_name`, `area`, `stability_score`,
+    `bbox`, `crop_box` and `point_coords`. A score that any record lacks is omitted.
 
     Args:
-        records: masks with their scores.
-        size: `(height, width)`, which all masks must have.
+        records: Masks with their scores.
+        size: `(height, width)` that all masks must have.
 
     Raises:
-        ImportError: if `supervision` is not installed.
-        ValueError: if a mask has another size, or a score is not finite.
+        ImportError: If `supervision` is not installed.
+        ValueError: If a mask has another size, or a score is not finite.
     """
     try:
         supervision = importlib.import_module("supervision")
@@ -32,12 +33,12 @@ def records_to_detections(records: Sequence[Mapping[str, Any]], size: tuple[int,
             f"records_to_detections needs supervision (pip install supervision): {error}"
         ) from error
     arrays = records_to_arrays(records, size)
-    known = {
+    complete_scores = {
         name: arrays.scores[name]
         for name in arrays.scores.dtype.names or ()
         if np.isfinite(arrays.scores[name]).all()
     }
-    confidence = known.pop("predicted_iou", None)
+    confidence = complete_scores.pop("predicted_iou", None)
     corner, sides = arrays.scores["bbox"][:, :2], arrays.scores["bbox"][:, 2:]
     names = record_categories([AnnotatedImage("image", size, records)])
     return supervision.Detections(
@@ -45,5 +46,5 @@ def records_to_detections(records: Sequence[Mapping[str, Any]], size: tuple[int,
         mask=arrays.masks,
         confidence=None if confidence is None else confidence.astype(np.float32),
         class_id=np.array([names.index(name) for name in arrays.categories], int),
-        data={"class_name": arrays.categories, **known},
+        data={"class_name": arrays.categories, **complete_scores},
     )

@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.annotations.record import record_category, record_scores, record_to_runs
+from keras_sam.annotations.mask_record import (
+    box_to_xywh,
+    record_category,
+    record_scores,
+    record_to_runs,
+)
 from keras_sam.files.atomic_file import write_atomically
 from keras_sam.images.georeference import Georeference
 from keras_sam.masks.mask_to_polygons import runs_to_polygons
+from keras_sam.masks.polygon import Polygon
+from keras_sam.types import Size
 
 
 def write_geojson(
@@ -18,83 +25,89 @@ def write_geojson(
     path: str | Path,
     *,
     georeference: Georeference,
-    size: tuple[int, int] | None = None,
-    tolerance: float = 0.0,
+    size: Size | None = None,
+    polygon_tolerance: float = 0.0,
 ) -> None:
-    """Writes masks as a FeatureCollection (RFC 7946) in map coordinates.
+    """Write masks as a FeatureCollection (RFC 7946) in map coordinates.
 
-    A mask of one part is a Polygon, of several a MultiPolygon; outer rings run counter-clockwise
-    on the map and holes clockwise. Properties are `id` (the index of the record), `category`,
-    `area` and `bbox` in pixels, and the scores. An empty mask has no geometry and is left out.
+    A mask with one part is a Polygon, one with several a MultiPolygon. On the map, outer rings are
+    counter-clockwise and holes clockwise. Properties are `id` (the index of the record),
+    `category`, `area` and `bbox` in pixels, and the scores. Empty masks are skipped.
 
-    RFC 7946 knows longitude and latitude alone. Other systems are written as they are, with the
-    member `crs` of the format's 2008 version, which GDAL and QGIS read.
+    RFC 7946 allows only longitude and latitude. Coordinates in other reference systems are written
+    unchanged, with the `crs` member of the 2008 GeoJSON specification, which GDAL and QGIS read.
 
     Args:
-        records: masks with their scores.
-        path: the file.
-        georeference: from pixels to the map.
-        size: the `(height, width)` that all masks must have.
-        tolerance: pixels by which the corners of polygons may be off; 0 is exact.
+        records: Masks with their scores.
+        path: File to write.
+        georeference: Transform from pixels to map coordinates.
+        size: Expected `(height, width)` of all masks, or None to accept any.
+        polygon_tolerance: Maximum distance in pixels from a dropped corner to the simplified
+            polygon. 0 is exact.
 
     Raises:
-        ValueError: if a mask has another size, or a score is not finite.
+        ValueError: If a mask has another size, or a score is not finite.
     """
     content: dict[str, Any] = {"type": "FeatureCollection"}
     if georeference.crs is not None:
-        content["crs"] = {"type": "name", "properties": {"name": _urn(georeference.crs)}}
-    content["features"] = [
-        feature
+        content["crs"] = {"type": "name", "properties": {"name": _crs_urn(georeference.crs)}}
+    features = [
+        _feature(index, record, georeference, size, polygon_tolerance)
         for index, record in enumerate(records)
-        if (feature := _feature(index, record, georeference, size, tolerance)) is not None
     ]
+    content["features"] = [feature for feature in features if feature is not None]
     write_atomically(path, (json.dumps(content) + "\n").encode())
+
+
+def _crs_urn(crs: str) -> str:
+    authority, _, code = crs.partition(":")
+    return f"urn:ogc:def:crs:EPSG::{code}" if authority.upper() == "EPSG" and code else crs
 
 
 def _feature(
     index: int,
     record: Mapping[str, Any],
     georeference: Georeference,
-    size: tuple[int, int] | None,
+    size: Size | None,
     tolerance: float,
 ) -> dict[str, Any] | None:
+    """Convert a record to a feature, or to None if its mask is empty."""
     runs = record_to_runs(record, size)
-    parts = [
-        [
-            _closed(georeference.to_map(ring), is_hole=place > 0)
-            for place, ring in enumerate((polygon.outer, *polygon.holes))
-        ]
-        for polygon in runs_to_polygons(runs, tolerance=tolerance)
-    ]
-    if not parts:
+    polygons = runs_to_polygons(runs, tolerance=tolerance)
+    if not polygons:
         return None
-    x0, y0, x1, y1 = (float(side) for side in runs.box)
     return {
         "type": "Feature",
         "id": index,
-        "geometry": {"type": "Polygon", "coordinates": parts[0]}
-        if len(parts) == 1
-        else {"type": "MultiPolygon", "coordinates": parts},
+        "geometry": _geometry(polygons, georeference),
         "properties": {
             "id": index,
             "category": record_category(record),
             "area": runs.area,
-            "bbox": [x0, y0, x1 - x0, y1 - y0],
+            "bbox": box_to_xywh(runs.box),
             **record_scores(record),
         },
     }
 
 
-def _closed(ring: np.ndarray, *, is_hole: bool) -> list[list[float]]:
-    """A ring that ends where it begins: counter-clockwise on the map, a hole clockwise."""
+def _geometry(polygons: Sequence[Polygon], georeference: Georeference) -> dict[str, Any]:
+    parts = [
+        [
+            _close_ring(georeference.to_map(polygon.outer), clockwise=False),
+            *(_close_ring(georeference.to_map(hole), clockwise=True) for hole in polygon.holes),
+        ]
+        for polygon in polygons
+    ]
+    if len(parts) == 1:
+        return {"type": "Polygon", "coordinates": parts[0]}
+    return {"type": "MultiPolygon", "coordinates": parts}
+
+
+def _close_ring(ring: np.ndarray, *, clockwise: bool) -> list[list[float]]:
+    """Orient a ring `(N, 2)` of map coordinates and repeat its first corner at the end."""
     x, y = (ring - ring[0]).T
     is_clockwise = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) < 0
-    if is_clockwise != is_hole:
+    if is_clockwise != clockwise:
         ring = ring[::-1]
     closed: list[list[float]] = np.concatenate([ring, ring[:1]]).tolist()
     return closed
-
-
-def _urn(crs: str) -> str:
-    authority, _, code = crs.partition(":")
-    return f"urn:ogc:def:crs:EPSG::{code}" if authority.upper() == "EPSG" and code else crs

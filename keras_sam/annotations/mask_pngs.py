@@ -1,4 +1,4 @@
-"""`write_mask_pngs`: one picture per mask, and a table of the scores."""
+"""`write_mask_pngs`: one PNG per mask, and a table of the scores."""
 
 import csv
 import io
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_sam.annotations.record import mask_to_record, record_scores, record_to_mask
+from keras_sam.annotations.mask_record import box_to_xywh, record_scores, record_to_mask
 from keras_sam.files.atomic_file import write_atomically
+from keras_sam.masks.measures import mask_area, mask_to_box
+from keras_sam.types import Size
 
 COLUMNS = (
     "id",
@@ -25,20 +27,24 @@ COLUMNS = (
 
 
 def write_mask_pngs(
-    records: Sequence[Mapping[str, Any]], folder: str | Path, *, size: tuple[int, int] | None = None
+    records: Sequence[Mapping[str, Any]], folder: str | Path, *, size: Size | None = None
 ) -> list[Path]:
-    """Writes each mask as a PNG, 255 inside and 0 outside, and `metadata.csv`.
+    """Write each mask as a PNG, 255 inside and 0 outside, and `metadata.csv`.
 
-    Files and columns are named as by the command of Meta's mask generator: `0.png`, `1.png`, and
-    a row for each with its area, box, first click, scores and crop. What is not known is empty.
+    File and column names are those of Meta's command for automatic mask generation: `0.png`,
+    `1.png`, and a row for each with its area, box, first prompt point, scores and crop. Missing
+    scores are empty.
 
     Args:
-        records: masks with their scores.
-        folder: made if it is missing. What else lies in it is left alone.
-        size: the `(height, width)` that all masks must have.
+        records: Masks with their scores.
+        folder: Folder to write to, created if missing. Other files in it are not changed.
+        size: Expected `(height, width)` of all masks, or None to accept any.
 
     Returns:
         The paths of the masks.
+
+    Raises:
+        ValueError: If a mask has another size, or a score is not finite.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,11 +64,10 @@ def write_mask_pngs(
 
 
 def _row(index: int, mask: np.ndarray, scores: Mapping[str, Any]) -> list[Any]:
-    counted = mask_to_record(mask)
     return [
         index,
-        counted["area"],
-        *counted["bbox"],
+        int(mask_area(mask)),
+        *box_to_xywh(mask_to_box(mask)),
         *(scores.get("point_coords") or [["", ""]])[0],
         scores.get("predicted_iou", ""),
         scores.get("stability_score", ""),

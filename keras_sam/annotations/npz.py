@@ -1,4 +1,4 @@
-"""`records_to_arrays`: masks as one array, and their scores as another."""
+"""`records_to_arrays` and `write_npz`: masks as one array, and their scores as another."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.annotations.record import (
-    mask_to_record,
+from keras_sam.annotations.mask_record import (
+    box_to_xywh,
     record_category,
     record_scores,
     record_to_mask,
 )
 from keras_sam.files.atomic_file import write_atomically
-from keras_sam.types import is_size
+from keras_sam.masks.measures import mask_area, mask_to_box
+from keras_sam.types import Size, is_size
 
 SCORES_DTYPE = np.dtype(
     [
@@ -31,14 +32,14 @@ SCORES_DTYPE = np.dtype(
 
 @dataclass(frozen=True, eq=False)
 class RecordArrays:
-    """Records as arrays, N of them.
+    """N records as arrays.
 
     Attributes:
-        masks: `(N, H, W)` bool.
-        scores: `(N,)`, with the fields `area`, `bbox` (XYWH), `predicted_iou`, `point_coords`
-            (x, y of the first click), `stability_score` and `crop_box` (XYWH); NaN where a record
-            lacks one.
-        categories: `(N,)` str.
+        masks: Boolean `(N, H, W)`.
+        scores: Structured array `(N,)` with the fields `area` (pixels), `bbox` (XYWH),
+            `predicted_iou`, `point_coords` (x, y of the first prompt point), `stability_score` and
+            `crop_box` (XYWH). Missing scores are NaN.
+        categories: Category names `(N,)` str.
     """
 
     masks: np.ndarray
@@ -46,15 +47,15 @@ class RecordArrays:
     categories: np.ndarray
 
 
-def records_to_arrays(records: Sequence[Mapping[str, Any]], size: tuple[int, int]) -> RecordArrays:
-    """Stacks masks, and collects their scores.
+def records_to_arrays(records: Sequence[Mapping[str, Any]], size: Size) -> RecordArrays:
+    """Stack the masks of records and collect their scores.
 
     Args:
-        records: masks with their scores.
-        size: `(height, width)`, which all masks must have.
+        records: Masks with their scores.
+        size: `(height, width)` that all masks must have.
 
     Raises:
-        ValueError: if a mask has another size, or a score is not finite.
+        ValueError: If a mask has another size, or a score is not finite.
     """
     if not is_size(size):
         raise ValueError(f"size must be (height, width) in whole pixels, got {size!r}")
@@ -62,26 +63,28 @@ def records_to_arrays(records: Sequence[Mapping[str, Any]], size: tuple[int, int
     scores = np.zeros(len(records), SCORES_DTYPE)
     for index, record in enumerate(records):
         masks[index] = record_to_mask(record, size)
-        counted, known = mask_to_record(masks[index]), record_scores(record)
-        scores["area"][index], scores["bbox"][index] = counted["area"], counted["bbox"]
+        scores["area"][index] = mask_area(masks[index])
+        scores["bbox"][index] = box_to_xywh(mask_to_box(masks[index]))
+        stored = record_scores(record)
         for key in ("predicted_iou", "stability_score", "crop_box"):
-            scores[key][index] = known.get(key, np.nan)
-        scores["point_coords"][index] = (known.get("point_coords") or [np.nan])[0]
+            scores[key][index] = stored.get(key, np.nan)
+        scores["point_coords"][index] = (stored.get("point_coords") or [np.nan])[0]
     categories = np.array([record_category(record) for record in records], str)
     return RecordArrays(masks, scores, categories)
 
 
-def write_npz(
-    records: Sequence[Mapping[str, Any]], path: str | Path, *, size: tuple[int, int]
-) -> None:
-    """Writes `masks`, `scores` and `categories` of `records_to_arrays`, compressed.
+def write_npz(records: Sequence[Mapping[str, Any]], path: str | Path, *, size: Size) -> None:
+    """Write the arrays of `records_to_arrays` to a compressed `.npz` file.
 
-    `numpy.load` reads the file without pickle.
+    The file contains `masks`, `scores` and `categories`. `numpy.load` reads it without pickle.
 
     Args:
-        records: masks with their scores.
-        path: the file, ending in `.npz`.
-        size: `(height, width)`, which all masks must have.
+        records: Masks with their scores.
+        path: File to write, with the suffix `.npz`.
+        size: `(height, width)` that all masks must have.
+
+    Raises:
+        ValueError: If a mask has another size, or a score is not finite.
     """
     arrays = records_to_arrays(records, size)
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""`split_validation`: the images of a dataset that are measured on, and never trained on."""
+"""`split_validation`: split a dataset into images for training and for validation."""
 
 from hashlib import sha256
 
@@ -6,26 +6,30 @@ from keras_sam.annotations.coco import CocoDataset, CocoImage
 
 
 def split_validation(dataset: CocoDataset, count: int) -> tuple[CocoDataset, CocoDataset]:
-    """Splits images off by the SHA-256 of their file names, whatever their order in the file.
+    """Split a dataset into training and validation images.
+
+    Validation images are those with the smallest SHA-256 digests of their file names. The split
+    thus does not depend on the order of the file, and a larger `count` only adds images.
 
     Args:
-        dataset: of `read_coco`.
-        count: number of images to hold out: those whose digests are least.
+        dataset: Dataset of `read_coco`.
+        count: Number of validation images.
 
     Returns:
-        The images to train on, and those held out, both in the order of the file.
+        Training images and validation images, both in the order of the file.
 
     Raises:
-        ValueError: if the dataset has no more images than are to be held out.
+        ValueError: If `count` is negative or leaves no image for training.
     """
     if not 0 <= count < len(dataset.images):
         raise ValueError(
-            f"expected to hold out fewer than the {len(dataset.images)} images, got {count}"
+            f"count must be at least 0 and less than the {len(dataset.images)} images, got {count}"
         )
-    held = {image.id for image in sorted(dataset.images, key=_digest)[:count]}
-    rest = tuple(image for image in dataset.images if image.id not in held)
-    apart = tuple(image for image in dataset.images if image.id in held)
-    return CocoDataset(rest), CocoDataset(apart)
+    by_digest = sorted(dataset.images, key=_digest)
+    validation_ids = {image.id for image in by_digest[:count]}
+    training = tuple(image for image in dataset.images if image.id not in validation_ids)
+    validation = tuple(image for image in dataset.images if image.id in validation_ids)
+    return CocoDataset(training), CocoDataset(validation)
 
 
 def _digest(image: CocoImage) -> str:

@@ -1,10 +1,10 @@
-"""`write_yolo`: labels for training YOLO to segment."""
+"""`write_yolo`: labels for training YOLO segmentation models."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from keras_sam.annotations.record import (
+from keras_sam.annotations.mask_record import (
     AnnotatedImage,
     record_categories,
     record_category,
@@ -14,47 +14,47 @@ from keras_sam.files.atomic_file import write_atomically
 from keras_sam.masks.mask_to_polygons import runs_to_polygons
 from keras_sam.masks.polygon import join_rings
 from keras_sam.masks.run_length_mask import RunLengthMask
+from keras_sam.types import Size
 
 
 def write_yolo(
-    images: Sequence[AnnotatedImage], folder: str | Path, *, tolerance: float = 0.0
+    images: Sequence[AnnotatedImage], folder: str | Path, *, polygon_tolerance: float = 0.0
 ) -> list[Path]:
-    """Writes `labels/STEM.txt` for each image, and `data.yaml`, which names the categories.
+    """Write `labels/STEM.txt` for each image, and `data.yaml` with the category names.
 
-    A line is a mask: the number of its category and its corners x, y as shares of the image's
-    width and height. One line is one object to YOLO, so the parts and holes of a mask are tied
-    together by bridges of no width. With six decimals that is exact up to 100,000 pixels a side.
-    An empty mask has no outline and is left out; an image without masks has an empty file, which
-    says that it shows nothing. Scores have no place in this format.
+    Each line is one mask: the index of its category, then its corners x, y as fractions of the
+    image's width and height. Zero-width bridges connect the parts and holes of a mask, because a
+    line is one object in YOLO. Six decimals are exact for sides of up to 100,000 pixels.
+
+    Empty masks are skipped. An image without masks gets an empty file, which makes it a background
+    image in training. YOLO labels contain no scores.
 
     Args:
-        images: images with their records. Put the photographs into `images/` of the folder,
-            under their `file_name`; folders in it are repeated below `labels/`.
-        folder: made if it is missing.
-        tolerance: pixels by which corners may be off; 0 is exact.
+        images: Images with their records. Training expects the image files in `images/` of the
+            folder, under their `file_name`. Subfolders are repeated below `labels/`.
+        folder: Folder to write to, created if missing.
+        polygon_tolerance: Maximum distance in pixels from a dropped corner to the simplified
+            polygon. 0 is exact.
 
     Returns:
-        The paths of the labels, one per image.
+        The paths of the label files, one per image.
 
     Raises:
-        ValueError: if a mask has another size than its image, a file name leads out of the
-            folder, or two images would share a file of labels.
+        ValueError: If a mask does not have its image's size, a file name points outside the
+            folder, or two images would share a label file.
     """
     folder = Path(folder)
     paths = [_label_path(folder, image.file_name) for image in images]
     if len(set(paths)) < len(paths):
-        raise ValueError("two images would share a file of labels: their names differ in ending")
+        raise ValueError(
+            "two images would share a label file, because their names differ only in the suffix"
+        )
     categories = record_categories(images)
     for image, path in zip(images, paths, strict=True):
-        lines = [
-            f"{categories.index(record_category(record))} {corners}\n"
-            for record in image.records
-            if (corners := _corners(record_to_runs(record, image.size), image.size, tolerance))
-        ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, "".join(lines).encode())
-    names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(categories))
-    # Without `path`, Ultralytics looks for the images beside this file.
+        write_atomically(path, _label_lines(image, categories, polygon_tolerance).encode())
+    names = "".join(f"  {index}: {json.dumps(name)}\n" for index, name in enumerate(categories))
+    # Without `path`, Ultralytics resolves `images` relative to this file.
     content = f"train: images\nval: images\nnames:\n{names}"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "data.yaml", content.encode())
@@ -64,14 +64,23 @@ def write_yolo(
 def _label_path(folder: Path, file_name: str) -> Path:
     name = PurePath(file_name)
     if name.is_absolute() or ".." in name.parts or not name.stem:
-        raise ValueError(f"file_name must stay below the folder of images, got {file_name!r}")
+        raise ValueError(f"file_name must stay inside the image folder, got {file_name!r}")
     return folder / "labels" / name.with_suffix(".txt")
 
 
-def _corners(runs: RunLengthMask, size: tuple[int, int], tolerance: float) -> str:
+def _label_lines(image: AnnotatedImage, categories: list[str], tolerance: float) -> str:
+    lines = []
+    for record in image.records:
+        corners = _corners(record_to_runs(record, image.size), image.size, tolerance)
+        if corners:
+            lines.append(f"{categories.index(record_category(record))} {corners}\n")
+    return "".join(lines)
+
+
+def _corners(runs: RunLengthMask, size: Size, tolerance: float) -> str:
     polygons = runs_to_polygons(runs, tolerance=tolerance)
     if not polygons:
         return ""
     ring = join_rings([ring for polygon in polygons for ring in (polygon.outer, *polygon.holes)])
-    shares = ring / size[::-1]
-    return " ".join(f"{share:.6f}".rstrip("0").rstrip(".") for share in shares.ravel().tolist())
+    fractions = (ring / size[::-1]).ravel().tolist()
+    return " ".join(f"{fraction:.6f}".rstrip("0").rstrip(".") for fraction in fractions)

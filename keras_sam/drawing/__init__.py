@@ -1,4 +1,4 @@
-"""Overlays, legends and galleries: masks as pictures for people."""
+"""Drawing of masks and prompts on images for people to look at; no files and no models."""
 
 from keras_sam.drawing.draw_annotations import draw_annotations
 from keras_sam.drawing.overlay import draw_overlay

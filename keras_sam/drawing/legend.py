@@ -1,4 +1,4 @@
-"""`add_legend`: numbers on the best masks, and their scores beside the picture."""
+"""`add_legend`: number the best masks, and list their scores next to the image."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,175 +8,201 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_sam.annotations.record import CATEGORY, record_category, record_scores
-from keras_sam.drawing.overlay import WHITE, blend
+from keras_sam.annotations.mask_record import DEFAULT_CATEGORY, record_category, record_scores
+from keras_sam.drawing.overlay import WHITE, blend, to_uint8
 from keras_sam.masks.measures import mask_interior_point
+from keras_sam.types import Size
 
-Text = tuple[
-    tuple[float, float], str, float, tuple[int, ...], str
-]  # place, words, size, ink, anchor
-
-IOU, SHARE = "predicted IoU, best first", "share of the image, largest first"
-INK, FAINT, TRACK = (32, 36, 42), (125, 131, 139), (232, 235, 238)
-MOST_ROWS = 20
-# Lengths in units of a 900th of the picture's longer side.
-ROW, TOP, PADDING, BADGE = 30, 76, 20, 11
-NAME, BAR, DIGITS = 120, 96, 46
+IOU_TITLE, AREA_TITLE = "predicted IoU, highest first", "share of the image, largest first"
+INK, MUTED_INK, TRACK_COLOR = (32, 36, 42), (125, 131, 139), (232, 235, 238)
+MAX_ROWS = 20
+# Lengths in units of 1/900 of the image's longer side.
+ROW_HEIGHT, HEADER_HEIGHT, PADDING, BADGE_RADIUS = 30, 76, 20, 11
+NAME_WIDTH, BAR_WIDTH, DIGITS_WIDTH = 120, 96, 46
 
 
 def add_legend(
-    picture: np.ndarray,
+    image: np.ndarray,
     records: Sequence[Mapping[str, Any]],
     labels: np.ndarray,
     colors: np.ndarray,
 ) -> np.ndarray:
-    """Numbers the masks that are rated best, and lists them in a column on the right.
+    """Number the masks with the highest predicted IoU and list them in a column on the right.
 
-    A row is a mask: its number in its color, its category where one is named, and its predicted
-    IoU as a bar and in digits. Where a mask has no score, all are listed by their size instead.
-    Masks that smaller ones hide altogether are counted, but not listed.
+    Each row is a mask: its number in its color, its category if any record has one, and its
+    predicted IoU as a bar and in digits. If a visible mask has no predicted IoU, masks are listed
+    by area instead. Fully hidden masks are counted but not listed.
 
     Args:
-        picture: `(H, W, 3)` uint8, the masks drawn.
-        records: masks with their scores.
-        labels: the index + 1 of the record that is seen, of the picture's shape but coarser or
-            finer.
-        colors: `(K + 1, 3)`, of each label.
+        image: Image with the masks drawn, `(H, W, 3)` uint8.
+        records: Masks with their scores.
+        labels: Index of the visible record plus 1, 0 for the background. The array has the
+            proportions of the image and any resolution.
+        colors: RGB color `(K + 1, 3)` of each label, values in [0, 255].
 
     Returns:
-        `(H', W', 3)` uint8: the picture with the column, as high as the higher of both.
-    """
-    height, width = picture.shape[:2]
-    unit = max(height, width) / 900
-    title, values = _values(records, labels)
-    shown = max(3, min(MOST_ROWS, int((height / unit - TOP - ROW) / ROW)))
-    best = sorted(values, key=lambda index: (-values[index], index))[:shown]
-    names = [record_category(records[index]) for index in best]
-    column = _Column(width, unit, title, _floor(title, [values[index] for index in best]), names)
-    unlisted = len(records) - len(best)
-    bottom = max(height, round(unit * (TOP + ROW * (len(best) + (unlisted > 0)) + 12)))
-    canvas = np.full((bottom, round(column.right + unit * PADDING), 3), 255, np.float32)
-    canvas[:height, :width] = picture
+        `(H', W', 3)` uint8: the image and the column, as high as the higher of both.
 
-    texts = column.head(len(records), unlisted)
-    middles: list[tuple[float, float]] = []
-    for place, index in enumerate(best):
-        color, number = colors[index + 1], str(place + 1)
-        middles.append(_middle(labels == index + 1, (height, width), (BADGE + 2) * unit, middles))
-        for at in (middles[-1], column.at(place)):
-            texts.append(_draw_badge(canvas, at, number, color, unit))
-        texts += column.draw_row(canvas, place, values[index], color)
-    return _write(canvas, texts)
+    Raises:
+        ValueError: If a score is not finite.
+    """
+    height, width = image.shape[:2]
+    unit = max(height, width) / 900
+    title, values = _values_to_list(records, labels)
+    max_rows = int((height / unit - HEADER_HEIGHT - ROW_HEIGHT) / ROW_HEIGHT)
+    max_rows = max(3, min(MAX_ROWS, max_rows))
+    listed = sorted(values, key=lambda index: (-values[index], index))[:max_rows]
+    names = [record_category(records[index]) for index in listed]
+    bar_start = _bar_start(title, [values[index] for index in listed])
+    column = _Column(width, unit, title, bar_start, names)
+    num_unlisted = len(records) - len(listed)
+    num_lines = len(listed) + (num_unlisted > 0)
+    bottom = max(height, round(unit * (HEADER_HEIGHT + ROW_HEIGHT * num_lines + 12)))
+    canvas = np.full((bottom, round(column.right + unit * PADDING), 3), 255, np.float32)
+    canvas[:height, :width] = image
+
+    texts = column.header(len(records), num_unlisted)
+    centers: list[tuple[float, float]] = []
+    for row, index in enumerate(listed):
+        color, number = colors[index + 1], str(row + 1)
+        radius = (BADGE_RADIUS + 2) * unit
+        centers.append(_badge_center(labels == index + 1, (height, width), radius, centers))
+        for center in (centers[-1], column.badge_center(row)):
+            texts.append(_draw_badge(canvas, center, number, color, unit))
+        texts += column.draw_row(canvas, row, values[index], color)
+    return _write_texts(canvas, texts)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text to write on the canvas.
+
+    Attributes:
+        position: (x, y) of the anchor in pixels.
+        text: One line of text.
+        size: Font size in pixels.
+        color: RGB color.
+        anchor: Anchor in Pillow's notation, such as `"lm"` for left and middle.
+    """
+
+    position: tuple[float, float]
+    text: str
+    size: float
+    color: tuple[int, ...]
+    anchor: str
 
 
 @dataclass(frozen=True)
 class _Column:
-    """Where things stand in the column.
+    """Layout of the legend column.
 
     Attributes:
-        width: of the picture on the left.
-        unit: pixels of a 900th of the picture's longer side.
-        title: what masks are listed by.
-        floor: the value at which bars begin; they end at 1.
-        names: categories of the rows.
+        image_width: Width of the image on the left in pixels.
+        unit: 1/900 of the image's longer side in pixels.
+        title: `IOU_TITLE` or `AREA_TITLE`.
+        bar_start: Value at the start of the bars. The end is 1.
+        names: Categories of the rows.
     """
 
-    width: int
+    image_width: int
     unit: float
     title: str
-    floor: float
+    bar_start: float
     names: list[str]
 
     @property
     def has_names(self) -> bool:
-        return bool(set(self.names) - {CATEGORY})
+        return bool(set(self.names) - {DEFAULT_CATEGORY})
 
     @property
     def left(self) -> float:
-        return self.width + self.unit * PADDING
+        return self.image_width + self.unit * PADDING
 
     @property
-    def bar(self) -> float:
-        return self.left + self.unit * (2 * BADGE + 12 + (NAME if self.has_names else 0))
+    def bar_left(self) -> float:
+        name_width = NAME_WIDTH if self.has_names else 0
+        return self.left + self.unit * (2 * BADGE_RADIUS + 12 + name_width)
 
     @property
     def right(self) -> float:
-        return self.bar + self.unit * (BAR + 10 + DIGITS)
+        return self.bar_left + self.unit * (BAR_WIDTH + 10 + DIGITS_WIDTH)
 
-    def at(self, place: int) -> tuple[float, float]:
-        """Middle of the badge of a row."""
-        return self.left + self.unit * BADGE, self.unit * (TOP + ROW * (place + 0.5))
+    def badge_center(self, row: int) -> tuple[float, float]:
+        y = self.unit * (HEADER_HEIGHT + ROW_HEIGHT * (row + 0.5))
+        return self.left + self.unit * BADGE_RADIUS, y
 
-    def head(self, count: int, unlisted: int) -> list[Text]:
-        """What stands above the rows, and below them how many masks have none."""
-        unit, ends = self.unit, ("0 %", "100 %")
-        masks = "1 mask" if count == 1 else f"{count:,} masks"
-        texts: list[Text] = [((self.left, 26 * unit), masks, 18 * unit, INK, "lm")]
+    def header(self, num_masks: int, num_unlisted: int) -> list[_Text]:
+        """Return the texts above the rows, and the number of unlisted masks below them."""
+        unit = self.unit
+        count = "1 mask" if num_masks == 1 else f"{num_masks:,} masks"
+        texts = [_Text((self.left, 26 * unit), count, 18 * unit, INK, "lm")]
         if self.names:
-            if self.title == IOU:
-                ends = (f"{self.floor:.1f}", "1.0")
-            y = (TOP - 4) * unit
+            ends = ("0 %", "100 %")
+            if self.title == IOU_TITLE:
+                ends = (f"{self.bar_start:.1f}", "1.0")
+            y, bar_right = (HEADER_HEIGHT - 4) * unit, self.bar_left + BAR_WIDTH * unit
             texts += [
-                ((self.left, 47 * unit), self.title, 12 * unit, FAINT, "lm"),
-                ((self.bar, y), ends[0], 10 * unit, FAINT, "lm"),
-                ((self.bar + BAR * unit, y), ends[1], 10 * unit, FAINT, "rm"),
+                _Text((self.left, 47 * unit), self.title, 12 * unit, MUTED_INK, "lm"),
+                _Text((self.bar_left, y), ends[0], 10 * unit, MUTED_INK, "lm"),
+                _Text((bar_right, y), ends[1], 10 * unit, MUTED_INK, "rm"),
             ]
-        if unlisted:
-            y = self.at(len(self.names))[1]
-            texts.append(((self.left, y), f"and {unlisted:,} more", 12 * unit, FAINT, "lm"))
+        if num_unlisted:
+            y = self.badge_center(len(self.names))[1]
+            more = f"and {num_unlisted:,} more"
+            texts.append(_Text((self.left, y), more, 12 * unit, MUTED_INK, "lm"))
         return texts
 
     def draw_row(
-        self, canvas: np.ndarray, place: int, value: float, color: np.ndarray
-    ) -> list[Text]:
-        """Draws the bar of a row; its digits and name are yet to be written."""
-        unit, y = self.unit, self.at(place)[1]
-        start, length = (self.bar + 3 * unit, y), (BAR - 6) * unit
-        share = min(1.0, max(0.0, (value - self.floor) / (1 - self.floor)))
-        _draw_pill(canvas, start, start[0] + length, 3 * unit, TRACK)
+        self, canvas: np.ndarray, row: int, value: float, color: np.ndarray
+    ) -> list[_Text]:
+        """Draw the bar of a row, and return its digits and name."""
+        unit, y = self.unit, self.badge_center(row)[1]
+        start, length = (self.bar_left + 3 * unit, y), (BAR_WIDTH - 6) * unit
+        share = min(1.0, max(0.0, (value - self.bar_start) / (1 - self.bar_start)))
+        _draw_pill(canvas, start, start[0] + length, 3 * unit, TRACK_COLOR)
         _draw_pill(canvas, start, start[0] + length * share, 3 * unit, color)
-        digits = f"{100 * value:.1f} %" if self.title == SHARE else f"{value:.2f}"
-        texts: list[Text] = [((self.right, y), digits, 14 * unit, INK, "rm")]
+        digits = f"{100 * value:.1f} %" if self.title == AREA_TITLE else f"{value:.2f}"
+        texts = [_Text((self.right, y), digits, 14 * unit, INK, "rm")]
         if self.has_names:
-            name = self.names[place]
+            name = self.names[row]
             name = name if len(name) <= 16 else f"{name[:15]}…"
-            texts.append(((self.left + unit * (2 * BADGE + 10), y), name, 14 * unit, INK, "lm"))
+            x = self.left + unit * (2 * BADGE_RADIUS + 10)
+            texts.append(_Text((x, y), name, 14 * unit, INK, "lm"))
         return texts
 
 
-def _values(
+def _values_to_list(
     records: Sequence[Mapping[str, Any]], labels: np.ndarray
 ) -> tuple[str, dict[int, float]]:
-    """What masks are listed by, and the value of each that is seen."""
+    """Return the legend's title, and visible record index -> predicted IoU or area."""
     areas = np.bincount(labels.ravel(), minlength=len(records) + 1)[1:]
-    seen = np.flatnonzero(areas).tolist()
+    visible = np.flatnonzero(areas).tolist()
     scores: dict[int, Any] = {
-        index: record_scores(records[index]).get("predicted_iou") for index in seen
+        index: record_scores(records[index]).get("predicted_iou") for index in visible
     }
     if None in scores.values():
-        return SHARE, {index: float(areas[index] / labels.size) for index in seen}
-    return IOU, scores
+        return AREA_TITLE, {index: float(areas[index] / labels.size) for index in visible}
+    return IOU_TITLE, scores
 
 
-def _floor(title: str, values: list[float]) -> float:
-    """Where bars begin: a tenth somewhat below the least value, so that they tell values apart."""
-    if title == SHARE or not values:
+def _bar_start(title: str, values: list[float]) -> float:
+    """Return a multiple of 0.1 below all values, so that differences between bars are visible."""
+    if title == AREA_TITLE or not values:
         return 0.0
     return min(0.9, max(0.0, math.floor(10 * min(values) - 0.5) / 10))
 
 
-def _middle(
+def _badge_center(
     region: np.ndarray,
-    size: tuple[int, int],
+    size: Size,
     radius: float,
     others: Sequence[tuple[float, float]],
 ) -> tuple[float, float]:
-    """Where in a picture of some size the badge of a region stands.
+    """Return the center (x, y) of a region's badge in pixels of an image of `size`.
 
-    That is the region's deepest point (x, y), if possible clear of other badges; it is moved off
-    the picture's border.
+    It is the region's interior point, clear of other badges if possible, and inside the image.
     """
-    step = max(1, max(region.shape) // 300)  # a coarse look is enough
+    step = max(1, max(region.shape) // 300)  # a coarse grid suffices
     coarse = region[step // 2 :: step, step // 2 :: step]
     if not coarse.any():
         coarse, step = region, 1
@@ -186,28 +212,28 @@ def _middle(
     for x, y in others:
         clear &= np.hypot(xs - x, ys[:, None] - y) > 2 * radius
     column, row = mask_interior_point(clear if clear.any() else coarse)
-    return _within(xs[column], size[1], radius), _within(ys[row], size[0], radius)
+    return _clip_center(xs[column], size[1], radius), _clip_center(ys[row], size[0], radius)
 
 
-def _within(middle: float, length: int, margin: float) -> float:
-    return float(max(min(middle, length - margin), min(margin, length / 2)))
+def _clip_center(center: float, length: int, radius: float) -> float:
+    return float(max(min(center, length - radius), min(radius, length / 2)))
 
 
 def _draw_badge(
-    canvas: np.ndarray, middle: tuple[float, float], number: str, color: np.ndarray, unit: float
-) -> Text:
-    """Draws a disc with a white ring; its number is yet to be written."""
-    _draw_pill(canvas, middle, middle[0], (BADGE + 2) * unit, WHITE)
-    _draw_pill(canvas, middle, middle[0], BADGE * unit, color)
-    # White on it, or dark where it is light (weights of BT.601).
+    canvas: np.ndarray, center: tuple[float, float], number: str, color: np.ndarray, unit: float
+) -> _Text:
+    """Draw a disc with a white ring, and return its number."""
+    _draw_pill(canvas, center, center[0], (BADGE_RADIUS + 2) * unit, WHITE)
+    _draw_pill(canvas, center, center[0], BADGE_RADIUS * unit, color)
+    # Dark text on light colors (luma weights of BT.601).
     ink = INK if color @ (0.299, 0.587, 0.114) > 160 else WHITE
-    return middle, number, 13 * unit, ink, "mm"
+    return _Text(center, number, 13 * unit, ink, "mm")
 
 
 def _draw_pill(
     canvas: np.ndarray, start: tuple[float, float], right: float, radius: float, color: Any
 ) -> None:
-    """A disc of some radius, drawn out to the right."""
+    """Draw a disc around (x, y), extended to the right up to another center."""
     (left, middle), margin = start, radius + 1
     y0, y1 = (int(np.clip(middle + side, 0, canvas.shape[0])) for side in (-margin, margin + 1))
     x0 = int(np.clip(left - margin, 0, canvas.shape[1]))
@@ -217,11 +243,12 @@ def _draw_pill(
     blend(canvas[y0:y1, x0:x1], color, np.clip(radius + 0.5 - distance, 0, 1))
 
 
-def _write(canvas: np.ndarray, texts: Sequence[Text]) -> np.ndarray:
-    picture = Image.fromarray(np.clip(np.round(canvas), 0, 255).astype(np.uint8))
-    draw = ImageDraw.Draw(picture)
-    for place, words, size, ink, anchor in texts:
-        font = ImageFont.load_default(size=max(1, size))
-        x, y = place[0], place[1] - 0.06 * size  # digits reach above the middle of a line
-        draw.text((x, y), words, fill=ink, font=font, anchor=anchor)
-    return np.array(picture)
+def _write_texts(canvas: np.ndarray, texts: Sequence[_Text]) -> np.ndarray:
+    image = Image.fromarray(to_uint8(canvas))
+    draw = ImageDraw.Draw(image)
+    for text in texts:
+        font = ImageFont.load_default(size=max(1, text.size))
+        x, y = text.position
+        y -= 0.06 * text.size  # centers digits, which are higher than the line's middle
+        draw.text((x, y), text.text, fill=text.color, font=font, anchor=text.anchor)
+    return np.array(image)

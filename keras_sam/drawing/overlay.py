@@ -1,4 +1,4 @@
-"""`draw_overlay`: masks, clicks and boxes on a photograph."""
+"""`draw_overlay`: masks, points and boxes on an image."""
 
 import colorsys
 import reprlib
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import distance_transform_edt
 
-from keras_sam.masks.measures import mask_to_box, squared_distance_transform
+from keras_sam.masks.measures import mask_to_box
+from keras_sam.types import Size
 
 COLORS = (
     (30, 136, 229),
@@ -24,7 +26,7 @@ COLORS = (
 )
 FOREGROUND_COLOR, BACKGROUND_COLOR = (46, 184, 76), (229, 57, 53)
 WHITE = (255, 255, 255)
-FILL = 0.45
+FILL_OPACITY = 0.45
 
 
 def draw_overlay(
@@ -36,47 +38,55 @@ def draw_overlay(
     boxes: Any = None,
     scores: Any = None,
 ) -> np.ndarray:
-    """Draws masks in distinct colors, with what they were prompted by.
+    """Draw masks in distinct colors on an image, with their prompts.
+
+    Smaller masks are drawn on top of larger ones.
 
     Args:
-        image: `(H, W, 3)` uint8; left as it is.
-        masks: boolean `(M, H, W)`, or `(H, W)`; smaller ones are drawn on top of larger ones. M may
-            be 0.
-        points: clicks `(N, 2)` (x, y).
-        labels: `(N,)`, 1 drawn green and 0 red; all 1 where left out.
-        boxes: `(K, 4)` XYXY, in the colors of the masks.
-        scores: `(M,)`, written at the masks.
+        image: RGB image `(H, W, 3)` uint8. It is not changed.
+        masks: Boolean `(M, H, W)` or `(H, W)`. M may be 0.
+        points: Prompt points `(N, 2)` (x, y) in pixels.
+        labels: Point labels `(N,)`: 1 is drawn green, anything else red. Defaults to all 1.
+        boxes: Prompt boxes `(K, 4)` XYXY in pixels, drawn in the colors of the masks.
+        scores: Scores `(M,)` to write on the masks.
 
     Returns:
-        `(H, W, 3)` uint8, a new array.
+        A new image `(H, W, 3)` uint8.
 
     Raises:
-        TypeError: if the image is not an array.
-        ValueError: if sizes, lengths or types do not fit.
+        TypeError: If the image is not an array.
+        ValueError: If an argument has the wrong shape, length or dtype.
     """
     check_image(image)
     masks = _check_masks(masks, image.shape[:2])
-    points = _rows("points", [] if points is None else points, (2,))
-    labels = _rows("labels", np.ones(len(points)) if labels is None else labels, (), len(points))
-    boxes = _rows("boxes", [] if boxes is None else boxes, (4,))
+    points = _check_rows("points", [] if points is None else points, (2,))
+    labels = np.ones(len(points)) if labels is None else labels
+    labels = _check_rows("labels", labels, (), len(points))
+    boxes = _check_rows("boxes", [] if boxes is None else boxes, (4,))
     canvas = image.astype(np.float32)
-    unit = max(1.0, max(image.shape[:2]) / 500)  # lines grow with the picture
+    unit = max(1.0, max(image.shape[:2]) / 500)  # line widths scale with the image
     areas = np.count_nonzero(masks, axis=(1, 2))
-    for index in np.argsort(-areas, kind="stable").tolist():  # what lies within a thing stays seen
+    for index in np.argsort(-areas, kind="stable").tolist():  # keeps nested masks visible
         _draw_mask(canvas, masks[index], mask_color(index), unit)
     for index, box in enumerate(boxes.tolist()):
         _draw_box(canvas, box, mask_color(index), unit)
     for point, label in zip(points.tolist(), labels, strict=True):
         color = FOREGROUND_COLOR if label == 1 else BACKGROUND_COLOR
-        _draw_click(canvas, point, color, unit)
-    picture: np.ndarray = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
+        _draw_point(canvas, point, color, unit)
+    overlay = to_uint8(canvas)
     if scores is None:
-        return picture
-    return _write_scores(picture, masks, _rows("scores", scores, (), len(masks)).tolist(), unit)
+        return overlay
+    scores = _check_rows("scores", scores, (), len(masks))
+    return _write_scores(overlay, masks, scores.tolist(), unit)
 
 
 def check_image(image: Any) -> None:
-    """Refuses what is not uint8 of shape `(H, W, 3)`."""
+    """Check that an image is uint8 of shape `(H, W, 3)`.
+
+    Raises:
+        TypeError: If the image is not an array.
+        ValueError: If the image has another shape or dtype.
+    """
     if not isinstance(image, np.ndarray):
         raise TypeError(f"image must be an array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -85,11 +95,11 @@ def check_image(image: Any) -> None:
         )
 
 
-def _check_masks(masks: Any, size: tuple[int, ...]) -> np.ndarray:
+def _check_masks(masks: Any, size: Size) -> np.ndarray:
     try:
         masks = np.asarray(masks)
     except ValueError as error:
-        raise ValueError("masks must have one size, got several") from error
+        raise ValueError("masks must all have the same size") from error
     if masks.shape == (0,):
         return np.zeros((0, *size), bool)
     masks = masks[None] if masks.ndim == 2 else masks
@@ -101,10 +111,10 @@ def _check_masks(masks: Any, size: tuple[int, ...]) -> np.ndarray:
     return masks.astype(bool, copy=False)
 
 
-def _rows(
+def _check_rows(
     name: str, values: Any, row_shape: tuple[int, ...], count: int | None = None
 ) -> np.ndarray:
-    """Numbers `(count, *row_shape)`; any count where none is asked for."""
+    """Convert values to float64 `(count, *row_shape)`, with any number of rows if count is None."""
     shape = str(("N" if count is None else count, *row_shape)).replace("'", "")
     expected = f"{name} must be finite numbers of shape {shape}"
     try:
@@ -121,10 +131,10 @@ def _rows(
 
 
 def mask_color(index: int) -> tuple[int, int, int]:
-    """The RGB color of the mask with some index."""
+    """Return the RGB color for a mask index."""
     if index < len(COLORS):
         return COLORS[index]
-    hue = index * 0.618034 % 1  # the golden ratio keeps neighbors apart
+    hue = index * 0.618034 % 1  # golden ratio: consecutive hues differ clearly
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.75, 0.9)
     return int(255 * red), int(255 * green), int(255 * blue)
 
@@ -132,45 +142,52 @@ def mask_color(index: int) -> tuple[int, int, int]:
 def _draw_mask(
     canvas: np.ndarray, mask: np.ndarray, color: tuple[int, int, int], unit: float
 ) -> None:
-    """Fills a mask and draws its outline, white outside and colored inside."""
+    """Fill a mask and draw its boundary, white outside and colored inside."""
     x0, y0, x1, y1 = mask_to_box(mask).astype(int)
     if x0 == x1:
         return
     margin = int(4 * unit) + 3
-    window = (
+    region = (
         slice(max(0, y0 - margin), y1 + margin),
         slice(max(0, x0 - margin), x1 + margin),
     )
-    depth = signed_distance(mask[window], margin)  # pixels, positive inside
-    part = canvas[window]
-    blend(part, color, FILL * np.clip(depth + 0.5, 0, 1))
+    depth = signed_distance(mask[region], margin)  # pixels, positive inside
+    part = canvas[region]
+    blend(part, color, FILL_OPACITY * np.clip(depth + 0.5, 0, 1))
     blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - np.abs(depth), 0, 1))
     blend(part, color, np.clip(0.9 * unit + 0.5 - np.abs(depth), 0, 1))
 
 
 def signed_distance(mask: np.ndarray, limit: int) -> np.ndarray:
-    """Smoothed distance `(H, W)` to the outline; what lies beyond the image continues it."""
+    """Return the smoothed distance to a mask's boundary.
+
+    Beyond the array, the mask repeats its border pixels, so no boundary runs along the border.
+
+    Args:
+        mask: Boolean `(H, W)`.
+        limit: Distance in pixels up to which the result is exact, apart from the smoothing.
+
+    Returns:
+        Distance `(H, W)` float32 in pixels, positive inside.
+    """
     padded = np.pad(mask, limit, mode="edge")
-    inside = (
-        np.sqrt(squared_distance_transform(padded, limit=limit))
-        if not padded.all()
-        else limit + 1.0
-    )
-    outside = np.sqrt(squared_distance_transform(~padded, limit=limit))
+    # SciPy needs a pixel outside to measure the distance to.
+    inside = limit + 1.0 if padded.all() else distance_transform_edt(padded)
+    outside = limit + 1.0 if not padded.any() else distance_transform_edt(~padded)
     depth: np.ndarray = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
-    for axis in (0, 1, 0, 1):  # rounds the pixels' steps
+    for axis in (0, 1, 0, 1):  # smooths the pixel steps
         depth = (np.roll(depth, 1, axis) + 2 * depth + np.roll(depth, -1, axis)) / 4
     return depth[limit:-limit, limit:-limit]
 
 
-def _draw_click(
+def _draw_point(
     canvas: np.ndarray, point: Sequence[float], color: tuple[int, int, int], unit: float
 ) -> None:
     radius = 5.0 * unit
-    window, x, y = _window(canvas, (*point, *point), radius + 3 * unit)
+    region, x, y = _region(canvas, (*point, *point), radius + 3 * unit)
     distance = np.hypot(x - point[0], y - point[1])
-    part = canvas[window]
-    blend(part, (0, 0, 0), 0.35 * np.clip(radius + 2.6 * unit - distance, 0, 1))  # a soft rim
+    part = canvas[region]
+    blend(part, (0, 0, 0), 0.35 * np.clip(radius + 2.6 * unit - distance, 0, 1))  # soft shadow
     blend(part, WHITE, np.clip(radius + 1.6 * unit + 0.5 - distance, 0, 1))
     blend(part, color, np.clip(radius + 0.5 - distance, 0, 1))
 
@@ -179,23 +196,23 @@ def _draw_box(
     canvas: np.ndarray, box: Sequence[float], color: tuple[int, int, int], unit: float
 ) -> None:
     x0, y0, x1, y1 = (float(value) for value in box)
-    window, x, y = _window(canvas, (x0, y0, x1, y1), 3 * unit)
-    # Signed distance of a rectangle: the larger overshoot inside, a corner's distance outside.
+    region, x, y = _region(canvas, (x0, y0, x1, y1), 3 * unit)
+    # Signed distance to a rectangle: the larger overshoot inside, the corner distance outside.
     over_x = np.abs(x - (x0 + x1) / 2) - (x1 - x0) / 2
     over_y = np.abs(y - (y0 + y1) / 2) - (y1 - y0) / 2
     distance = np.abs(
         np.hypot(np.maximum(over_x, 0), np.maximum(over_y, 0))
         + np.minimum(np.maximum(over_x, over_y), 0)
     )
-    part = canvas[window]
+    part = canvas[region]
     blend(part, WHITE, 0.85 * np.clip(1.7 * unit + 0.5 - distance, 0, 1))
     blend(part, color, np.clip(0.9 * unit + 0.5 - distance, 0, 1))
 
 
-def _window(
+def _region(
     canvas: np.ndarray, box: Sequence[float], margin: float
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
-    """The part of the canvas around a box, with its pixel centers `(1, w)` and `(h, 1)`."""
+    """Return the part of the canvas around a box, and its pixel centers `(1, w)` and `(h, 1)`."""
     height, width = canvas.shape[:2]
     left, right = (
         int(np.clip(value, 0, width)) for value in (box[0] - margin, box[2] + margin + 1)
@@ -209,15 +226,27 @@ def _window(
 
 
 def blend(part: np.ndarray, color: Any, opacity: np.ndarray) -> None:
-    """Lays a color `(3,)` over a part `(H, W, 3)` of a canvas, by its opacity `(H, W)`."""
+    """Blend a color into a part of a canvas, in place.
+
+    Args:
+        part: Part of the canvas `(H, W, 3)` float32, values in [0, 255].
+        color: RGB color `(3,)`, values in [0, 255].
+        opacity: Opacity `(H, W)`, values in [0, 1].
+    """
     part += opacity[..., None].astype(np.float32) * (np.array(color, np.float32) - part)
 
 
+def to_uint8(canvas: np.ndarray) -> np.ndarray:
+    """Round a canvas `(H, W, 3)` float32 to an image of the same shape, uint8."""
+    image: np.ndarray = np.clip(np.round(canvas), 0, 255).astype(np.uint8)
+    return image
+
+
 def _write_scores(
-    picture: np.ndarray, masks: np.ndarray, scores: Sequence[float], unit: float
+    image: np.ndarray, masks: np.ndarray, scores: Sequence[float], unit: float
 ) -> np.ndarray:
-    """Writes each score on a plate of its mask's color, at the top of the mask."""
-    canvas = Image.fromarray(picture)
+    """Write each score on a plate in its mask's color, at the top of the mask."""
+    canvas = Image.fromarray(image)
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=round(12 * unit))
     for index, (mask, score) in enumerate(zip(masks, scores, strict=True)):
@@ -227,10 +256,10 @@ def _write_scores(
         x = int(np.median(np.flatnonzero(mask[y])))
         text = f"{score:.2f}"
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-        wide, high = right - left + 8 * unit, bottom - top + 6 * unit
-        x0 = np.clip(x - wide / 2, 0, max(0, picture.shape[1] - wide))
-        y0 = np.clip(y - high / 2, 0, max(0, picture.shape[0] - high))
-        plate = (x0, y0, x0 + wide, y0 + high)
+        width, height = right - left + 8 * unit, bottom - top + 6 * unit
+        x0 = np.clip(x - width / 2, 0, max(0, image.shape[1] - width))
+        y0 = np.clip(y - height / 2, 0, max(0, image.shape[0] - height))
+        plate = (x0, y0, x0 + width, y0 + height)
         draw.rounded_rectangle(plate, radius=4 * unit, fill=mask_color(index), outline=WHITE)
         draw.text((x0 + 4 * unit - left, y0 + 3 * unit - top), text, fill=WHITE, font=font)
     return np.array(canvas)

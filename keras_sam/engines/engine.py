@@ -111,8 +111,8 @@ class Engine(ABC):
 
         Args:
             cache: Output of `decoder_cache`.
-            points: As in `decode`.
-            labels: As in `decode`.
+            points: See `decode`.
+            labels: See `decode`.
 
         Returns:
             IoU predictions `(P, M)`, float32, of masks 1 and up; and the decoded tokens on the

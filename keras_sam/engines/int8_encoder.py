@@ -1,4 +1,4 @@
-"""`Int8Encoder`: an image encoder whose matrix products are of 8-bit integers, for OpenVINO."""
+"""`Int8Encoder`: an image encoder with 8-bit integer matrix products, for OpenVINO."""
 
 import contextlib
 import logging
@@ -13,27 +13,24 @@ import numpy as np
 
 from keras_sam.engines.openvino_graph import Program, build_graph, compile_graph
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
-from keras_sam.images.read_image import read_image
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.frame_for_model import transform_for_model
-from keras_sam.predict.image_embedding import encoder_fingerprint
 
 FORMAT = "keras_sam.Int8Encoder"
 
 
 @dataclass(frozen=True)
 class Int8Encoder:
-    """The image encoder of one model, quantized once and kept in a file.
+    """The image encoder of one model, quantized once and stored in a file.
 
-    Its weights take a quarter of the memory, and its embeddings differ a little from the model's.
-    It is faster on processors with instructions for it (VNNI, AMX); what is not of integers is then
-    computed in bfloat16, where there are instructions for that. docs/performance.md has figures.
-    Give it to `SAMPredictor`.
+    Its weights take a quarter of the memory, and its embeddings differ slightly from the
+    model's. It is faster on CPUs with VNNI or AMX instructions. The remaining operations run in
+    bfloat16 where the CPU supports it. See docs/performance.md for figures. Pass it to
+    `SAMPredictor`.
 
     Attributes:
-        graph: of OpenVINO, as XML.
-        weights: of the graph.
-        fingerprint: of the image encoder that it was made of.
+        graph: OpenVINO graph as XML.
+        weights: Weights of the graph.
+        fingerprint: Fingerprint of the image encoder that was quantized.
     """
 
     graph: bytes
@@ -41,33 +38,31 @@ class Int8Encoder:
     fingerprint: str
 
     @classmethod
-    def quantize(
-        cls, model: SAMImageSegmenter, images: Sequence[np.ndarray | str | Path | Any]
-    ) -> "Int8Encoder":
-        """Quantizes the image encoder of a model after training, by NNCF.
+    def quantize(cls, model: SAMImageSegmenter, images: Sequence[np.ndarray]) -> "Int8Encoder":
+        """Quantize the image encoder of a model after training, with NNCF.
 
-        Weights and activations become 8-bit integers; the range of each is chosen by what the
-        images give. It takes a few times as long as encoding them.
+        Weights and activations become 8-bit integers. Their ranges are chosen from the images.
+        This takes a few times as long as encoding the images.
 
         Args:
-            model: the segmenter, in float32, on the OpenVINO backend.
-            images: a dozen or more like those to come, as `read_image` takes them.
+            model: Segmenter in float32, on the OpenVINO backend.
+            images: A dozen or more typical RGB images `(H, W, 3)`, uint8.
 
         Raises:
-            ImportError: if nncf is not installed.
-            ValueError: on another backend, for a model of another dtype, without images, or for
-                one that cannot be read.
+            ImportError: If NNCF is not installed.
+            ValueError: If the backend is not OpenVINO, the model is not float32, or there are no
+                images.
         """
         check_int8_backend()
         if model.compute_dtype != "float32":
             raise ValueError(f"the model to quantize must be float32, got {model.compute_dtype}")
         if not len(images):
-            raise ValueError("quantizing needs images like those to come, got none")
+            raise ValueError("expected typical images to quantize with, got none")
         nncf = _import_nncf()
-        inputs = [_to_input(model, image) for image in images]
-        graph = build_graph(lambda pixels: (model.encode_image(pixels),), (inputs[0],))
+        inputs = [_prepare(model, image) for image in images]
+        graph = build_graph(lambda pixels: _encode(model, pixels), (inputs[0],))
         _fold_constants(graph)
-        with _without_notes():
+        with _quiet_nncf():
             quantized = nncf.quantize(
                 graph,
                 nncf.Dataset(inputs),
@@ -75,10 +70,10 @@ class Int8Encoder:
                 subset_size=len(inputs),
             )
         xml, weights = _to_bytes(quantized)
-        return cls(xml, weights, encoder_fingerprint(model))
+        return cls(xml, weights, model.encoder_fingerprint())
 
     def save(self, path: str | Path) -> None:
-        """Writes a `.safetensors` file; an old one stays whole if that fails."""
+        """Write a `.safetensors` file. It is replaced only when the new one is complete."""
         arrays = {
             "graph": np.frombuffer(self.graph, np.uint8),
             "weights": np.frombuffer(self.weights, np.uint8),
@@ -87,24 +82,25 @@ class Int8Encoder:
 
     @classmethod
     def load(cls, path: str | Path) -> "Int8Encoder":
-        """Reads what `save` wrote.
+        """Read the output of `save`.
 
         Raises:
-            FileNotFoundError: if the file is missing.
-            ValueError: if it is damaged or something else.
+            FileNotFoundError: If the file is missing.
+            ValueError: If the file is damaged or contains something else.
         """
 
-        def parse(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> "Int8Encoder":
+        def parse(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> "Int8Encoder":
             graph, weights = (arrays[name].tobytes() for name in ("graph", "weights"))
-            return cls(graph, weights, str(facts["fingerprint"]))
+            return cls(graph, weights, str(metadata["fingerprint"]))
 
-        return load_safetensors(path, FORMAT, {"graph", "weights"}, parse, what="int8 encoder")
+        required = ("graph", "weights")
+        return load_safetensors(path, FORMAT, parse, required=required, description="int8 encoder")
 
     def compile(self) -> Program:
-        """The program: an image `(1, H, W, 3)` float32 in 0..1 to its embedding `(1, G, G, D)`.
+        """Compile the program from an image `(1, H, W, 3)`, float32, to its embedding.
 
         Raises:
-            ValueError: if OpenVINO cannot read the graph.
+            ValueError: If OpenVINO cannot read the graph.
         """
         import openvino
 
@@ -119,12 +115,16 @@ class Int8Encoder:
 
 
 def check_int8_backend() -> None:
-    """Raises a `ValueError` where OpenVINO is not the backend."""
+    """Check that OpenVINO is the backend.
+
+    Raises:
+        ValueError: If it is not.
+    """
     backend = keras.backend.backend()
     if backend != "openvino":
         raise ValueError(
-            f"an int8 encoder runs on OpenVINO, and the backend is {backend}; set "
-            "KERAS_BACKEND=openvino before keras is imported"
+            f"an int8 encoder needs the OpenVINO backend, got {backend}; set "
+            "KERAS_BACKEND=openvino before importing keras"
         )
 
 
@@ -136,15 +136,17 @@ def _import_nncf() -> Any:
     return nncf
 
 
-def _to_input(model: SAMImageSegmenter, image: Any) -> np.ndarray:
-    pixels = read_image(image)
-    return np.ascontiguousarray(
-        transform_for_model(model, pixels.shape[:2]).apply_image(pixels)[None]
-    )
+def _prepare(model: SAMImageSegmenter, image: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(model.image_transform(image.shape[:2]).apply_image(image)[None])
+
+
+def _encode(model: SAMImageSegmenter, pixels: Any) -> tuple[Any, ...]:
+    embedding = model.encode_image(pixels)
+    return tuple(embedding[name] for name in model.embedding_names)
 
 
 def _fold_constants(graph: Any) -> None:
-    """Computes what is made of weights alone: NNCF takes a weight's shape from its constant."""
+    """Compute constant subgraphs, since NNCF takes a weight's shape from its constant."""
     from openvino.passes import ConstantFolding, Manager
 
     manager = Manager()
@@ -153,8 +155,8 @@ def _fold_constants(graph: Any) -> None:
 
 
 @contextlib.contextmanager
-def _without_notes() -> Iterator[None]:
-    """Of NNCF, which tells of each layer that it leaves alone."""
+def _quiet_nncf() -> Iterator[None]:
+    """Hide NNCF's messages about every layer that it does not quantize."""
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)

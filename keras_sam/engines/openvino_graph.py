@@ -1,4 +1,4 @@
-"""`build_graph`, `compile_graph`: a step of a model as a program of OpenVINO, of fixed shapes."""
+"""`build_graph`, `compile_graph`: a step of a model as an OpenVINO program of fixed shapes."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,12 @@ Program = Callable[..., tuple[np.ndarray, ...]]
 
 
 def build_graph(step: Callable[..., tuple[Any, ...]], inputs: tuple[Any, ...]) -> Any:
-    """The `openvino.Model` of a step of Keras operations on inputs of these shapes and types."""
+    """Trace a step of Keras operations into an `openvino.Model`.
+
+    Args:
+        step: Function of tensors that returns a tuple of tensors.
+        inputs: Example arrays with the shapes and dtypes of the inputs.
+    """
     import openvino
     from keras.src.backend.openvino.core import OPENVINO_DTYPES, OpenVINOKerasTensor
     from openvino import opset16
@@ -23,15 +28,16 @@ def build_graph(step: Callable[..., tuple[Any, ...]], inputs: tuple[Any, ...]) -
 
 
 def compile_graph(graph: Any, dtype: str) -> Program:
-    """A program that computes in the type of the model.
+    """Compile a graph to a program that computes in a model's dtype.
 
-    OpenVINO computes a graph of float32 in bfloat16 where it can, unless it is told not to, and
-    chooses itself what stays float32. It is fastest so, and fails at some graphs of bfloat16.
+    Unless an inference precision is given, OpenVINO computes float32 graphs in bfloat16 where it
+    can, and chooses itself what stays float32. That is the fastest way, and it fails for some
+    graphs that are bfloat16 themselves. So graphs are widened to float32 first.
 
     Args:
-        graph: an `openvino.Model`; one of bfloat16 becomes one of float32 between its inputs,
-            constants and outputs.
-        dtype: "bfloat16", which is float32 where the device has no bfloat16, or another.
+        graph: An `openvino.Model`.
+        dtype: Precision of the computation. "bfloat16" falls back to float32 where the device
+            does not support it; any other value means float32.
     """
     import openvino
 
@@ -48,7 +54,7 @@ def compile_graph(graph: Any, dtype: str) -> Program:
     dtypes = [_numpy_dtype(output.get_element_type()) for output in program.outputs]
 
     def run(*inputs: np.ndarray) -> tuple[np.ndarray, ...]:
-        outputs = tuple(map(np.empty, shapes, dtypes))  # written to where they lie, not copied
+        outputs = tuple(map(np.empty, shapes, dtypes))  # the program writes into them directly
         for index, array in enumerate(inputs):
             request.set_input_tensor(index, _to_tensor(array))
         for index, array in enumerate(outputs):
@@ -60,7 +66,7 @@ def compile_graph(graph: Any, dtype: str) -> Program:
 
 
 def _widen(graph: Any) -> None:
-    """Makes a graph of bfloat16 one of float32; what goes in and comes out keeps its type."""
+    """Convert a bfloat16 graph to float32. Inputs and outputs keep their types."""
     from openvino import Type, opset16
 
     results = [node for node in graph.results if node.get_element_type() == Type.bf16]
@@ -96,7 +102,7 @@ def _numpy_dtype(element_type: Any) -> np.dtype[Any]:
 
 
 def _to_tensor(array: np.ndarray) -> Any:
-    """An array as a tensor of the same memory; NumPy's bfloat16 is unknown to OpenVINO."""
+    """Wrap an array in a tensor that shares its memory. OpenVINO rejects NumPy's bfloat16."""
     import openvino
 
     if array.dtype.name != "bfloat16":

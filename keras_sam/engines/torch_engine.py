@@ -36,6 +36,7 @@ class TracedStep:
         self._is_new = True
 
     def __call__(self, *inputs: Any) -> tuple[Any, ...]:
+        """Run the step on tensors."""
         import torch
         from torch.fx.experimental.proxy_tensor import make_fx
 

@@ -1,4 +1,4 @@
-"""`tune_malloc`: the memory of arrays that are done with serves the next ones."""
+"""`tune_malloc`: keep freed memory in the process for the next arrays."""
 
 import ctypes
 import functools
@@ -12,16 +12,15 @@ KEPT_BYTES = 2**30
 
 @functools.cache
 def tune_malloc() -> bool:
-    """Lets the process keep up to 1 GiB of freed memory, where it runs on glibc.
+    """Let the process keep up to 1 GiB of freed memory, on systems with glibc.
 
-    By itself glibc hands each array of more than 32 MB back to the system when it is freed, which
-    clears every page anew for the next: with PyTorch half of the time of decoding many prompts.
-    What is set counts for the whole process, and is not set where the environment has values of its
-    own, `MALLOC_MMAP_THRESHOLD_` or `MALLOC_TRIM_THRESHOLD_`; they are glibc's, which reads them
-    itself.
+    By default, glibc returns each freed array of more than 32 MB to the system, which then
+    clears every page of the next one. With PyTorch that takes half of the time of decoding many
+    prompts. The setting applies to the whole process. It is skipped if the environment sets
+    `MALLOC_MMAP_THRESHOLD_` or `MALLOC_TRIM_THRESHOLD_`, which glibc reads itself.
 
     Returns:
-        Whether it is so now.
+        True if the setting is active.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,4 +1,4 @@
-"""Metrics and published protocols: how well predicted masks fit annotated ones."""
+"""Metrics and published protocols that compare predicted masks with labeled ones."""
 
 from keras_sam.evaluate.calibration import CalibrationBin, expected_calibration_error
 from keras_sam.evaluate.evaluate import Evaluation, evaluate

@@ -1,49 +1,53 @@
-"""`calibrate`: how far a model's ratings of its masks can be believed."""
+"""Calibration: agreement between predicted and true IoU."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-BINS = 10
+NUM_BINS = 10
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Masks whose ratings lie close together.
+    """Masks with similar predicted IoU.
 
     Attributes:
-        rating: their mean rating.
-        iou: their mean true IoU; where the two are equal, ratings can be believed.
-        masks: their number.
+        confidence: Mean predicted IoU.
+        iou: Mean true IoU.
+        masks: Number of masks.
     """
 
-    rating: float
+    confidence: float
     iou: float
     masks: int
 
 
-def calibrate(ratings: np.ndarray, ious: np.ndarray) -> tuple[CalibrationBin, ...]:
-    """Sorts masks into tenths by their ratings; those below 0 and above 1 go to the ends.
+def calibration_bins(predicted_iou: np.ndarray, true_iou: np.ndarray) -> tuple[CalibrationBin, ...]:
+    """Group masks into ten equal intervals of predicted IoU.
 
     Args:
-        ratings: `(N,)`, the IoU that the model predicts of each mask.
-        ious: `(N,)`, the true one.
+        predicted_iou: Predicted IoU `(N,)`. Values outside [0, 1] are put into the outer bins.
+        true_iou: True IoU `(N,)`.
 
     Returns:
-        The tenths that have masks, least rating first.
+        Bins that are not empty, in ascending order.
     """
-    number = np.clip((ratings * BINS).astype(int), 0, BINS - 1)
+    index = np.clip((predicted_iou * NUM_BINS).astype(int), 0, NUM_BINS - 1)
     return tuple(
         CalibrationBin(
-            rating=float(ratings[number == index].mean()),
-            iou=float(ious[number == index].mean()),
-            masks=int((number == index).sum()),
+            confidence=float(predicted_iou[index == bin_index].mean()),
+            iou=float(true_iou[index == bin_index].mean()),
+            masks=int((index == bin_index).sum()),
         )
-        for index in np.unique(number)
+        for bin_index in np.unique(index)
     )
 
 
-def expected_calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
-    """The mean distance between rating and IoU of the bins, weighted by their masks."""
-    masks = sum(one.masks for one in bins)
-    return sum(one.masks * abs(one.rating - one.iou) for one in bins) / masks
+def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
+    """Return the mean difference between confidence and IoU, weighted by the number of masks.
+
+    Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017.
+    """
+    total = sum(one.masks for one in bins)
+    return sum(one.masks * abs(one.confidence - one.iou) for one in bins) / total

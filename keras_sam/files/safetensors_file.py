@@ -1,7 +1,7 @@
-"""`save_safetensors`, `load_safetensors`: arrays and what is known of them, as one `.safetensors` file."""
+"""`save_safetensors`, `load_safetensors`: arrays with JSON metadata in one file."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,45 +15,56 @@ T = TypeVar("T")
 
 
 def save_safetensors(
-    path: str | Path, format_name: str, arrays: dict[str, np.ndarray], facts: dict[str, Any]
+    path: str | Path,
+    format_name: str,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
 ) -> None:
-    """Writes a file; an old one stays whole if that fails."""
-    metadata = {"format": format_name, "facts": json.dumps(facts)}
-    write_atomically(path, save(arrays, metadata=metadata))
+    """Write arrays and metadata. The file is replaced only when the new one is complete.
+
+    Args:
+        path: Path of the file.
+        format_name: Identifier of the content, which `load_safetensors` checks.
+        arrays: Arrays by name.
+        metadata: JSON-compatible values by name.
+    """
+    header = {"format": format_name, "metadata": json.dumps(metadata)}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(path, save(contiguous, metadata=header))
 
 
 def load_safetensors(
     path: str | Path,
     format_name: str,
-    names: set[str],
     parse: Callable[[dict[str, np.ndarray], dict[str, Any]], T],
     *,
-    optional: frozenset[str] = frozenset(),
-    what: str,
+    required: Collection[str] = (),
+    description: str,
 ) -> T:
-    """What `parse` makes of the arrays and facts that `save_safetensors` wrote.
+    """Read what `save_safetensors` wrote.
 
     Args:
-        path: the file.
-        format_name: as it was saved.
-        names: of its arrays.
-        optional: names of arrays that it may have besides.
-        parse: raises a KeyError or a TypeError for facts that are not what they should be.
-        what: the file holds, for errors; it begins with a vowel.
+        path: Path of the file.
+        format_name: Expected identifier of the content.
+        parse: Function from arrays and metadata to the result. May raise `ValueError`, and
+            `KeyError` or `TypeError` for malformed metadata.
+        required: Names of arrays that must be present.
+        description: Noun for error messages that fits after "an", for example "image embedding".
 
     Raises:
-        FileNotFoundError: if the file is missing.
-        ValueError: if it is damaged or something else.
+        FileNotFoundError: If the file is missing.
+        ValueError: If the file is damaged or contains something else.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {what} at {path}")
+        raise FileNotFoundError(f"there is no {description} at {path}")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != format_name or set(file.keys()) - optional != names:
-                raise ValueError(f"{path.name} is not an {what}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return parse(arrays, json.loads(metadata["facts"]))
+            header = file.metadata() or {}
+            names = list(file.keys())
+            if header.get("format") != format_name or not set(required) <= set(names):
+                raise ValueError(f"{path.name} is not an {description}")
+            arrays = {name: file.get_tensor(name) for name in names}
+        return parse(arrays, json.loads(header["metadata"]))
     except (SafetensorError, KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.name} is a damaged {what}: {error}") from error
+        raise ValueError(f"{path.name} is a damaged {description}: {error}") from error

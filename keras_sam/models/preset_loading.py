@@ -11,18 +11,18 @@ from keras import ops
 from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
 from keras_sam.checkpoints.checkpoint import Checkpoint
 from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints.keras_hub.preset import write_keras_hub
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.models.set_trainable import set_trainable
 from keras_sam.models.weight_names import weights_by_name
 
-# Which backbone a model class is built from; a class that is missing here is its own.
-BACKBONE_OF = {"SAMImageSegmenter": "SAMBackbone"}
+# Backbone class of each task class.
+BACKBONE_OF_TASK = {"SAMImageSegmenter": "SAMBackbone"}
 
 
 class ClassProperty:
-    """A property of the class: read without an instance."""
+    """A read-only property of a class, not of its instances."""
 
     def __init__(self, read: Callable[[type], Any]) -> None:
         self.read = read
@@ -32,23 +32,23 @@ class ClassProperty:
 
 
 def presets_of_class(cls: type) -> dict[str, PresetInfo]:
-    """The built-in presets that `cls.from_preset` takes."""
+    """Return the built-in presets that `cls.from_preset` loads."""
     presets = builtin_presets()
-    if cls.__name__ == "Backbone":
+    if cls.__name__ in ("Backbone", "PresetModel"):
         return presets
-    wanted = BACKBONE_OF.get(cls.__name__, cls.__name__)
-    return {name: info for name, info in presets.items() if info.class_name == wanted}
+    class_name = BACKBONE_OF_TASK.get(cls.__name__, cls.__name__)
+    return {name: info for name, info in presets.items() if info.class_name == class_name}
 
 
 def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: Any) -> Any:
-    """`Backbone.from_preset` for the class `cls`."""
+    """Load a preset as the class `cls`; see `PresetModel.from_preset`."""
     checkpoint = read_checkpoint(
-        preset, load_weights=load_weights, preprocessing=kwargs.pop("preprocessing", None)
+        preset, load_weights=load_weights, inference_config=kwargs.pop("inference_config", None)
     )
-    wanted = BACKBONE_OF.get(cls.__name__, cls.__name__)
-    if wanted not in ("Backbone", checkpoint.class_name):
+    expected = BACKBONE_OF_TASK.get(cls.__name__, cls.__name__)
+    if expected not in ("Backbone", checkpoint.class_name):
         raise ValueError(
-            f"preset '{preset}' holds a {checkpoint.class_name}, which {cls.__name__} cannot "
+            f"preset '{preset}' contains a {checkpoint.class_name}, which {cls.__name__} cannot "
             f"load; use {checkpoint.class_name}.from_preset or Backbone.from_preset"
         )
     if kwargs.pop("fold_batch_norms", False):
@@ -57,28 +57,28 @@ def load_preset(cls: Any, preset: str | Path, *, load_weights: bool, **kwargs: A
     if image_shape is not None:
         checkpoint = resize_position_embeddings(checkpoint, image_shape)
     dtype = kwargs.pop("dtype", None) or checkpoint.config.get("dtype") or None
-    is_task = cls.__name__ in BACKBONE_OF
-    own = {} if is_task else kwargs
-    backbone = checkpoint_to_backbone(checkpoint, dtype=dtype, load_weights=load_weights, **own)
-    if not is_task:
-        return backbone
-    return cls(backbone, **kwargs)
+    is_task = cls.__name__ in BACKBONE_OF_TASK
+    backbone_kwargs = {} if is_task else kwargs
+    backbone = checkpoint_to_backbone(
+        checkpoint, dtype=dtype, load_weights=load_weights, **backbone_kwargs
+    )
+    return cls.from_backbone(backbone, **kwargs) if is_task else backbone
 
 
 def save_preset(model: Any, preset_dir: str | Path) -> None:
-    """`Backbone.save_to_preset`."""
-    write_keras_hub(Path(preset_dir), model_to_checkpoint(model), task=hasattr(model, "backbone"))
+    """Save a model as a preset; see `PresetModel.save_to_preset`."""
+    is_task = hasattr(model, "backbone")
+    write_keras_hub(Path(preset_dir), model_to_checkpoint(model), task=is_task)
 
 
 def model_to_checkpoint(model: Any) -> Checkpoint:
-    """The config and the weights of a model, each weight converted when it is read."""
+    """Return the config and the weights of a model. Each weight is converted when it is read."""
     backbone = getattr(model, "backbone", model)
     return Checkpoint(
         class_name=type(backbone).__name__,
         config=config_to_plain(backbone),
         arrays=ModelWeights(backbone),
-        preprocessing=model.preprocessing,
-        thresholds=model.thresholds,
+        inference_config=model.inference_config,
         source=model.name,
     )
 
@@ -86,31 +86,31 @@ def model_to_checkpoint(model: Any) -> Checkpoint:
 def checkpoint_to_backbone(
     checkpoint: Checkpoint, *, dtype: Any = None, load_weights: bool = True, **kwargs: Any
 ) -> Any:
-    """The backbone that a checkpoint describes; `kwargs` replace parts of its config."""
+    """Build the backbone that a checkpoint describes.
+
+    Args:
+        checkpoint: Config, and arrays unless `load_weights` is False.
+        dtype: Keras dtype policy of the backbone.
+        load_weights: If False, the weights are random.
+        **kwargs: Replacements for entries of the config.
+    """
     config = dict(checkpoint.config) | kwargs
-    if not load_weights:
+    if load_weights:
+        # In a stateless scope, Keras defers initial values to the end of the scope. Random ones
+        # are never drawn, and each weight takes memory once, when its array is read.
+        initializers = ArrayInitializers(checkpoint.arrays)
+        with keras.StatelessScope():
+            backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
+            initializers.apply(backbone)
+        initializers.raise_error()
+    else:
         backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
-        _tell(backbone, checkpoint)
-        return backbone
-    # In a stateless scope Keras puts initial values off until its end: random ones are never
-    # drawn, and each weight takes memory once, when its array is read.
-    first_values = ArrayInitializers(checkpoint.arrays)
-    with keras.StatelessScope():
-        backbone = build_backbone(checkpoint.class_name, config, dtype=dtype)
-        first_values.apply(backbone)
-    first_values.raise_error()
-    _tell(backbone, checkpoint)
+    backbone.inference_config = checkpoint.inference_config
     return backbone
 
 
-def _tell(backbone: Any, checkpoint: Checkpoint) -> None:
-    """What a checkpoint knows beside config and weights."""
-    backbone.preprocessing = checkpoint.preprocessing
-    backbone.thresholds = checkpoint.thresholds
-
-
 def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) -> Any:
-    """A model or layer of the given class, with the parts that its config nests."""
+    """Build a model or layer of a class, with the parts that are nested in its config."""
     arguments = {}
     for name, value in config.items():
         if isinstance(value, dict) and "class_name" in value and "config" in value:
@@ -126,10 +126,10 @@ def build_backbone(class_name: str, config: Mapping[str, Any], *, dtype: Any) ->
 
 
 class ArrayInitializers:
-    """Arrays as the first values of a model's weights, each read when Keras asks for it.
+    """Initializers that read a model's weights from arrays, each when Keras needs it.
 
     Args:
-        arrays: by the names of `weights_by_name`.
+        arrays: Arrays under the names of `weights_by_name`.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -137,27 +137,27 @@ class ArrayInitializers:
         self._error: Exception | None = None
 
     def apply(self, model: Any) -> None:
-        """Replaces the initializers of a model whose weights have no values yet.
+        """Replace the initializers of a model whose weights have no values yet.
 
         Raises:
-            ValueError: if a name is missing or left over; all are listed.
+            ValueError: If a name is missing or unexpected. The message lists all of them.
         """
         weights = weights_by_name(model)
         problems = [f"missing: {name}" for name in weights if name not in self._arrays]
-        problems += [f"left over: {name}" for name in self._arrays if name not in weights]
+        problems += [f"unexpected: {name}" for name in self._arrays if name not in weights]
         if problems:
             raise ValueError("the weights do not fit the model: " + "; ".join(problems))
         for name, variable in weights.items():
             variable._initializer = self._initializer(name)
 
     def raise_error(self) -> None:
-        """Raises what went wrong while the values were read."""
+        """Raise the first error that occurred while arrays were read, if any."""
         if self._error is not None:
             raise self._error
 
     def _initializer(self, name: str) -> Callable[..., Any]:
         def read(shape: Any, dtype: Any = None) -> Any:
-            # An error here would leave Keras with half a list of weights to initialize.
+            # An error here would leave Keras with a half-initialized list of weights.
             if self._error is None:
                 try:
                     return ops.convert_to_tensor(self._read(name, shape, dtype), dtype=dtype)
@@ -170,7 +170,7 @@ class ArrayInitializers:
     def _read(self, name: str, shape: Any, dtype: Any) -> np.ndarray:
         # JAX would compile a conversion for each shape.
         numpy_dtype = dtype if dtype in ("float32", "float16") else None
-        # A copy of our own: the source may be a mapped file.
+        # Copied, since the source may be a memory-mapped file.
         array = np.array(self._arrays[name], dtype=numpy_dtype, order="C")
         if array.shape != tuple(shape):
             raise ValueError(f"weight {name} has shape {array.shape}, expected {tuple(shape)}")
@@ -194,7 +194,7 @@ class ModelWeights(Mapping[str, np.ndarray]):
 
 
 def config_to_plain(layer: Any) -> dict[str, Any]:
-    """The constructor's arguments of a model as plain values, its parts nested."""
+    """Return the constructor's arguments of a model as plain values, its parts nested."""
     config = {}
     for name, value in layer.get_config().items():
         part = getattr(layer, name, None)

@@ -8,25 +8,29 @@ from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
 from keras_sam.models.backbone import Backbone
 
+PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
+INPUTS = ("images", "points", "labels", "boxes", "masks")
+
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class SAMBackbone(Backbone):
     """The Segment Anything Model up to its mask decoder (arXiv 2304.02643).
 
-    Called on `images` and prompts it embeds both; `SAMImageSegmenter` adds the masks.
+    A call embeds images and prompts. `SAMImageSegmenter` adds the masks.
 
     Args:
-        image_encoder: a `ViTDetBackbone`, or another model from images `(B, H, W, 3)` in 0..1
-            to embeddings `(B, G, G, D)`. For SAM-HQ it outputs its early feature too.
-        prompt_encoder: a `SAMPromptEncoder`.
-        mask_decoder: a `SAMMaskDecoder`.
-        dtype: dtype policy of the weights. It is that of the three parts: given, it is compared
-            with theirs.
-        image_shape: `(height, width, 3)` of the images. It is the image encoder's: given, it is
-            compared with it.
+        image_encoder: A `ViTDetBackbone`, or another model from images `(B, H, W, 3)` in [0, 1]
+            to image embeddings `(B, G, G, D)`. For SAM-HQ, it returns a dictionary with
+            `image_embeddings` and `early_features`.
+        prompt_encoder: A `SAMPromptEncoder`.
+        mask_decoder: A `SAMMaskDecoder`.
+        dtype: Keras dtype policy of the weights. Must be that of the three parts, which is the
+            default.
+        image_shape: `(height, width, 3)` of the images. Must be that of the image encoder, which
+            is the default.
 
     Raises:
-        ValueError: if the parts do not fit each other.
+        ValueError: If the parts do not fit each other.
     """
 
     def __init__(
@@ -57,16 +61,18 @@ class SAMBackbone(Backbone):
         return self.image_encoder.embedding_size
 
     @property
-    def image_embedding_shape(self) -> tuple[int, int, int]:
-        """`(G, G, D)` of the image embedding, the early feature of SAM-HQ included."""
-        channels = self.mask_decoder.hidden_size + self.mask_decoder.early_feature_dim
-        return *self.embedding_size, channels
-
-    @property
     def low_res_size(self) -> tuple[int, int]:
         """`(height, width)` of the predicted masks: four times the embedding grid."""
         height, width = self.embedding_size
         return 4 * height, 4 * width
+
+    @property
+    def embedding_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Shapes of the named arrays of an image embedding, without the batch axis."""
+        shapes = {"image_embeddings": (*self.embedding_size, self.mask_decoder.hidden_size)}
+        if self.mask_decoder.early_feature_dim:
+            shapes["early_features"] = (*self.embedding_size, self.mask_decoder.early_feature_dim)
+        return shapes
 
     def build(self, input_shape: Any = None) -> None:
         for part in (self.prompt_encoder, self.mask_decoder):
@@ -75,31 +81,40 @@ class SAMBackbone(Backbone):
         self.built = True
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
-        """Embeds images and prompts.
+        """Embed images and prompts.
 
         Args:
-            inputs: `images` `(B, H, W, 3)` in 0..1 and any of `points`, `labels`, `boxes` and
-                `masks`, in the shapes that `SAMPromptEncoder.call` tells.
-            training: whether the image encoder is to run as in training.
+            inputs: Dictionary with `images` `(B, H, W, 3)` in [0, 1], and any of `points`,
+                `labels`, `boxes` and `masks` in the shapes of `SAMPromptEncoder.call`.
+            training: If True, the image encoder runs in training mode.
 
         Returns:
-            `image_embeddings` of `image_embedding_shape`, and what `SAMPromptEncoder.call` returns.
+            Image embedding as in `encode_image`, and the outputs of `SAMPromptEncoder.call`.
         """
         inputs = check_inputs(inputs)
-        image_embeddings = self.image_encoder(inputs["images"], training=training)
-        embeddings = {"image_embeddings": image_embeddings}
-        return embeddings | self.prompt_encoder(**inputs)
+        embedding = self.encode_image(inputs["images"], training=training)
+        return embedding | self.prompt_encoder(**inputs)
+
+    def encode_image(self, images: Any, *, training: bool | None = None) -> dict[str, Any]:
+        """Encode images `(B, H, W, 3)` in [0, 1].
+
+        Returns:
+            Named arrays with the shapes of `embedding_shapes` after the batch axis:
+            `image_embeddings`, and `early_features` with SAM-HQ.
+        """
+        embedding = self.image_encoder(images, training=training)
+        return embedding if isinstance(embedding, dict) else {"image_embeddings": embedding}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for part in ("image_encoder", "prompt_encoder", "mask_decoder"):
+        for part in PARTS:
             config[part] = keras.saving.serialize_keras_object(getattr(self, part))
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SAMBackbone":
         config = dict(config)
-        for part in ("image_encoder", "prompt_encoder", "mask_decoder"):
+        for part in PARTS:
             if isinstance(config[part], dict):
                 config[part] = keras.saving.deserialize_keras_object(
                     config[part], custom_objects=custom_objects
@@ -108,19 +123,18 @@ class SAMBackbone(Backbone):
 
 
 def check_inputs(inputs: Any) -> dict[str, Any]:
-    """The dictionary of inputs as given, if it holds images and knows every name.
+    """Check that model inputs are a dictionary with images and known names, and return it.
 
     Raises:
-        TypeError: if it is not a dictionary.
-        ValueError: if `images` is missing or a name is unknown.
+        TypeError: If the inputs are not a dictionary.
+        ValueError: If `images` is missing or a name is unknown.
     """
-    names = ("images", "points", "labels", "boxes", "masks")
     if not isinstance(inputs, dict):
         raise TypeError(f"inputs must be a dictionary with 'images', got {type(inputs).__name__}")
     if "images" not in inputs:
-        raise ValueError(f"inputs lack 'images'; got {sorted(inputs)}")
-    if unknown := sorted(set(inputs) - set(names)):
-        raise ValueError(f"unknown inputs {unknown}; expected some of {list(names)}")
+        raise ValueError(f"inputs must contain 'images', got {sorted(inputs)}")
+    if unknown := sorted(set(inputs) - set(INPUTS)):
+        raise ValueError(f"unknown inputs {unknown}; expected some of {list(INPUTS)}")
     return inputs
 
 
@@ -149,11 +163,11 @@ def _check_parts(backbone: SAMBackbone, image_shape: tuple[int, int, int] | None
         ("input_image_size", prompts.input_image_size, tuple(encoder.image_shape[:2])),
         ("hidden_size", prompts.hidden_size, encoder.num_output_channels),
     )
-    for name, found, expected in pairs:
-        if found != expected:
+    for name, actual, expected in pairs:
+        if actual != expected:
             raise ValueError(
                 f"the prompt encoder's {name} must be {expected} to fit the image encoder, "
-                f"got {found}"
+                f"got {actual}"
             )
     if decoder.hidden_size != prompts.hidden_size:
         raise ValueError(
@@ -164,5 +178,5 @@ def _check_parts(backbone: SAMBackbone, image_shape: tuple[int, int, int] | None
     if decoder.early_feature_dim != early_feature_dim:
         raise ValueError(
             f"the mask decoder's early_feature_dim must be {early_feature_dim}, as the image "
-            f"encoder's output_early_feature sets it, got {decoder.early_feature_dim}"
+            f"encoder's output_early_feature determines it, got {decoder.early_feature_dim}"
         )

@@ -1,203 +1,281 @@
-"""`SAMImageSegmenter`: images and prompts to masks."""
+"""`SAMImageSegmenter`: the task of segmenting images by prompts."""
 
+import dataclasses
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
-from keras_sam.layers.prompts import PADDING, Prompts, resolve_prompts
+from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.two_way_transformer import DecoderImageCache
-from keras_sam.models.backbone import Backbone
+from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
+from keras_sam.models.raw_input_model import RawInputModel
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
+from keras_sam.models.sam_image_converter import SAMImageConverter
+from keras_sam.models.sam_image_segmenter_preprocessor import SAMImageSegmenterPreprocessor
+from keras_sam.models.weights_hash import weights_hash
+from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.inference_config import InferenceConfig, parse_inference_config
+from keras_sam.types import Size
+
+FINGERPRINT_SAMPLES = 256  # values per weight
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
-class SAMImageSegmenter(Backbone):
-    """The whole Segment Anything Model: predict masks, or train.
+class SAMImageSegmenter(RawInputModel):
+    """The whole Segment Anything Model, for prediction and training.
 
-    `predict` takes a dictionary of `images` and prompts. To train, compile with a loss of
-    `keras_sam.train` and `fit` on images and ground-truth masks:
+    With a preprocessor, `predict`, `fit` and `evaluate` take raw images and prompts in pixels of
+    the original:
 
-        segmenter.compile("adamw", loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss())
+        segmenter = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
+        outputs = segmenter.predict({"images": image, "boxes": [[[40, 20], [200, 180]]]})
+        outputs["masks"]  # bool (M, H, W): the single mask, then three for ambiguous prompts
+
+        segmenter.compile("auto")
         segmenter.fit({"images": images}, {"masks": masks})
 
+    With `preprocessor=None`, they take prepared inputs and return low-res logits.
+
     Args:
-        backbone: a `SAMBackbone`.
-        preprocessor: how images are prepared, in any form that `Backbone.preprocessing` takes;
-            what the backbone has if `None`.
-        thresholds: which masks of everything mode are kept, as `Backbone.thresholds` takes them;
-            what the backbone has if `None`.
+        backbone: A `SAMBackbone`.
+        preprocessor: A `SAMImageSegmenterPreprocessor`, or `None` for prepared inputs.
     """
 
     def __init__(
         self,
         backbone: SAMBackbone,
-        preprocessor: Any = None,
-        thresholds: Any = None,
+        preprocessor: SAMImageSegmenterPreprocessor | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone
+        self.preprocessor = preprocessor
         if preprocessor is not None:
-            self.preprocessing = preprocessor
-        if thresholds is not None:
-            self.thresholds = thresholds
+            preprocessing = preprocessor.image_converter.preprocessing
+            config = dataclasses.replace(backbone.inference_config, preprocessing=preprocessing)
+            backbone.inference_config = config
         self._objective: Any = None
         self.built = True
 
-    def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Predicts all masks of all prompts.
+    @classmethod
+    def from_backbone(cls, backbone: SAMBackbone, **kwargs: Any) -> "SAMImageSegmenter":
+        """Build a segmenter with the preprocessor that fits a backbone.
 
         Args:
-            inputs: `images` `(B, H, W, 3)` in 0..1 and any of `points`, `labels`, `boxes` and
-                `masks`, in the shapes that `SAMPromptEncoder.call` tells.
-            training: set by `fit`.
-
-        Returns:
-            `masks`, logits of the low-res grid `(B, M, L, L)`, and `iou_pred` `(B, M)`. With P
-            prompts for each image `(B, P, M, L, L)` and `(B, P, M)`. In training also
-            `image_embeddings`; alone, where no prompt was given, since the loss makes some.
+            backbone: A `SAMBackbone`. Its `inference_config` determines the preprocessor.
+            **kwargs: `preprocessor` to use another one, or `None` for prepared inputs; and other
+                arguments of the class.
         """
-        inputs = check_inputs(inputs)
-        resolved = resolve_prompts(**inputs)
-        image_embeddings = self.encode_image(inputs["images"], training=training)
-        if training and len(inputs) == 1:
-            return {"image_embeddings": image_embeddings}
-        outputs = self._decode_prompts(image_embeddings, resolved)
-        if not resolved.has_prompt_axis:
-            outputs = {name: output[:, 0] for name, output in outputs.items()}
-        return outputs | {"image_embeddings": image_embeddings} if training else outputs
+        if "preprocessor" not in kwargs:
+            kwargs["preprocessor"] = _preprocessor_of(backbone, backbone.inference_config)
+        return cls(backbone, **kwargs)
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.predict`; prompts of length zero are taken out before it compiles."""
-        return super().predict(without_empty_prompts(x), *args, **kwargs)
+    @property
+    def inference_config(self) -> InferenceConfig:
+        """Settings that belong to the weights, see `PresetModel.inference_config`."""
+        return self.backbone.inference_config
+
+    @inference_config.setter
+    def inference_config(self, value: Any) -> None:
+        config = parse_inference_config(value)
+        old = self.preprocessor
+        if old is not None and old.image_converter.preprocessing != config.preprocessing:
+            self._set_layer("preprocessor", _preprocessor_of(self.backbone, config))
+        self.backbone.inference_config = config
+
+    @property
+    def embedding_names(self) -> tuple[str, ...]:
+        """Names of the arrays of an image embedding."""
+        return tuple(self.backbone.embedding_shapes)
+
+    def image_transform(self, original_size: Size) -> ImageTransform:
+        """Return the transform between images of this `(height, width)` and the model frame."""
+        height, width = self.backbone.image_shape[:2]
+        config = self.inference_config
+        return ImageTransform(
+            original_size, (height, width), config.preprocessing, config.postprocessing
+        )
+
+    def encoder_fingerprint(self) -> str:
+        """Return a hash of the image encoder: its image size and samples of its weights."""
+        encoder = self.backbone.image_encoder
+        height, width = encoder.image_shape[:2]
+        content = weights_hash(encoder, samples_per_weight=FINGERPRINT_SAMPLES)
+        return f"{content}-{height}x{width}"
 
     def with_image_shape(
         self, image_shape: tuple[int, int, int], *, dtype: Any = None
     ) -> "SAMImageSegmenter":
-        """A copy of the model for another image size, its position tables interpolated.
+        """Return a copy for another image size, with interpolated position embeddings.
 
         Args:
             image_shape: `(height, width, 3)`; multiples of the patch size.
-            dtype: dtype policy of the copy; the model's own if `None`.
+            dtype: Keras dtype policy of the copy. Defaults to the model's own.
         """
         checkpoint = resize_position_embeddings(model_to_checkpoint(self), image_shape)
         backbone = checkpoint_to_backbone(checkpoint, dtype=dtype or self.dtype_policy)
-        return type(self)(backbone)
+        kwargs = {"preprocessor": None} if self.preprocessor is None else {}
+        return type(self).from_backbone(backbone, **kwargs)
 
-    def encode_image(self, images: Any, *, training: bool | None = None) -> Any:
-        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, G, G, D)`."""
-        return self.backbone.image_encoder(images, training=training)
+    def call(self, inputs: dict[str, Any], training: bool = False) -> dict[str, Any]:
+        """Predict all masks of all prompts.
 
-    def decoder_cache(self, image_embeddings: Any) -> DecoderImageCache:
-        """The mask decoder's work that depends on the image alone, to be shared by prompts."""
+        Args:
+            inputs: Dictionary with `images` `(B, H, W, 3)` in [0, 1], and any of `points`,
+                `labels`, `boxes` and `masks` in the shapes of `SAMPromptEncoder.call`.
+            training: Set by `fit`.
+
+        Returns:
+            `masks`, low-res logits `(B, M, L, L)`, and `iou_pred` `(B, M)`. With P prompts per
+            image `(B, P, M, L, L)` and `(B, P, M)`. In training, the image embedding is added;
+            without prompts it is the only output, since the loss simulates prompts.
+        """
+        inputs = check_inputs(inputs)
+        prompts = resolve_prompts(**inputs)
+        embedding = self.encode_image(inputs["images"], training=training)
+        if training and len(inputs) == 1:
+            return embedding
+        outputs = self._decode_prompts(prompts, embedding=embedding)
+        if not prompts.has_prompt_axis:
+            outputs = {name: output[:, 0] for name, output in outputs.items()}
+        return outputs | embedding if training else outputs
+
+    def encode_image(self, images: Any, *, training: bool | None = None) -> dict[str, Any]:
+        """Encode images; see `SAMBackbone.encode_image`."""
+        return self.backbone.encode_image(images, training=training)
+
+    def decoder_cache(self, embedding: dict[str, Any]) -> DecoderImageCache:
+        """Compute the decoder's work that depends on the image alone, for all its prompts."""
         encoder = self.backbone.prompt_encoder
         return self.backbone.mask_decoder.decoder_cache(
-            image_embeddings, encoder.dense_positions(), encoder.no_mask()
+            embedding["image_embeddings"],
+            encoder.dense_positions(),
+            encoder.no_mask(),
+            embedding.get("early_features"),
         )
 
     def decode(
         self,
-        image_embeddings: Any,
+        embedding: dict[str, Any] | None = None,
         *,
         points: Any = None,
         labels: Any = None,
         boxes: Any = None,
         masks: Any = None,
         multimask_output: bool | None = None,
-        features: DecoderImageCache | None = None,
+        cache: DecoderImageCache | None = None,
     ) -> dict[str, Any]:
-        """Masks of P prompts for each encoded image.
+        """Predict the masks of P prompts for each encoded image.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
-            points: `(B, P, N, 2)`, pixels (x, y) of the model frame.
-            labels: `(B, P, N)`, as `SAMPromptEncoder.call` tells.
-            boxes: `(B, P, 2, 2)`; NaN where a prompt has none.
-            masks: `(B, P, L, L, 1)` logits; NaN where a prompt has none.
-            multimask_output: `True` for the masks of an ambiguous prompt, `False` for the single
-                one, `None` for all.
-            features: what `decoder_cache` gave for these embeddings, if at hand. Prompts with
-                masks cannot use it.
+            embedding: Output of `encode_image`. May be omitted if `cache` is given and there are
+                no mask prompts.
+            points: Points `(B, P, N, 2)` (x, y) in the model frame.
+            labels: Labels `(B, P, N)`, see `SAMPromptEncoder.call`.
+            boxes: Boxes `(B, P, 2, 2)`, NaN where a prompt has none.
+            masks: Low-res logits `(B, P, L, L, 1)`, NaN where a prompt has none.
+            multimask_output: If True, the masks for ambiguous prompts. If False, the single
+                mask. If `None`, all masks.
+            cache: Output of `decoder_cache` for this embedding. Prompts with masks cannot use it.
 
         Returns:
-            `masks`, logits `(B, P, M, L, L)`, and `iou_pred` `(B, P, M)`.
+            `masks`, low-res logits `(B, P, M, L, L)`, and `iou_pred` `(B, P, M)`.
         """
+        images = cache.keys if embedding is None else embedding["image_embeddings"]
         prompts = resolve_prompts(
-            images=image_embeddings, points=points, labels=labels, boxes=boxes, masks=masks
+            images=images, points=points, labels=labels, boxes=boxes, masks=masks
         )
         return self._decode_prompts(
-            image_embeddings, prompts, multimask_output=multimask_output, features=features
+            prompts, embedding=embedding, cache=cache, multimask_output=multimask_output
         )
 
-    def attend(self, features: DecoderImageCache, *, points: Any, labels: Any) -> tuple[Any, Any]:
-        """The first step of `decode`, which its mask decoder can rate before it draws.
+    def run_transformer(
+        self, cache: DecoderImageCache, *, points: Any, labels: Any
+    ) -> tuple[Any, Any]:
+        """Run the first step of `decode`, after which the decoder can predict IoUs.
 
         Args:
-            features: of `decoder_cache`.
-            points: as `decode`.
-            labels: as `decode`; corners of boxes are labels too.
+            cache: Output of `decoder_cache`.
+            points: See `decode`.
+            labels: See `decode`. Box corners are labels, too.
 
         Returns:
-            What `SAMMaskDecoder.attend` returns.
+            Output of `SAMMaskDecoder.run_transformer`.
         """
-        prompts = resolve_prompts(images=features.keys, points=points, labels=labels)
+        prompts = resolve_prompts(images=cache.keys, points=points, labels=labels)
         sparse, sparse_mask, _ = self.backbone.prompt_encoder.encode(
-            prompts, batch_size=ops.shape(features.keys)[0]
+            prompts, batch_size=ops.shape(cache.keys)[0]
         )
-        return self.backbone.mask_decoder.attend(features, sparse, sparse_mask)
+        return self.backbone.mask_decoder.run_transformer(cache, sparse, sparse_mask)
 
     def _decode_prompts(
         self,
-        image_embeddings: Any,
         prompts: Prompts,
         *,
+        embedding: dict[str, Any] | None = None,
+        cache: DecoderImageCache | None = None,
         multimask_output: bool | None = None,
-        features: DecoderImageCache | None = None,
     ) -> dict[str, Any]:
         encoder, decoder = self.backbone.prompt_encoder, self.backbone.mask_decoder
-        sparse, sparse_mask, dense = encoder.encode(
-            prompts, batch_size=ops.shape(image_embeddings)[0]
-        )
+        if embedding is None and (cache is None or prompts.masks is not None):
+            raise ValueError("decoding needs an embedding, or a cache and no mask prompts")
+        images = cache.keys if embedding is None else embedding["image_embeddings"]
+        sparse, sparse_mask, dense = encoder.encode(prompts, batch_size=ops.shape(images)[0])
         if dense is not None:
             return decoder.decode_with_mask_prompts(
-                image_embeddings,
+                embedding["image_embeddings"],
                 encoder.dense_positions(),
                 dense,
                 sparse,
                 sparse_mask,
+                early_features=embedding.get("early_features"),
                 multimask_output=multimask_output,
             )
         return decoder.decode(
-            features or self.decoder_cache(image_embeddings),
+            cache or self.decoder_cache(embedding),
             sparse,
             sparse_mask,
             grid_size=self.backbone.embedding_size,
             multimask_output=multimask_output,
         )
 
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
-        """Prepares `fit` and `evaluate`.
+    def compile(
+        self, optimizer: Any = "auto", loss: Any = "auto", *, metrics: Any = "auto", **kwargs: Any
+    ) -> None:
+        """Configure training and evaluation.
 
         Args:
-            optimizer: as `keras.Model.compile`.
-            loss: a layer called with the segmenter, the inputs, the targets and the outputs of
-                `call`, which returns the loss: `keras_sam.train.interactive_loss.InteractiveSegmentationLoss`.
-            **kwargs: other arguments of `keras.Model.compile`.
+            optimizer: See `keras.Model.compile`. "auto" selects AdamW with a learning rate of
+                5e-5 and gradients clipped to a global norm of 1.
+            loss: Layer whose `compute` returns the loss. "auto" selects
+                `InteractiveSegmentationLoss`, which simulates prompts from the target masks.
+            metrics: Metrics as in `keras.Model.compile`. They compare target masks with the mask
+                of the first prompt that has the highest predicted IoU, as probabilities
+                `(B, P, L, L)`. "auto" adds none to those of the loss.
+            **kwargs: Other arguments of `keras.Model.compile`.
+
+        Raises:
+            TypeError: If the loss is not a layer.
         """
+        if isinstance(optimizer, str) and optimizer == "auto":
+            optimizer = keras.optimizers.AdamW(5e-5, global_clipnorm=1.0)
+        if isinstance(loss, str) and loss == "auto":
+            loss = InteractiveSegmentationLoss()
         if loss is not None and not isinstance(loss, keras.layers.Layer):
             raise TypeError(
-                "SAM is trained with prompts simulated from ground-truth masks: pass "
-                f"loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss(), got {loss!r}"
+                "SAM is trained with prompts simulated from target masks; use loss='auto' or "
+                f"an InteractiveSegmentationLoss, got {loss!r}"
             )
-        self._tracker.unlock()  # a layer may come after the model was built
-        self._objective = loss
-        self._tracker.lock()
-        super().compile(optimizer=optimizer, loss=None, **kwargs)
+        metrics = None if isinstance(metrics, str) and metrics == "auto" else metrics
+        self._set_layer("_objective", loss)
+        super().compile(optimizer=optimizer, loss=None, metrics=metrics, **kwargs)
+        if self._compile_metrics is not None:
+            masks = keras.KerasTensor((None, None, *self.backbone.low_res_size))
+            self._compile_metrics.build(masks, masks)
 
     def compute_loss(
         self,
@@ -207,51 +285,56 @@ class SAMImageSegmenter(Backbone):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """The loss of a batch: what the layer given to `compile` returns."""
+        """Compute the loss of a batch, and update the metrics given to `compile`."""
         if self._objective is None:
-            raise ValueError(
-                "to train or evaluate, compile with loss=keras_sam.train.interactive_loss.InteractiveSegmentationLoss()"
-            )
+            raise ValueError("to train or evaluate, call compile() with loss='auto' first")
         if sample_weight is not None:
-            raise ValueError("sample_weight is not supported; leave masks out instead")
-        return self._objective.compute(self, x, y, y_pred, training=training)
+            raise ValueError("sample_weight is not supported; leave out masks instead")
+        result = self._objective.compute(self, x, y, y_pred, training=training)
+        # Here, since the predictions are simulated within the loss.
+        if self._compile_metrics is not None and result.prediction is not None:
+            self._compile_metrics.update_state(result.target, result.prediction)
+        return result.loss
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Return the metrics, which `compute_loss` has updated."""
+        return self.get_metrics_result()
 
     def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        preprocessor = None if self.preprocessor is None else serialize(self.preprocessor)
         return super().get_config() | {
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "preprocessor": self.preprocessing,
-            "thresholds": self.thresholds,
+            "backbone": serialize(self.backbone),
+            "preprocessor": preprocessor,
+            "inference_config": self.inference_config.to_dict(),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SAMImageSegmenter":
         config = dict(config)
-        if isinstance(config["backbone"], dict):
-            config["backbone"] = keras.saving.deserialize_keras_object(
-                config["backbone"], custom_objects=custom_objects
-            )
-        return cls(**config)
+        inference_config = config.pop("inference_config", None)
+        for part in ("backbone", "preprocessor"):
+            if isinstance(config[part], dict):
+                config[part] = keras.saving.deserialize_keras_object(
+                    config[part], custom_objects=custom_objects
+                )
+        segmenter = cls(**config)
+        if inference_config is not None:
+            segmenter.inference_config = inference_config
+        return segmenter
+
+    def _set_layer(self, name: str, layer: Any) -> None:
+        """Set an attribute to a layer after the model was built."""
+        self._tracker.unlock()
+        setattr(self, name, layer)
+        self._tracker.lock()
 
 
-def without_empty_prompts(inputs: Any) -> Any:
-    """The inputs without prompts of length zero, which are checked first.
-
-    A program compiled for any length could not tell them from others. Points `(B, 0, 2)` and
-    `(B, P, 0, 2)` become one point of padding, since they also tell the form of the results.
-
-    Raises:
-        ValueError: for prompts that `resolve_prompts` refuses.
-    """
-    if not isinstance(inputs, dict):
-        return inputs
-    inputs = {name: x for name, x in check_inputs(inputs).items() if x is not None}
-    if not all(hasattr(x, "shape") for x in inputs.values()):
-        return inputs
-    resolve_prompts(**inputs)
-    kept = {name: x for name, x in inputs.items() if name == "images" or 0 not in x.shape[1:]}
-    points = inputs.get("points")
-    if points is not None and points.shape[-2] == 0 and 0 not in points.shape[:-2]:
-        shape = (*points.shape[:-2], 1)
-        kept["points"] = np.zeros((*shape, 2), "float32")
-        kept["labels"] = np.full(shape, PADDING, "int32")
-    return kept
+def _preprocessor_of(
+    backbone: SAMBackbone, config: InferenceConfig
+) -> SAMImageSegmenterPreprocessor:
+    height, width = backbone.image_shape[:2]
+    converter = SAMImageConverter((height, width), **dataclasses.asdict(config.preprocessing))
+    return SAMImageSegmenterPreprocessor(converter)

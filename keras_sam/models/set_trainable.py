@@ -1,14 +1,18 @@
-"""`set_trainable`: freezes a layer with all that is in it, or thaws it."""
+"""`set_trainable`: freeze or unfreeze a layer with everything inside it."""
 
 import keras
 
 
 def set_trainable(layer: keras.layers.Layer, value: bool) -> None:
-    """Sets `trainable` of a layer and of every layer within.
+    """Set `trainable` of a layer and of every layer inside it.
 
-    Setting the attribute alone does not always do so: with the TensorFlow backend, Keras (3.15)
-    skips a value that the layer has already, and the constructor's argument `trainable` never
-    reaches the layers within.
+    Setting the attribute alone is not enough. With the TensorFlow backend, Keras 3.15 skips a
+    value that the layer already has, and the constructor's argument `trainable` never reaches
+    inner layers.
+
+    Args:
+        layer: Layer or model.
+        value: If True, the weights are trained.
     """
     layer.trainable = not value
     layer.trainable = value

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.mbconv import MBConv
@@ -21,30 +20,30 @@ EARLY_LAYER = "stages_1_merging"
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class TinyViTBackbone(Backbone):
-    """TinyViT (arXiv 2207.10666) as MobileSAM has it (arXiv 2306.14289), whose sizes are default.
+    """TinyViT (arXiv 2207.10666) with the changes and default sizes of MobileSAM (2306.14289).
 
-    Four stages: the first of convolutions on a grid of 4 x 4 pixels, the others with attention
-    in windows, on grids of 8, 16 and 16. Takes images in 0..1 and normalizes them inside, in
-    float32, with the mean and standard deviation of ImageNet. No weight depends on the image
-    size.
+    It has four stages. The first consists of convolutions, with a token per 4 x 4 pixels. The
+    others have attention in windows, with a token per 8 x 8, 16 x 16 and 16 x 16 pixels. Images
+    in [0, 1] are normalized in float32, with the mean and standard deviation of ImageNet. No
+    weight depends on the image size.
 
     Args:
-        hidden_sizes: width of the tokens of each stage.
-        depths: number of blocks of each stage.
-        num_heads: heads of each stage with attention, the last three; each divides its width.
-        window_sizes: side of an attention window in tokens, of the same stages.
-        mlp_ratio: hidden width of the blocks' MLP by that of their tokens.
-        mbconv_expansion: the same of the convolutional blocks of the first stage.
+        hidden_sizes: Width of the tokens in each of the four stages.
+        depths: Number of blocks in each of the four stages.
+        num_heads: Number of attention heads in each of the last three stages. Divides the width.
+        window_sizes: Side of an attention window in tokens, in each of the last three stages.
+        mlp_ratio: Hidden width of the blocks' MLP, as a multiple of the tokens' width.
+        mbconv_expansion: Hidden width of the first stage's blocks, as a multiple of its width.
         image_shape: `(height, width, 3)` of the images; multiples of 16.
-        num_output_channels: width `D` of the image embedding.
-        use_batch_norm: whether batch norms follow the convolutions. `False` gives biases to the
-            convolutions instead: what folding makes of a trained model.
-        output_early_feature: whether the grid that enters the third stage is appended to the
-            image embedding, along its channels.
-        dtype: dtype policy of all layers.
+        num_output_channels: Width `D` of the image embedding.
+        use_batch_norm: If True, batch norms follow the convolutions. If False, the convolutions
+            have biases instead, as after folding a trained model.
+        output_early_feature: If True, a call also returns the input of the third stage, which
+            SAM-HQ needs.
+        dtype: Keras dtype policy of all layers.
 
     Raises:
-        ValueError: if a size does not divide, or the stages are not as many as told above.
+        ValueError: If a width is not divisible, or the number of stages is wrong.
     """
 
     def __init__(
@@ -92,11 +91,11 @@ class TinyViTBackbone(Backbone):
 
     @property
     def early_feature_dim(self) -> int:
-        """Channels that `output_early_feature` appends to the image embedding."""
+        """Channels of the early feature; 0 without `output_early_feature`."""
         return self.hidden_sizes[2] if self.output_early_feature else 0
 
     def _stage(self, stage: int) -> list[keras.layers.Layer]:
-        """The blocks of a stage, and what leads to the next one."""
+        """Return the blocks of a stage and the merging to the next one."""
         layers = [self._block(stage, index) for index in range(self.depths[stage])]
         if stage < len(MERGING_STRIDES):
             merging = PatchMerging(
@@ -139,14 +138,15 @@ class TinyViTBackbone(Backbone):
         self.built = True
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        """Embeds images.
+        """Encode images.
 
         Args:
-            images: `(B, H, W, 3)` in 0..1.
-            training: whether batch norms take the statistics of the batch, and learn them.
+            images: Images `(B, H, W, 3)` in [0, 1].
+            training: If True, batch norms use the statistics of the batch and update their own.
 
         Returns:
-            `(B, H / 16, W / 16, D)`, or `D + early_feature_dim` channels.
+            Image embeddings `(B, H / 16, W / 16, D)`. With `output_early_feature`, a dictionary
+            with `image_embeddings` and `early_features`.
         """
         images = normalize_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
         grid = early = self.patch_embedding(images, training=training)
@@ -156,7 +156,7 @@ class TinyViTBackbone(Backbone):
                 early = grid
         embeddings = self.neck(grid)
         if self.output_early_feature:
-            return ops.concatenate([embeddings, early], axis=-1)
+            return {"image_embeddings": embeddings, "early_features": early}
         return embeddings
 
     def get_config(self) -> dict[str, Any]:

@@ -17,30 +17,30 @@ from keras_sam.models.normalize_images import check_image_shape, normalize_image
 class ViTDetBackbone(Backbone):
     """A vision transformer with windowed and global attention (arXiv 2203.16527).
 
-    Takes images in 0..1 and normalizes them inside, in float32, with the mean and standard
-    deviation of ImageNet.
+    Takes images in [0, 1] and normalizes them in float32, with the mean and standard deviation
+    of ImageNet.
 
     Args:
-        hidden_size: width `E` of the tokens.
-        num_layers: number of blocks.
-        intermediate_dim: hidden width of the blocks' MLP.
-        num_heads: heads of each attention; divides `hidden_size`.
-        global_attention_layer_indices: blocks that attend over the whole grid; those beyond
-            `num_layers` are ignored.
+        hidden_size: Width `E` of the tokens.
+        num_layers: Number of blocks.
+        intermediate_dim: Hidden width of the blocks' MLP.
+        num_heads: Number of attention heads. Divides `hidden_size`.
+        global_attention_layer_indices: Indices of the blocks that attend to the whole grid.
+            Indices beyond `num_layers` are ignored.
         image_shape: `(height, width, 3)` of the images; multiples of `patch_size`.
-        patch_size: side of a patch in pixels.
-        num_output_channels: width `D` of the image embedding.
-        use_bias: whether query, key and value are projected with a bias.
-        use_abs_pos: whether to add a learned table of absolute positions.
-        use_rel_pos: whether attention has the decomposed relative position bias.
-        window_size: side of an attention window in tokens; 0 makes every block global.
-        layer_norm_epsilon: epsilon of the blocks' layer norms.
-        output_early_feature: whether the embedding ends in the output of the first global block,
-            `(B, G, G, D + E)`, as SAM-HQ needs it.
-        dtype: dtype policy of all layers.
+        patch_size: Side of a patch in pixels.
+        num_output_channels: Width `D` of the image embedding.
+        use_bias: If True, query, key and value are projected with a bias.
+        use_abs_pos: If True, learned absolute position embeddings are added.
+        use_rel_pos: If True, attention has the decomposed relative position bias.
+        window_size: Side of an attention window in tokens. 0 makes every block global.
+        layer_norm_epsilon: Epsilon of the blocks' layer norms.
+        output_early_feature: If True, a call also returns the output of the first global block,
+            which SAM-HQ needs.
+        dtype: Keras dtype policy of all layers.
 
     Raises:
-        ValueError: if a size does not divide as told above.
+        ValueError: If a size is not divisible as described above.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class ViTDetBackbone(Backbone):
 
     @property
     def early_feature_dim(self) -> int:
-        """Channels of the embedding that are the early feature."""
+        """Channels of the early feature; 0 without `output_early_feature`."""
         return self.hidden_size if self.output_early_feature else 0
 
     def build(self, input_shape: Any = None) -> None:
@@ -131,9 +131,14 @@ class ViTDetBackbone(Backbone):
         self.built = True
 
     def call(self, images: Any) -> Any:
-        """Images `(B, H, W, 3)` in 0..1 to image embeddings `(B, H / patch, W / patch, D)`.
+        """Encode images.
 
-        With `output_early_feature` they are `D + E` wide.
+        Args:
+            images: Images `(B, H, W, 3)` in [0, 1].
+
+        Returns:
+            Image embeddings `(B, G, G, D)`. With `output_early_feature`, a dictionary with
+            `image_embeddings` and `early_features` `(B, G, G, E)`.
         """
         images = normalize_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
         grid = self.patch_embedding(images)
@@ -147,7 +152,7 @@ class ViTDetBackbone(Backbone):
         embeddings = self.neck(grid)
         if not self.output_early_feature:
             return embeddings
-        return ops.concatenate([embeddings, early_feature], axis=-1)
+        return {"image_embeddings": embeddings, "early_features": early_feature}
 
     def _find_first_global_block(self) -> int | None:
         is_global = (block.window_size == 0 for block in self.blocks)

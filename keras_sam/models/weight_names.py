@@ -1,13 +1,16 @@
-"""`weights_by_name`: each weight of a model under the name that checkpoints use."""
+"""`weights_by_name`: the weights of a model under the names that checkpoints use."""
 
 import keras
 
 
 def weights_by_name(model: keras.layers.Layer) -> dict[str, keras.Variable]:
-    """The weights of a model by their place in it, such as `image_encoder/blocks_0/mlp/...`.
+    """Map names to the weights of a model.
 
-    The names follow the attributes of the model and the names of its inner layers; what a user
-    calls the model itself plays no part.
+    Names follow the model's attributes and the names of its inner layers, for example
+    `image_encoder/blocks_0/mlp/dense1/kernel`. The name of the model itself is not part of them.
+
+    Args:
+        model: Built model or layer.
     """
     weights: dict[str, keras.Variable] = {}
     _collect(model, "", weights)

@@ -1,176 +1,190 @@
-"""`BatchDecoder`: of the masks of many prompts of an image, those that are good enough."""
+"""`BatchDecoder`: decodes many prompts of one crop and keeps the masks that pass thresholds."""
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
+from keras_sam.predict.crops import Crop
+from keras_sam.predict.generated_mask import GeneratedMask
+from keras_sam.predict.generator_config import GeneratorConfig
+from keras_sam.predict.predictor import MASK_THRESHOLD
+from keras_sam.predict.sam_predictor import SAMPredictor
 from keras_sam.transforms.mask_postprocessor import LowResMaskCrop, MaskPostprocessor
+from keras_sam.types import Size
 
-# Each prompt has its own copy of the image tokens, and about six arrays of that size live at once.
-COPIES = 6
-# What the upscaled images of the prompts that are drawn at once may take there.
-DRAWING_BYTES = 2**23
-UPSCALED = 16 / 8  # pixels of an image token, and its width over theirs
-
-Window = tuple[slice, slice]
+# Each prompt has its own copy of the image tokens, and about six arrays of that size coexist.
+TOKEN_COPIES = 6
+# Memory budget on a CPU for the upscaled image tokens of masks that are computed together.
+UPSCALED_BYTES = 2**23
+UPSCALED_RATIO = 16 / 8  # 16 times the pixels of the image tokens, an eighth of their channels
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A mask that passed the thresholds.
+class PromptBatch(NamedTuple):
+    """Prompts of one crop.
 
     Attributes:
-        part: what draws it.
-        predicted_iou: the estimate of its IoU.
-        point: `(x, y)` of its prompt in pixels of the image.
+        centers: Points `(P, 2)` (x, y) in the original that stand for the prompts.
+        points: Points `(P, N, 2)` in the model frame, including box corners.
+        labels: Labels `(P, N)`.
+        boxes: Boxes `(P, 4)` XYXY in the crop, or `None`.
     """
 
-    part: LowResMaskCrop
-    predicted_iou: float
-    point: tuple[float, float]
+    centers: np.ndarray
+    points: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray | None = None
+
+    def select(self, rows: slice) -> "PromptBatch":
+        """Return some of the prompts."""
+        return PromptBatch(*(None if part is None else part[rows] for part in self))
 
 
 class BatchDecoder:
-    """Prompts the image that a predictor holds, and keeps what passes.
+    """Decodes the prompts of the image that is set in a predictor.
 
-    A prompt is rated before its masks are drawn; those that do not pass are never drawn. A mask
-    whose outline is moved is rated again where the model's preprocessing says so. Only the part
-    of the logits that draws a mask is kept of it.
+    The IoU of a prompt's masks is predicted before the masks. Masks below the threshold are
+    never computed. Only the part of the logits that determines a mask's pixels is kept.
 
     Args:
-        predictor: with an image set.
-        points_per_batch: so many prompts are decoded together; fewer on a CPU where they would
-            take too much memory.
-        pred_iou_thresh: masks rated higher pass; 0 lets all pass.
-        stability_score_thresh: masks at least as stable pass; 0 lets all pass.
-        stability_score_offset: of the thresholds that the stability score compares.
+        predictor: Predictor whose image is the crop.
+        config: Options with resolved thresholds.
+        crop: Position of the crop in the original.
+        original_size: `(height, width)` of the original.
     """
 
     def __init__(
-        self,
-        predictor: SAMPredictor,
-        *,
-        points_per_batch: int,
-        pred_iou_thresh: float,
-        stability_score_thresh: float,
-        stability_score_offset: float,
+        self, predictor: SAMPredictor, config: GeneratorConfig, crop: Crop, original_size: Size
     ) -> None:
         self.predictor = predictor
-        self.pred_iou_thresh = pred_iou_thresh
-        self.stability_score_thresh = stability_score_thresh
-        self.batch_size = points_per_batch
-        # Masks are drawn by a program for few prompts, or by one for many.
-        self.few, self.many = -(-points_per_batch // 4), points_per_batch
+        self.config = config
+        self.crop = crop
+        self.original_size = original_size
+        self.batch_size = config.points_per_batch
+        # Masks are computed by one of two programs, for small or for large batches of prompts.
+        self._small_batch, self._large_batch = -(-self.batch_size // 4), self.batch_size
         if predictor.engine.is_on_cpu:
-            fitting = _prompts_that_fit(predictor, predictor.engine.decoder_bytes / COPIES)
-            self.batch_size = min(points_per_batch, fitting)
-            fitting = _prompts_that_fit(predictor, DRAWING_BYTES / UPSCALED)
-            self.few = self.many = min(self.batch_size, fitting)
-        self.masks = MaskPostprocessor(
-            predictor.frame,
+            max_prompts = _max_prompts(predictor, predictor.engine.decoder_bytes / TOKEN_COPIES)
+            self.batch_size = min(self.batch_size, max_prompts)
+            max_prompts = _max_prompts(predictor, UPSCALED_BYTES / UPSCALED_RATIO)
+            self._small_batch = self._large_batch = min(self.batch_size, max_prompts)
+        self.postprocessor = MaskPostprocessor(
+            predictor.transform,
             predictor.model.backbone.low_res_size,
             threshold=MASK_THRESHOLD,
-            offset=stability_score_offset,
+            offset=config.stability_score_offset,
         )
 
-    def find(
-        self,
-        points: np.ndarray,
-        prompts: np.ndarray,
-        labels: np.ndarray,
-        windows: Sequence[Window | None] | None = None,
-    ) -> Iterator[tuple[list[Candidate], np.ndarray]]:
-        """Yields the candidates of each batch of prompts, and each prompt's best rating `(P,)`.
+    def decode(self, prompts: PromptBatch) -> Iterator[tuple[list[GeneratedMask], np.ndarray]]:
+        """Yield the masks that pass, and each prompt's highest predicted IoU, batch by batch.
 
         Args:
-            points: `(P, 2)` (x, y) of the image, to be told of the masks.
-            prompts: `(P, N, 2)` points of the model frame.
-            labels: `(P, N)`.
-            windows: of each prompt the rows and columns that its masks may lie in, if limited.
+            prompts: P prompts.
+
+        Yields:
+            Masks of a batch of prompts, and the highest predicted IoU `(batch,)` of each prompt.
         """
-        windows = [None] * len(points) if windows is None else windows
-        with ThreadPoolExecutor(_computing_threads()) as pool:
-            for start in range(0, len(points), self.batch_size):
-                batch = slice(start, start + self.batch_size)
-                yield self._find(points[batch], prompts[batch], labels[batch], windows[batch], pool)
+        with ThreadPoolExecutor(_num_threads()) as pool:
+            for start in range(0, len(prompts.centers), self.batch_size):
+                yield self._decode_batch(
+                    prompts.select(slice(start, start + self.batch_size)), pool
+                )
 
-    def _find(
-        self,
-        points: np.ndarray,
-        prompts: np.ndarray,
-        labels: np.ndarray,
-        windows: Sequence[Window | None],
-        pool: ThreadPoolExecutor,
-    ) -> tuple[list[Candidate], np.ndarray]:
-        count = len(points)
-        missing = self.batch_size - count  # repeated, so that one program does for all batches
-        prompts = np.concatenate([prompts, prompts[:1].repeat(missing, axis=0)])
-        labels = np.concatenate([labels, labels[:1].repeat(missing, axis=0)])
-        engine, features = self.predictor.engine, self.predictor.decoder_cache
-        ratings, attended = engine.rate(features, prompts[None], labels[None])
-        ratings = ratings[:count]
-        is_wanted = self._is_good(ratings)
-        chosen = np.flatnonzero(is_wanted.any(axis=1))
-        if not len(chosen):
-            return [], ratings.max(axis=1)
-        logits = self._draw(attended, chosen)
-        guide = self.predictor.encoded_image.guide
-        rows, masks = np.nonzero(is_wanted[chosen])
-        places = list(zip(rows.tolist(), masks.tolist(), strict=True))
+    def _decode_batch(
+        self, prompts: PromptBatch, pool: ThreadPoolExecutor
+    ) -> tuple[list[GeneratedMask], np.ndarray]:
+        # Predict the IoU of all masks.
+        count = len(prompts.centers)
+        points, labels = (_pad(part, self.batch_size) for part in (prompts.points, prompts.labels))
+        engine, cache = self.predictor.engine, self.predictor.state.cache
+        predicted_iou, tokens = engine.predict_iou(cache, points[None], labels[None])
+        predicted_iou = predicted_iou[:count]
+        passes = self._passes_iou(predicted_iou)
+        selected = np.flatnonzero(passes.any(axis=1))
+        if not len(selected):
+            return [], predicted_iou.max(axis=1)
+        # Predict the masks of the prompts that have one above the threshold.
+        logits = self._predict_masks(tokens, selected)
+        rows, mask_indices = np.nonzero(passes[selected])
+        jobs = list(zip(rows.tolist(), mask_indices.tolist(), strict=True))
 
-        def measure(place: tuple[int, int]) -> tuple[LowResMaskCrop, float]:
-            within = windows[chosen[place[0]]]
-            rating = float(ratings[chosen[place[0]], place[1]])
-            part = self.masks.measure(logits[place], within=within)
-            if guide is None or not self._is_stable(part):
-                return part, rating
-            outlined = guide.refined(logits[place], within=within)
-            moved = self.masks.measure(outlined.low_res_logits, within=within)
-            rating = self.predictor.frame.preprocessing.rating(rating, outlined.support)
-            return replace(moved, stability_score=part.stability_score), rating
+        def postprocess(job: tuple[int, int]) -> tuple[LowResMaskCrop, float]:
+            row, mask_index = job
+            prompt = selected[row]
+            box = None if prompts.boxes is None else prompts.boxes[prompt]
+            return self._postprocess(logits[job], float(predicted_iou[prompt, mask_index]), box)
 
-        # The pool computes in parallel. Threads of NumPy's library would wait for more work in a
-        # loop afterwards, and take a processor from the engine for 50 ms.
+        # The pool computes in parallel. Threads of NumPy's library would spin for 50 ms
+        # afterwards and take a core from the engine.
         with _numpy_threads().limit(limits=1, user_api="blas"):
-            parts = list(pool.map(measure, places))
-        found = []
-        for (row, _), (part, rating) in zip(places, parts, strict=True):
-            if self._is_stable(part) and self._is_good(rating):
-                x, y = points[chosen[row]]
-                found.append(Candidate(part, rating, (float(x), float(y))))
-        return found, ratings.max(axis=1)
+            results = list(pool.map(postprocess, jobs))
+        # Keep the masks that pass all thresholds.
+        masks = []
+        for (row, _), (low_res, mask_iou) in zip(jobs, results, strict=True):
+            if self._is_stable(low_res) and self._passes_iou(mask_iou):
+                x, y = prompts.centers[selected[row]].tolist()
+                masks.append(self._generated_mask(low_res, mask_iou, (x, y)))
+        return masks, predicted_iou.max(axis=1)
 
-    def _draw(self, attended: tuple[Any, Any], chosen: np.ndarray) -> np.ndarray:
-        """Logits `(K, M, L, L)` of the chosen prompts `(K,)`, and of some again at the end."""
-        engine, features = self.predictor.engine, self.predictor.decoder_cache
-        size = self.few if len(chosen) <= self.few else self.many
-        padded = np.concatenate([chosen, chosen[:1].repeat(-len(chosen) % size)]).astype(np.int32)
+    def _predict_masks(self, tokens: tuple[Any, Any], selected: np.ndarray) -> np.ndarray:
+        """Return logits `(K, M, L, L)` of the selected prompts `(K,)`, followed by padding."""
+        engine, cache = self.predictor.engine, self.predictor.state.cache
+        size = self._small_batch if len(selected) <= self._small_batch else self._large_batch
+        padded = _pad(selected, len(selected) + -len(selected) % size).astype(np.int32)
         parts = [
-            engine.draw(features, attended, padded[start : start + size])
+            engine.predict_masks(cache, tokens, padded[start : start + size])
             for start in range(0, len(padded), size)
         ]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _is_good(self, rating: Any) -> Any:
-        return (rating > self.pred_iou_thresh) | (self.pred_iou_thresh <= 0)
+    def _postprocess(
+        self, logits: np.ndarray, predicted_iou: float, box: np.ndarray | None
+    ) -> tuple[LowResMaskCrop, float]:
+        """Refine and measure a mask. The stability score is that of the unrefined mask."""
+        low_res = self.postprocessor.compute_box_and_stability(logits)
+        refiner = self.predictor.state.refiner
+        if refiner is None or not self._is_stable(low_res):
+            return low_res, predicted_iou
+        refined_logits, refined_iou = refiner.refine(logits, predicted_iou, box)
+        refined = self.postprocessor.compute_box_and_stability(refined_logits)
+        return replace(refined, stability_score=low_res.stability_score), refined_iou
 
-    def _is_stable(self, part: LowResMaskCrop) -> bool:
-        limit = self.stability_score_thresh
-        return limit <= 0 or part.stability_score >= limit
+    def _generated_mask(
+        self, low_res: LowResMaskCrop, predicted_iou: float, point: tuple[float, float]
+    ) -> GeneratedMask:
+        return GeneratedMask(
+            crop=self.crop,
+            original_size=self.original_size,
+            low_res=low_res,
+            predicted_iou=predicted_iou,
+            point=point,
+            postprocessor=self.postprocessor,
+        )
+
+    def _passes_iou(self, predicted_iou: Any) -> Any:
+        threshold = self.config.pred_iou_thresh or 0
+        return (predicted_iou > threshold) | (threshold <= 0)
+
+    def _is_stable(self, low_res: LowResMaskCrop) -> bool:
+        threshold = self.config.stability_score_thresh or 0
+        return threshold <= 0 or low_res.stability_score >= threshold
 
 
-def _prompts_that_fit(predictor: SAMPredictor, most_bytes: float) -> int:
-    """How many prompts' image tokens take so much memory; 1 at least."""
+def _pad(values: np.ndarray, length: int) -> np.ndarray:
+    """Repeat the first entry at the end, so that one program fits all batches."""
+    return np.concatenate([values, values[:1].repeat(length - len(values), axis=0)])
+
+
+def _max_prompts(predictor: SAMPredictor, max_bytes: float) -> int:
+    """Return the number of prompts whose image tokens fit; at least 1."""
     backbone = predictor.model.backbone
     height, width = backbone.embedding_size
-    return max(1, int(most_bytes / (4 * height * width * backbone.mask_decoder.hidden_size)))
+    return max(1, int(max_bytes / (4 * height * width * backbone.mask_decoder.hidden_size)))
 
 
 @functools.cache
@@ -178,7 +192,7 @@ def _numpy_threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _computing_threads() -> int | None:
-    """How many threads this process was given to compute with; None if nobody said."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    return int(given) if given.isdecimal() and int(given) else None
+def _num_threads() -> int | None:
+    """Number of threads assigned to this process, or `None` if not limited."""
+    value = os.environ.get("OMP_NUM_THREADS", "")
+    return int(value) if value.isdecimal() and int(value) else None

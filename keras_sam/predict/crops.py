@@ -1,42 +1,42 @@
-"""`crop_boxes`: overlapping crops of an image, in layers of finer and finer ones."""
+"""`crop_boxes`: overlapping crops of an image, in layers with more and more crops."""
 
 import math
 from typing import NamedTuple
 
+from keras_sam.types import Box, Size
+
 
 class Crop(NamedTuple):
-    """A part of an image.
+    """A rectangle of an image.
 
     Attributes:
-        box: XYXY in whole pixels of the original.
+        box: Corners XYXY in whole pixels of the original.
         layer: 0 for the whole image, n for one of `4 ** n` crops.
     """
 
-    box: tuple[int, int, int, int]
-    layer: int
+    box: Box
+    layer: int = 0
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """`(height, width)`."""
         x0, y0, x1, y1 = self.box
         return y1 - y0, x1 - x0
 
-    def moved(self, x: int, y: int) -> "Crop":
-        """The same crop so many pixels to the right and down."""
+    def shifted(self, x: int, y: int) -> "Crop":
+        """Return the crop moved by `x` pixels to the right and `y` pixels down."""
         x0, y0, x1, y1 = self.box
         return self._replace(box=(x0 + x, y0 + y, x1 + x, y1 + y))
 
 
-def crop_boxes(
-    original_size: tuple[int, int], *, crop_n_layers: int, overlap_ratio: float
-) -> list[Crop]:
-    """The whole image, then the crops of each layer, column by column.
+def crop_boxes(original_size: Size, *, crop_n_layers: int, overlap_ratio: float) -> list[Crop]:
+    """Return the whole image, followed by the crops of each layer, column by column.
 
     Args:
-        original_size: `(height, width)`.
-        crop_n_layers: number of layers; layer n has `2 ** n` crops along each side.
-        overlap_ratio: overlap of the crops of layer 1, as a share of the short side; half as much
-            in each further layer.
+        original_size: `(height, width)` of the image.
+        crop_n_layers: Number of layers. Layer n has `2 ** n` crops along each side.
+        overlap_ratio: Overlap of the crops of layer 1, as a fraction of the image's shorter
+            side. Each further layer has half the overlap.
     """
     height, width = original_size
     crops = [Crop((0, 0, width, height), 0)]

@@ -1,71 +1,83 @@
-"""`GeneratedMask`: a mask of everything mode, on its way from a part of its logits to a record."""
+"""`GeneratedMask`: a mask of automatic mask generation, rendered only when needed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from keras_sam.masks.measures import coco_rle_runs, coco_rle_to_mask
-from keras_sam.masks.run_length_mask import mask_to_runs, runs_to_coco_rle
-from keras_sam.predict.batch_decoder import Candidate
+from keras_sam.annotations.mask_record import MaskRecord
+from keras_sam.masks.coco_rle import (
+    coco_rle_to_counts,
+    coco_rle_to_mask,
+    mask_to_coco_rle,
+    runs_to_coco_rle,
+)
+from keras_sam.masks.measures import mask_to_box
+from keras_sam.masks.run_length_mask import mask_to_runs
 from keras_sam.predict.crops import Crop
-from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
-
-OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+from keras_sam.transforms.mask_postprocessor import LowResMaskCrop, MaskPostprocessor
+from keras_sam.types import Box, Size
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedMask:
-    """A mask in the original frame.
+    """A mask with its scores.
 
     Attributes:
-        candidate: what was found in the crop.
-        crop: the part of the image that the model saw.
+        crop: Crop of the image in which the mask was predicted.
         original_size: `(height, width)` of the image.
-        masks: what draws it, unless `rle` holds it.
-        rle: the mask as a COCO RLE of the original.
+        low_res: Mask in the crop, as low-res logits.
+        predicted_iou: IoU that the model predicts for the mask.
+        point: Prompt `(x, y)` in the original.
+        postprocessor: Renders the mask in the crop, or `None` if `rle` is given.
+        rle: Mask as a compressed COCO RLE of the original, or `None`.
     """
 
-    candidate: Candidate
     crop: Crop
-    original_size: tuple[int, int]
-    masks: MaskPostprocessor | None = field(default=None, repr=False)
+    original_size: Size
+    low_res: LowResMaskCrop
+    predicted_iou: float
+    point: tuple[float, float]
+    postprocessor: MaskPostprocessor | None = field(default=None, repr=False)
     rle: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """XYXY as Meta has it, the last pixels included; zeros at the crop's corner if empty."""
-        x0, y0, x1, y1 = self.candidate.part.box
+    def box(self) -> Box:
+        """Corners XYXY from the first to the last pixel, as Meta has them.
+
+        The box of an empty mask has size 0 and lies in the corner of the crop.
+        """
+        x0, y0, x1, y1 = self.low_res.box
         left, top = self.crop.box[:2]
         is_empty = x0 == x1
         return x0 + left, y0 + top, x1 + left - (not is_empty), y1 + top - (not is_empty)
 
     @property
-    def held_bytes(self) -> int:
-        """Of the logits that are kept to draw it."""
-        return 0 if self.rle is not None else self.candidate.part.values.nbytes
+    def nbytes(self) -> int:
+        """Size of the logits in memory, in bytes."""
+        return 0 if self.rle is not None else self.low_res.values.nbytes
 
-    def mask(self) -> np.ndarray:
-        """Boolean `(H, W)`; its columns are contiguous, as the encoder wants them."""
+    def to_mask(self) -> np.ndarray:
+        """Return the mask `(H, W)`, bool, with contiguous columns as the RLE encoder needs."""
         if self.rle is not None:
             return coco_rle_to_mask(self.rle)
         height, width = self.original_size
         transposed = np.zeros((width, height), bool)
         left, top = self.crop.box[:2]
-        x0, y0, x1, y1 = self.candidate.part.box
-        transposed[x0 + left : x1 + left, y0 + top : y1 + top] = self._drawn().T
+        x0, y0, x1, y1 = self.low_res.box
+        transposed[x0 + left : x1 + left, y0 + top : y1 + top] = self._render().T
         return transposed.T
 
     def to_rle(self) -> dict[str, Any]:
-        """The mask as a compressed COCO RLE, of which no more than its box is drawn."""
+        """Return the mask as a compressed COCO RLE. Only its box is rendered."""
         if self.rle is not None:
             return self.rle
-        (left, top), (x0, y0) = self.crop.box[:2], self.candidate.part.box[:2]
-        runs = mask_to_runs(self._drawn()).moved(x0 + left, y0 + top)
+        (left, top), (x0, y0) = self.crop.box[:2], self.low_res.box[:2]
+        runs = mask_to_runs(self._render()).shifted(x0 + left, y0 + top)
         return runs_to_coco_rle(runs, self.original_size)
 
-    def to_record(self, output_mode: str) -> dict[str, Any]:
-        """The record of Meta's generator, with the keys that it has."""
+    def to_record(self, output_mode: str) -> MaskRecord:
+        """Return the mask and its scores under the keys of Meta's generator."""
         segmentation, area = self._segmentation(output_mode)
         x0, y0, x1, y1 = self.box
         left, top, right, bottom = self.crop.box
@@ -73,23 +85,40 @@ class GeneratedMask:
             "segmentation": segmentation,
             "area": area,
             "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "predicted_iou": self.candidate.predicted_iou,
-            "point_coords": [[self.candidate.point[0] + left, self.candidate.point[1] + top]],
-            "stability_score": self.candidate.part.stability_score,
+            "predicted_iou": self.predicted_iou,
+            "point_coords": [[*self.point]],
+            "stability_score": self.low_res.stability_score,
             "crop_box": [left, top, right - left, bottom - top],
         }
 
+    def compressed(self) -> "GeneratedMask":
+        """Return the mask as an RLE, which is smaller than logits."""
+        return replace(self, rle=self.to_rle(), postprocessor=None)
+
+    def with_mask(self, mask: np.ndarray) -> "GeneratedMask":
+        """Return a copy with other pixels.
+
+        Args:
+            mask: Mask `(H, W)` of the original, bool. It does not extend beyond the crop.
+        """
+        x0, y0, x1, y1 = (int(side) for side in mask_to_box(mask))
+        left, top = self.crop.box[:2]
+        box = (x0 - left, y0 - top, x1 - left, y1 - top) if x1 else (0, 0, 0, 0)
+        low_res = replace(self.low_res, box=box)
+        return replace(self, low_res=low_res, postprocessor=None, rle=mask_to_coco_rle(mask))
+
     def _segmentation(self, output_mode: str) -> tuple[Any, int]:
-        """The mask in a form, and how many pixels it has."""
+        """Return the mask in an output mode, and its area."""
         if output_mode == "binary_mask":
-            mask = self.mask()
+            mask = self.to_mask()
             return mask, int(np.count_nonzero(mask))
         rle = self.to_rle()
-        runs = coco_rle_runs(rle)
-        return rle | {"counts": runs} if output_mode == "uncompressed_rle" else rle, sum(runs[1::2])
+        counts = coco_rle_to_counts(rle)
+        is_compressed = output_mode == "coco_rle"
+        return rle if is_compressed else rle | {"counts": counts}, sum(counts[1::2])
 
-    def _drawn(self) -> np.ndarray:
-        """The pixels of its box."""
-        if self.masks is None:
-            raise ValueError("a found mask has either runs or what draws it")
-        return self.masks.draw(self.candidate.part)
+    def _render(self) -> np.ndarray:
+        """Compute the pixels of the mask's box."""
+        if self.postprocessor is None:
+            raise ValueError("a GeneratedMask needs an rle or a postprocessor")
+        return self.postprocessor.render(self.low_res)

@@ -1,165 +1,109 @@
-"""`ImageEmbedding`: an encoded image, to be kept and prompted later."""
+"""`ImageEmbedding`: an encoded image, to keep and to prompt later."""
 
-import hashlib
 import reprlib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
 from keras_sam.images.read_image import MAX_PIXELS
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.models.weight_names import weights_by_name
-from keras_sam.predict.frame_for_model import transform_for_model
-from keras_sam.transforms.guided_filter import GuidedFilterRefiner
 from keras_sam.transforms.image_transform import ImageTransform
-from keras_sam.transforms.preprocessing import SAM, Preprocessing
-from keras_sam.types import is_size
+from keras_sam.transforms.preprocessing import Preprocessing
+from keras_sam.types import Size, is_size
 
 FORMAT = "keras_sam.ImageEmbedding"
-SAMPLED_VALUES = 256
 
 
 @dataclass(frozen=True)
 class ImageEmbedding:
-    """What the image encoder makes of an image.
+    """The output of an image encoder for one image.
 
     Attributes:
-        embedding: `(1, G, G, D)` float32.
+        arrays: Named arrays: those of the model's `embedding_names`, float32 with batch axis 1,
+            and whatever the mask refiner keeps of the image.
         original_size: `(height, width)` of the image.
-        input_size: `(height, width)` of its content in the model frame.
         image_size: `(height, width)` of the model frame.
-        fingerprint: of the image encoder that made it.
-        preprocessing: how the image was prepared.
-        outline_pixels: of `GuidedFilterRefiner`, where `preprocessing.outlines` is "image".
+        fingerprint: Fingerprint of the image encoder.
+        preprocessing: Preparation of the image.
     """
 
-    embedding: np.ndarray
-    original_size: tuple[int, int]
-    input_size: tuple[int, int]
-    image_size: tuple[int, int]
+    arrays: Mapping[str, np.ndarray] = field(repr=False)
+    original_size: Size
+    image_size: Size
     fingerprint: str
-    preprocessing: Preprocessing = SAM
-    outline_pixels: np.ndarray | None = None
-
-    @property
-    def guide(self) -> GuidedFilterRefiner | None:
-        """What moves outlines to the image's edges, if something does."""
-        if self.outline_pixels is None:
-            return None
-        return GuidedFilterRefiner(self.outline_pixels, self.original_size)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
     def save(self, path: str | Path) -> None:
-        """Writes a `.safetensors` file; an old one stays whole if that fails."""
-        facts = {
+        """Write a `.safetensors` file. It is replaced only when the new one is complete."""
+        metadata = {
             "original_size": self.original_size,
-            "input_size": self.input_size,
             "image_size": self.image_size,
             "fingerprint": self.fingerprint,
             "preprocessing": asdict(self.preprocessing),
         }
-        arrays = {"embedding": np.ascontiguousarray(self.embedding, np.float32)}
-        if self.outline_pixels is not None:
-            arrays["outline_pixels"] = np.ascontiguousarray(self.outline_pixels)
-        save_safetensors(path, FORMAT, arrays, facts)
+        save_safetensors(path, FORMAT, self.arrays, metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> "ImageEmbedding":
-        """Reads what `save` wrote.
+        """Read the output of `save`.
 
         Raises:
-            FileNotFoundError: if the file is missing.
-            ValueError: if it is damaged or something else.
+            FileNotFoundError: If the file is missing.
+            ValueError: If the file is damaged or contains something else.
         """
-        names, optional = {"embedding"}, frozenset({"outline_pixels"})
-        return load_safetensors(
-            path, FORMAT, names, cls._parse, optional=optional, what="image embedding"
-        )
+        return load_safetensors(path, FORMAT, _parse, description="image embedding")
 
-    @classmethod
-    def _parse(cls, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> "ImageEmbedding":
-        sizes = {
-            name: _check_size(name, facts[name])
-            for name in ("original_size", "input_size", "image_size")
-        }
-        fingerprint = str(facts["fingerprint"])
-        preprocessing = Preprocessing(**facts.get("preprocessing", {}))  # older files: SAM's
-        embedding = arrays["embedding"]
-        if embedding.ndim != 4 or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
+
+def check_embedding(embedding: ImageEmbedding, model: SAMImageSegmenter) -> ImageTransform:
+    """Check that an embedding fits a model, and return the transform of its image.
+
+    Raises:
+        ValueError: If another model made the embedding, or the image was prepared differently.
+    """
+    image_size = tuple(model.backbone.image_shape[:2])
+    expected = {name: (1, *shape) for name, shape in model.backbone.embedding_shapes.items()}
+    found = {name: embedding.arrays[name].shape for name in expected if name in embedding.arrays}
+    if embedding.image_size != image_size or found != expected:
+        raise ValueError(
+            f"the embedding has the arrays {found} of images {embedding.image_size}; "
+            f"this model needs {expected} of {image_size}"
+        )
+    if embedding.fingerprint != model.encoder_fingerprint():
+        raise ValueError("the embedding was made by another model's image encoder")
+    transform = model.image_transform(embedding.original_size)
+    if transform.preprocessing != embedding.preprocessing:
+        raise ValueError(
+            f"the embedding's image was prepared with {embedding.preprocessing}; this model uses "
+            f"{transform.preprocessing}"
+        )
+    return transform
+
+
+def _parse(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> ImageEmbedding:
+    sizes = {name: _check_size(name, metadata[name]) for name in ("original_size", "image_size")}
+    for name, array in arrays.items():
+        if array.dtype not in (np.float32, np.uint8) or not np.isfinite(array).all():
             raise ValueError(
-                "an image embedding must hold finite float32 values of shape (1, G, G, D), got "
-                f"{embedding.dtype} {embedding.shape}"
+                f"the array {name} of an image embedding must contain finite float32 values or "
+                f"uint8 pixels, got {array.dtype} {array.shape}"
             )
-        pixels = arrays.get("outline_pixels")
-        if (pixels is not None) != (preprocessing.outlines == "image"):
-            raise ValueError("an image embedding holds pixels where they guide outlines, else none")
-        found = cls(
-            embedding=embedding,
-            fingerprint=fingerprint,
-            preprocessing=preprocessing,
-            outline_pixels=pixels,
-            **sizes,
-        )
-        _ = found.guide  # checks the pixels
-        return found
+    return ImageEmbedding(
+        arrays=arrays,
+        fingerprint=str(metadata["fingerprint"]),
+        preprocessing=Preprocessing(**metadata["preprocessing"]),
+        **sizes,
+    )
 
 
-def _check_size(name: str, size: Any) -> tuple[int, int]:
-    """A size that a picture may have: masks of the original's are made later."""
+def _check_size(name: str, size: Any) -> Size:
+    """Check a size from a file. Masks of the original size are allocated later."""
     if not is_size(size) or size[0] * size[1] > MAX_PIXELS:
         raise ValueError(
             f"{name} of an image embedding must be (height, width) of at most {MAX_PIXELS} "
             f"pixels, got {reprlib.repr(size)}"
         )
     return size[0], size[1]
-
-
-def check_embedding(image: ImageEmbedding, model: SAMImageSegmenter) -> ImageTransform:
-    """The way of an encoded image into a model, and of its masks back.
-
-    Raises:
-        ValueError: if the embedding is another model's, or its image was prepared otherwise.
-    """
-    backbone = model.backbone
-    expected, image_size = (1, *backbone.image_embedding_shape), tuple(backbone.image_shape[:2])
-    if image.image_size != image_size or image.embedding.shape != expected:
-        raise ValueError(
-            f"the embedding has shape {image.embedding.shape} of images {image.image_size}; "
-            f"this model's has {expected} of {image_size}"
-        )
-    if image.fingerprint != encoder_fingerprint(model):
-        raise ValueError("the embedding was made by another model's image encoder")
-    frame = transform_for_model(model, image.original_size)
-    if frame.preprocessing != image.preprocessing:
-        raise ValueError(
-            f"the embedding's image was prepared with {image.preprocessing}; this model has "
-            f"{frame.preprocessing}"
-        )
-    if frame.input_size != image.input_size:
-        raise ValueError(
-            f"the embedding's input_size is {image.input_size}, expected {frame.input_size}"
-        )
-    expected_pixels = None
-    if frame.preprocessing.outlines == "image":
-        expected_pixels = (*frame.low_res_input_size(backbone.low_res_size), 3)
-    found_pixels = None if image.outline_pixels is None else image.outline_pixels.shape
-    if found_pixels != expected_pixels:
-        raise ValueError(
-            f"the embedding's outline_pixels have shape {found_pixels}, expected {expected_pixels}"
-        )
-    return frame
-
-
-def encoder_fingerprint(model: SAMImageSegmenter) -> str:
-    """A hash of the image encoder: names, shapes, and a sample of each weight's values."""
-    encoder = model.backbone.image_encoder
-    digest = hashlib.sha256(repr(tuple(encoder.image_shape)).encode())
-    for name, variable in sorted(weights_by_name(encoder).items()):
-        digest.update(f"{name} {tuple(variable.shape)} {variable.dtype}".encode())
-        values = keras.ops.convert_to_numpy(variable.value).ravel()
-        step = max(1, values.size // SAMPLED_VALUES)
-        digest.update(np.ascontiguousarray(values[::step], np.float32).tobytes())
-    return digest.hexdigest()

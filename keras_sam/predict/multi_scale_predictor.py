@@ -1,251 +1,249 @@
-"""`MultiScalePredictor`: masks of small things, looked at closer."""
+"""`MultiScalePredictor`: predicts masks of small objects in crops around the prompt."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_sam.images.read_image import read_image
-from keras_sam.layers.prompts import NOT_A_POINT
-from keras_sam.masks.measures import mask_to_box
-from keras_sam.predict.crop_prediction import Look
+from keras_sam.point_labels import NOT_A_POINT
+from keras_sam.predict.crop_mask import CropMask, build_crop_mask, select_crop_masks
 from keras_sam.predict.crop_pyramid import crop_pyramid
-from keras_sam.predict.merge_crop_predictions import merge_crop_predictions
-from keras_sam.predict.predictor import PredictorState, SAMPredictor, count_prompts
-from keras_sam.predict.tiles import Box
+from keras_sam.predict.predictor import (
+    MASK_THRESHOLD,
+    Predictor,
+    check_image_format,
+    check_mask_inputs,
+    count_prompts,
+)
+from keras_sam.predict.resample_logits import resample_logits
+from keras_sam.predict.sam_predictor import PredictorState, SAMPredictor
 from keras_sam.transforms.check_prompts import check_box, check_points
-from keras_sam.transforms.logits import OUTSIDE
+from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.logits import BACKGROUND_LOGIT
+from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
+from keras_sam.types import Box, Size
 
 
 @dataclass(frozen=True)
-class _Prompt:
-    """One prompt, in pixels of the original."""
+class CheckedPrompt:
+    """One prompt in the original.
+
+    Attributes:
+        coords: Points `(N, 2)`, or `None`.
+        labels: Labels `(N,)`, or `None`.
+        box: Box `(4,)` XYXY, or `None`.
+        mask: Low-res logits `(L, L)` of the whole image, or `None`.
+    """
 
     coords: np.ndarray | None
     labels: np.ndarray | None
     box: np.ndarray | None
-    logits: np.ndarray | None
-
-    def windows(self, original_size: tuple[int, int]) -> list[Box]:
-        """Where to look: at once from near if it is known how large the thing is."""
-        boxes = [] if self.box is None else [self.box]
-        if self.box is None and self.logits is not None and (mask := self.logits > 0).any():
-            boxes.append(mask_to_box(mask))
-        is_known = bool(boxes)
-        if self.coords is not None:
-            points = np.floor(self.coords[self.labels != NOT_A_POINT])
-            boxes += [np.concatenate([point, point + 1]) for point in points]
-        if not boxes:
-            return crop_pyramid((0, 0, *original_size[::-1]), original_size)
-        corners = np.stack(boxes)
-        box = np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
-        windows = crop_pyramid(box, original_size)
-        return windows[-1:] if is_known else windows
+    mask: np.ndarray | None
 
 
-class MultiScalePredictor:
-    """Predicts a mask from the part of the image around it, enlarged to what the model sees.
+class MultiScalePredictor(Predictor):
+    """Predicts masks in crops that are enlarged to the model's image size.
 
-    A model sees an image at one size: what is a few pixels there gets a coarse mask or none. Here
-    a box, or the mask of an earlier prediction, is looked at through its closest window of
-    `crop_pyramid`. Clicks alone leave open how large the thing is: they are looked at through all
-    windows around them, and of all masks those are taken that best cover what may be meant
-    (`merge_crop_predictions`), the first of them as all windows together show it. The single mask is the
-    best rated one of those that are for ambiguous prompts. Prompts and masks are of the whole
-    image throughout.
+    SAM resizes every image to one size, so small objects get coarse masks or none. A box, or the
+    mask of an earlier prediction, gives the object's size; the mask is predicted in one crop of
+    `crop_pyramid` around it. With points only, the mask is predicted in all crops around them,
+    and the best masks are selected (`select_crop_masks`).
 
-    Windows cost one encoding each and are shared by what lies in them; the last ones are kept, so
-    that further clicks on a thing often cost none. To predict again from near is known as zooming
-    in (arXiv 2001.10331).
+    Each crop costs one encoder pass. Encoded crops are cached, and nearby objects share them.
+    Prompts and results are those of `SAMPredictor` and refer to the whole image. Predicting
+    again in a crop is known as zooming in (arXiv 2001.10331).
 
     Args:
-        predictor: encodes and predicts; the image that is set there changes.
-        windows: how many encoded windows are kept.
+        predictor: Predictor of the crops. Its image changes.
+        max_cached_crops: Maximum number of encoded crops in memory.
+
+    Raises:
+        TypeError: If the predictor is not a `SAMPredictor`.
+        ValueError: If `max_cached_crops` is below 1.
     """
 
-    def __init__(self, predictor: SAMPredictor, *, windows: int = 32) -> None:
+    def __init__(self, predictor: SAMPredictor, *, max_cached_crops: int = 32) -> None:
         if not isinstance(predictor, SAMPredictor):
             raise TypeError(f"predictor must be a SAMPredictor, got {type(predictor).__name__}")
-        if windows < 1:
-            raise ValueError(f"windows must be 1 or more, got {windows}")
+        if max_cached_crops < 1:
+            raise ValueError(f"max_cached_crops must be 1 or more, got {max_cached_crops}")
         self.predictor = predictor
-        self.windows = windows
+        self.max_cached_crops = max_cached_crops
         self._pixels: np.ndarray | None = None
-        self._encoded: OrderedDict[Box, PredictorState] = OrderedDict()
+        self._states: OrderedDict[Box, PredictorState] = OrderedDict()
 
-    def set_image(self, image: np.ndarray | str | Path | Any) -> None:
-        """Takes an image; what of it is encoded, the prompts tell.
+    def set_image(self, image: Any, image_format: str = "RGB") -> None:
+        """Set the image to prompt; see `Predictor.set_image`. Nothing is encoded yet."""
+        check_image_format(image_format)
+        self.reset_image()
+        pixels = read_image(image)
+        is_bgr = image_format == "BGR" and isinstance(image, np.ndarray)
+        self._pixels = pixels[..., ::-1] if is_bgr else pixels
 
-        Args:
-            image: what `read_image` takes: an array `(H, W, 3)` uint8 RGB, a path, a PIL image.
-
-        Raises:
-            ValueError: for a picture that cannot be read.
-        """
+    def reset_image(self) -> None:
+        """Forget the image and its encoded crops."""
         self._pixels = None
-        self._encoded.clear()
-        self._pixels = read_image(image)
+        self._states.clear()
+        self.predictor.reset_image()
 
     @property
-    def original_size(self) -> tuple[int, int]:
+    def is_image_set(self) -> bool:
+        """True if there is an image to prompt."""
+        return self._pixels is not None
+
+    @property
+    def original_size(self) -> Size:
         """`(height, width)` of the image."""
         height, width = self._require_pixels().shape[:2]
         return height, width
-
-    def predict(
-        self,
-        point_coords: Any = None,
-        point_labels: Any = None,
-        box: Any = None,
-        mask_input: np.ndarray | None = None,
-        *,
-        multimask_output: bool = True,
-        return_logits: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of one prompt: points, a box, or both.
-
-        Args:
-            point_coords: `(N, 2)` pixels (x, y).
-            point_labels: `(N,)`: 1 foreground, 0 background.
-            box: `(4,)` XYXY pixels.
-            mask_input: logits `(H, W)` of an earlier prediction with `return_logits`.
-            multimask_output: three masks, for an ambiguous prompt, or the single one. The one
-                rated best comes first.
-            return_logits: logits instead of boolean masks; -16 outside of the window.
-
-        Returns:
-            masks `(M, H, W)`, and the estimate of their IoU `(M,)`.
-
-        Raises:
-            RuntimeError: if no image is set.
-            ValueError: for prompts of wrong shapes or outside the image.
-        """
-        masks, iou_predictions = self.predict_many(
-            None if point_coords is None else [point_coords],
-            None if point_labels is None else [point_labels],
-            None if box is None else [box],
-            None if mask_input is None else [mask_input],
-            multimask_output=multimask_output,
-            return_logits=return_logits,
-        )
-        return masks[0], iou_predictions[0]
 
     def predict_many(
         self,
         point_coords: Sequence[Any] | np.ndarray | None = None,
         point_labels: Sequence[Any] | np.ndarray | None = None,
         boxes: Sequence[Any] | np.ndarray | None = None,
-        mask_inputs: Sequence[Any] | np.ndarray | None = None,
+        mask_inputs: np.ndarray | None = None,
         *,
         multimask_output: bool = True,
         return_logits: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of P prompts of the image.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Predict the masks of P prompts; see `Predictor.predict_many`.
 
-        Args:
-            point_coords: `(P, N, 2)`, or a list of P arrays of any lengths, None where a prompt
-                has no points.
-            point_labels: `(P, N)`, or a list alike.
-            boxes: `(P, 4)`, or a list with None where a prompt has no box.
-            mask_inputs: logits `(P, H, W)` of the original.
-            multimask_output: as `predict`.
-            return_logits: as `predict`.
-
-        Returns:
-            `(P, M, H, W)` and `(P, M)`.
+        If a prompt needs several crops, its masks are ordered by selection, and the first has
+        the highest IoU prediction. These IoU predictions are reduced by `ZOOM_PENALTY` per
+        halving of the crop's side.
         """
+        prompts = self._check_prompts(point_coords, point_labels, boxes, mask_inputs)
         size = self.original_size
-        prompts = _check_prompts(point_coords, point_labels, boxes, mask_inputs, size)
-        asked: dict[Box, list[int]] = {}
+        indices_of_crop: dict[Box, list[int]] = {}
         for index, prompt in enumerate(prompts):
-            for window in prompt.windows(size):
-                asked.setdefault(window, []).append(index)
-        seen: list[list[Look]] = [[] for _ in prompts]
-        for window, indices in asked.items():
-            looks = self._look(window, [prompts[index] for index in indices])
-            for index, look in zip(indices, looks, strict=True):
-                seen[index].append(look)
-        decoder = self.predictor.model.backbone.mask_decoder
-        count = decoder.num_multimask_outputs if multimask_output else 1
-        nothing, dtype = (OUTSIDE, np.float32) if return_logits else (False, bool)
-        masks = np.full((len(prompts), count, *size), nothing, dtype)
-        iou_predictions = np.empty((len(prompts), count), np.float32)
-        for index, looks in enumerate(seen):
-            chosen, iou_predictions[index] = merge_crop_predictions(looks, count, size)
-            for place, (look, number) in zip(masks[index], chosen, strict=True):
-                x0, y0, x1, y1 = look.window
-                place[y0:y1, x0:x1] = look.logits(number) if return_logits else look.mask(number)
-        return masks, iou_predictions
+            for crop in self._crops(prompt):
+                indices_of_crop.setdefault(crop, []).append(index)
+        masks_of_crops: list[list[list[CropMask]]] = [[] for _ in prompts]
+        for crop, indices in indices_of_crop.items():
+            crop_prompts = [prompts[index] for index in indices]
+            predicted = self._predict_crop(crop, crop_prompts, multimask_output=multimask_output)
+            for index, crop_masks in zip(indices, predicted, strict=True):
+                masks_of_crops[index].append(crop_masks)
+        transform = self.predictor.model.image_transform(size)
+        results = [
+            _combine(crop_masks, transform, return_logits=return_logits)
+            for crop_masks in masks_of_crops
+        ]
+        masks, iou_predictions, low_res_logits = map(np.stack, zip(*results, strict=True))
+        return masks, iou_predictions, low_res_logits
 
-    def _look(self, window: Box, prompts: list[_Prompt]) -> list[Look]:
-        """What a window shows of prompts."""
-        self._set_window(window)
-        x0, y0, x1, y1 = window
-        corner = np.array([x0, y0], np.float32)
-        boxes = [None if one.box is None else one.box - np.tile(corner, 2) for one in prompts]
-        frame, mask_inputs = self.predictor.frame, None
-        if prompts[0].logits is not None:  # all have one, or none has
-            parts = [one.logits[y0:y1, x0:x1] for one in prompts if one.logits is not None]
+    def _crops(self, prompt: CheckedPrompt) -> list[Box]:
+        """Return the crops in which to predict the masks of a prompt."""
+        size = self.original_size
+        boxes = [] if prompt.box is None else [prompt.box]
+        if prompt.box is None and prompt.mask is not None and (prompt.mask > 0).any():
+            transform = self.predictor.model.image_transform(size)
             low_res_size = self.predictor.model.backbone.low_res_size
-            mask_inputs = frame.to_low_res_logits(np.stack(parts), low_res_size)
-        logits, iou_predictions = self.predictor.predict_low_res(
+            postprocessor = MaskPostprocessor(transform, low_res_size, threshold=MASK_THRESHOLD)
+            mask_box = postprocessor.compute_box_and_stability(prompt.mask).box
+            boxes += [np.array(mask_box, np.float32)] if mask_box[2] else []
+        is_size_known = bool(boxes)
+        if prompt.coords is not None:
+            points = np.floor(prompt.coords[prompt.labels != NOT_A_POINT])
+            boxes += [np.concatenate([point, point + 1]) for point in points]
+        if not boxes:
+            return [(0, 0, size[1], size[0])]
+        corners = np.stack(boxes)
+        box = np.concatenate([corners[:, :2].min(0), corners[:, 2:].max(0)])
+        crops = crop_pyramid(box, size)
+        return crops[-1:] if is_size_known else crops
+
+    def _predict_crop(
+        self, crop: Box, prompts: list[CheckedPrompt], *, multimask_output: bool
+    ) -> list[list[CropMask]]:
+        """Predict the masks of each prompt in a crop."""
+        self._set_crop(crop)
+        corner = np.array(crop[:2], np.float32)
+        transform, size = self.predictor.transform, self.original_size
+        mask_inputs = None
+        if prompts[0].mask is not None:  # all prompts have one, or none
+            masks = np.stack([prompt.mask for prompt in prompts if prompt.mask is not None])
+            whole = (0, 0, size[1], size[0]), self.predictor.model.image_transform(size)
+            mask_inputs = resample_logits(masks, whole, (crop, transform))
+        low_res_logits, iou_predictions = self.predictor.predict_low_res(
             [None if one.coords is None else one.coords - corner for one in prompts],
             [one.labels for one in prompts],
-            boxes,
+            [None if one.box is None else one.box - np.tile(corner, 2) for one in prompts],
             mask_inputs,
+            multimask_output=multimask_output,
         )
         return [
-            Look(window, frame, *found)
-            for found in zip(logits, iou_predictions, boxes, strict=True)
+            [
+                build_crop_mask(crop, transform, logits, float(predicted_iou), size)
+                for logits, predicted_iou in zip(*predictions, strict=True)
+            ]
+            for predictions in zip(low_res_logits, iou_predictions, strict=True)
         ]
 
-    def _set_window(self, window: Box) -> None:
-        if window in self._encoded:
-            self._encoded.move_to_end(window)
-            self.predictor.set_image(self._encoded[window])
+    def _set_crop(self, crop: Box) -> None:
+        """Set the predictor's image to a crop, encoded now or before."""
+        if crop in self._states:
+            self._states.move_to_end(crop)
+            self.predictor.set_image(self._states[crop])
             return
-        x0, y0, x1, y1 = window
+        x0, y0, x1, y1 = crop
         self.predictor.set_image(np.ascontiguousarray(self._require_pixels()[y0:y1, x0:x1]))
-        self._encoded[window] = self.predictor.encoded_image
-        if len(self._encoded) > self.windows:
-            self._encoded.popitem(last=False)
+        self._states[crop] = self.predictor.state
+        if len(self._states) > self.max_cached_crops:
+            self._states.popitem(last=False)
 
     def _require_pixels(self) -> np.ndarray:
         if self._pixels is None:
             raise RuntimeError("no image is set; call set_image first")
         return self._pixels
 
-
-def _check_prompts(
-    point_coords: Any, point_labels: Any, boxes: Any, mask_inputs: Any, size: tuple[int, int]
-) -> list[_Prompt]:
-    given = {
-        "point_coords": point_coords,
-        "point_labels": point_labels,
-        "boxes": boxes,
-        "mask_inputs": mask_inputs,
-    }
-    count = count_prompts(given)
-    if mask_inputs is not None and any(logits is None for logits in mask_inputs):
-        raise ValueError("mask_inputs must hold logits for every prompt, got None for some")
-    columns: list[Any] = [[None] * count if part is None else part for part in given.values()]
-    return [_check_prompt(size, *parts) for parts in zip(*columns, strict=True)]
+    def _check_prompts(
+        self, point_coords: Any, point_labels: Any, boxes: Any, mask_inputs: Any
+    ) -> list[CheckedPrompt]:
+        size = self.original_size
+        masks = check_mask_inputs(mask_inputs, self.predictor.model.backbone.low_res_size)
+        count = count_prompts(
+            point_coords=point_coords, point_labels=point_labels, boxes=boxes, mask_input=masks
+        )
+        parts = (point_coords, point_labels, boxes, masks)
+        columns: list[Any] = [[None] * count if part is None else part for part in parts]
+        return [_check_prompt(size, *prompt) for prompt in zip(*columns, strict=True)]
 
 
-def _check_prompt(
-    size: tuple[int, int], coords: Any, labels: Any, box: Any, logits: Any
-) -> _Prompt:
+def _check_prompt(size: Size, coords: Any, labels: Any, box: Any, mask: Any) -> CheckedPrompt:
     if coords is not None or labels is not None:
         coords, labels = check_points(coords, labels, size)
-    if box is not None:
-        box = check_box(box, size)
-    if logits is not None:
-        logits = np.asarray(logits, np.float32)
-        if logits.shape != size or not np.isfinite(logits).all():
-            raise ValueError(
-                f"a mask input holds finite logits of the image, {size}, got {logits.shape}"
+    return CheckedPrompt(coords, labels, None if box is None else check_box(box, size), mask)
+
+
+def _combine(
+    masks_of_crops: list[list[CropMask]], transform: ImageTransform, *, return_logits: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the masks `(M, H, W)`, scores `(M,)` and low-res logits `(M, L, L)` of a prompt."""
+    size, count = transform.original_size, len(masks_of_crops[0])
+    if len(masks_of_crops) == 1:
+        (selected,) = masks_of_crops
+        scores = np.array([mask.predicted_iou for mask in selected], np.float32)
+    else:
+        selected, scores = select_crop_masks(
+            [mask for masks in masks_of_crops for mask in masks], count
+        )
+    dtype, background = (np.float32, BACKGROUND_LOGIT) if return_logits else (bool, False)
+    masks = np.full((count, *size), background, dtype)
+    for target, mask in zip(masks, selected, strict=True):
+        (x0, y0, x1, y1), crop_transform = mask.box, mask.transform
+        if return_logits:
+            target[y0:y1, x0:x1] = crop_transform.postprocess_logits(mask.low_res_logits)
+        else:
+            target[y0:y1, x0:x1] = crop_transform.postprocess_masks(
+                mask.low_res_logits, threshold=MASK_THRESHOLD
             )
-    return _Prompt(coords, labels, box, logits)
+    whole = (0, 0, size[1], size[0]), transform
+    low_res_logits = np.stack(
+        [resample_logits(one.low_res_logits, (one.box, one.transform), whole) for one in selected]
+    )
+    return masks, scores, low_res_logits

@@ -1,72 +1,65 @@
-"""Of masks that show the same thing, the best: within a crop, between crops, and once cleaned."""
-
-from dataclasses import replace
+"""Non-maximum suppression of masks: within a crop, across crops, and after cleaning."""
 
 import numpy as np
 
 from keras_sam.masks.box_nms import box_nms
-from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
 from keras_sam.masks.small_regions import remove_small_regions
 from keras_sam.predict.generated_mask import GeneratedMask
+from keras_sam.types import Box
 
 
-def nms_within_crop(found: list[GeneratedMask], threshold: float) -> list[GeneratedMask]:
-    """Without duplicates in a crop, by falling rating.
-
-    Args:
-        found: masks of one crop.
-        threshold: of two masks whose boxes' IoU is higher, the lower rated goes.
-    """
-    return _suppressed(found, [mask.candidate.predicted_iou for mask in found], threshold)
-
-
-def nms_across_crops(found: list[GeneratedMask], threshold: float) -> list[GeneratedMask]:
-    """Without duplicates between crops, the masks of smaller crops first.
+def nms_within_crop(masks: list[GeneratedMask], threshold: float) -> list[GeneratedMask]:
+    """Drop duplicates within a crop.
 
     Args:
-        found: masks of all crops, without duplicates in one.
-        threshold: as `nms_within_crop`.
+        masks: Masks of one crop.
+        threshold: Box IoU above which the mask with the lower predicted IoU is dropped.
+
+    Returns:
+        Remaining masks by descending predicted IoU.
     """
-    return _suppressed(
-        found, [1 / (mask.crop.size[0] * mask.crop.size[1]) for mask in found], threshold
-    )
+    return _suppress(masks, [mask.predicted_iou for mask in masks], threshold)
 
 
-def without_small_regions(
-    found: list[GeneratedMask],
-    min_area: int,
-    threshold: float,
-    *,
-    region: tuple[int, int, int, int],
+def nms_across_crops(masks: list[GeneratedMask], threshold: float) -> list[GeneratedMask]:
+    """Drop duplicates between crops.
+
+    Args:
+        masks: Masks of all crops, without duplicates within a crop.
+        threshold: Box IoU above which the mask of the larger crop is dropped.
+
+    Returns:
+        Remaining masks, those of small crops first.
+    """
+    areas = [mask.crop.size[0] * mask.crop.size[1] for mask in masks]
+    return _suppress(masks, [1 / area for area in areas], threshold)
+
+
+def remove_small_regions_of_masks(
+    masks: list[GeneratedMask], min_area: int, threshold: float, *, region: Box
 ) -> list[GeneratedMask]:
-    """Without small holes and islands, and the duplicates that this makes.
+    """Remove small holes and islands, and the duplicates that result.
 
     Args:
-        found: masks without duplicates.
-        min_area: holes and islands of fewer pixels are removed.
-        threshold: as `nms_within_crop`; masks that were left alone go first.
-        region: XYXY, the part of the image that was searched; the rest is no hole's surrounding.
+        masks: Masks without duplicates.
+        min_area: Area in pixels below which holes and islands are removed.
+        threshold: Box IoU above which a mask is dropped. Unchanged masks have priority.
+        region: Part of the image that was searched, XYXY. Pixels outside do not enclose holes.
     """
-    cleaned = [_clean(mask, min_area, region) for mask in found]
-    scores = [float(new is old) for new, old in zip(cleaned, found, strict=True)]
-    return _suppressed(cleaned, scores, threshold)
+    cleaned = [_remove_small_regions(mask, min_area, region) for mask in masks]
+    scores = [float(new is old) for new, old in zip(cleaned, masks, strict=True)]
+    return _suppress(cleaned, scores, threshold)
 
 
-def _suppressed(
-    found: list[GeneratedMask], scores: list[float], threshold: float
+def _suppress(
+    masks: list[GeneratedMask], scores: list[float], threshold: float
 ) -> list[GeneratedMask]:
-    boxes = np.array([mask.box for mask in found], np.float32).reshape(-1, 4)
-    return [found[index] for index in box_nms(boxes, np.array(scores), threshold)]
+    boxes = np.array([mask.box for mask in masks], np.float32).reshape(-1, 4)
+    return [masks[index] for index in box_nms(boxes, np.array(scores), threshold)]
 
 
-def _clean(found: GeneratedMask, min_area: int, region: tuple[int, int, int, int]) -> GeneratedMask:
-    mask = found.mask()
-    part = mask[region[1] : region[3], region[0] : region[2]]
-    part[:], is_changed = remove_small_regions(part, min_area)
-    if not is_changed:
-        return found
-    x0, y0, x1, y1 = (int(side) for side in mask_to_box(mask))
-    left, top = found.crop.box[:2]
-    box = (x0 - left, y0 - top, x1 - left, y1 - top) if x1 else (0, 0, 0, 0)
-    candidate = replace(found.candidate, part=replace(found.candidate.part, box=box))
-    return replace(found, candidate=candidate, masks=None, rle=mask_to_coco_rle(mask))
+def _remove_small_regions(mask: GeneratedMask, min_area: int, region: Box) -> GeneratedMask:
+    pixels = mask.to_mask()
+    x0, y0, x1, y1 = region
+    pixels[y0:y1, x0:x1], is_changed = remove_small_regions(pixels[y0:y1, x0:x1], min_area)
+    return mask.with_mask(pixels) if is_changed else mask

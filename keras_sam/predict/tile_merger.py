@@ -1,4 +1,4 @@
-"""`TileMerger`: the pieces that tiles show of objects, made whole again."""
+"""`TileMerger`: merges the masks of overlapping tiles into masks of the whole image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,203 +6,214 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.masks.run_length_mask import RunLengthMask, runs_iou, shared_area, unite_runs
-from keras_sam.predict.tiles import Box
+from keras_sam.masks.run_length_mask import RunLengthMask, intersection_area, runs_iou
+from keras_sam.types import Box, Size
 
-EDGE_FRACTION = (
-    64  # of a tile's longer side: a mask that ends so near to an inner edge is cut by it
-)
-
-SHARED_BY_PARTS = 0.1  # of their pixels: more makes them a whole and its part
+# Fraction 1 / 64 of a tile's longer side. A mask that ends this close to an inner side of the
+# tile is cut by it.
+EDGE_FRACTION = 64
+MAX_PART_OVERLAP = 0.1  # more overlap, as a fraction of their area, makes one mask part of another
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
-    """What a tile shows of an object.
+class TileMask:
+    """A mask from one tile.
 
     Attributes:
-        runs: the mask, in the frame of the image.
-        tile: number of the tile.
-        rating: the estimate of its IoU.
-        origin: whatever is to be found again.
+        runs: Mask in the frame of the image.
+        tile: Index of the tile.
+        predicted_iou: IoU that the model predicts for the mask.
+        record: Record of the mask in the frame of the tile.
     """
 
     runs: RunLengthMask
     tile: int
-    rating: float
-    origin: Any = field(default=None, repr=False)
+    predicted_iou: float
+    record: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class MergedMask:
-    """An object.
+    """The mask of one object.
 
     Attributes:
-        runs: its mask, in the frame of the image.
-        best: the piece whose scores are told: the highest rated, or the one that shows all of it.
+        runs: Mask in the frame of the image.
+        best: Tile mask whose scores represent the object: the one with the highest predicted
+            IoU, or the one that contains the whole object.
     """
 
     runs: RunLengthMask
-    best: Piece
+    best: TileMask
 
 
 class TileMerger:
-    """Unites the pieces of an object that lie in several tiles, tile by tile.
+    """Merges masks across tiles, one tile at a time.
 
-    Two tiles see the pixels of their overlap both. Pieces whose masks agree there are one object,
-    and so are all that hang together by such pairs, over any number of tiles and around corners.
-    Of several candidates the pair that agrees most comes first, and so an object has one piece of
-    a tile: masks that a tile keeps apart, such as a whole and its part, stay apart. Only what a
-    tile cuts into parts, such as the legs of a bridge, becomes one where another tile shows it as
-    one: if the parts are apart, and agree with that mask together.
+    Two masks of neighboring tiles belong to the same object if they agree in the overlap of the
+    tiles. Pairs are linked in order of IoU, so an object has at most one mask per tile, and
+    masks that one tile separates, such as a car and its wheel, stay separate. The links extend
+    over any number of tiles. One exception: disjoint parts that a tile cuts, such as the piers
+    of a bridge, are linked if a neighboring tile has them as one mask that agrees with their
+    union.
 
-    The mask of an object is the piece of a tile that shows all of it, the highest rated one, if
-    the others agree with it, and else the union of the pieces. A piece that its tile cuts is left
-    out if another tile that shows all of it has found nothing like it.
+    The mask of an object is the best tile mask that no tile side cuts, if it agrees with the
+    union of the object's tile masks. Otherwise it is that union. A cut mask without a partner is
+    dropped if another tile contains its whole box and has no such mask.
 
-    An object is finished when no tile that may add to it is left, so that only objects near the
-    tiles at work are held, as runs.
+    An object is finished when no later tile can extend it. Only unfinished objects are in
+    memory, as runs.
 
     Args:
-        tiles: boxes XYXY, in the order in which they are added.
+        tiles: Boxes XYXY, in the order in which they are added.
         size: `(height, width)` of the image.
-        agreement: IoU of two masks in the overlap of their tiles, from which on they are one
-            object; over 0, at most 1.
+        iou_threshold: Minimum IoU, within the overlap of two tiles, of masks of the same object.
+            In (0, 1].
 
     Raises:
-        ValueError: if the agreement is something else.
+        ValueError: If the threshold is out of its range.
     """
 
-    def __init__(self, tiles: Sequence[Box], size: tuple[int, int], *, agreement: float) -> None:
-        if not 0 < agreement <= 1:
-            raise ValueError(f"agreement must be over 0 and at most 1, got {agreement}")
+    def __init__(self, tiles: Sequence[Box], size: Size, *, iou_threshold: float) -> None:
+        if not 0 < iou_threshold <= 1:
+            raise ValueError(f"iou_threshold must be in (0, 1], got {iou_threshold}")
         self.tiles = np.array(tiles, np.int64).reshape(-1, 4)
         self.size = size
-        self.agreement = agreement
+        self.iou_threshold = iou_threshold
         self._by_top = np.argsort(self.tiles[:, 1], kind="stable")
         self._tops = self.tiles[self._by_top, 1]
-        self._highest = int((self.tiles[:, 3] - self.tiles[:, 1]).max(initial=0))
-        self._groups: dict[Piece, _Group] = {}
-        self._open: dict[int, list[Piece]] = {}  # by tile
+        self._max_height = int((self.tiles[:, 3] - self.tiles[:, 1]).max(initial=0))
+        self._groups: dict[TileMask, _Group] = {}
+        self._unfinished: dict[int, list[TileMask]] = {}  # by tile
 
-    def add(self, tile: int, pieces: Sequence[Piece]) -> list[MergedMask]:
-        """Adds the pieces of the next tile.
+    def add(self, tile: int, masks: Sequence[TileMask]) -> list[MergedMask]:
+        """Add the masks of the next tile.
+
+        Args:
+            tile: Index of the tile.
+            masks: Masks of the tile.
 
         Returns:
-            The objects that are finished, by the tile of their best piece and its falling rating.
+            Objects that are finished, ordered by tile and descending predicted IoU.
         """
         neighbors = self._neighbors(tile)
         later = neighbors[neighbors > tile]
-        for piece in pieces:
-            waits = later[_shares_pixels(np.array(piece.runs.box), self.tiles[later])]
-            self._groups[piece] = _Group([piece], {tile}, int(waits.max(initial=tile)))
-        overlaps = self._overlaps(tile, pieces, neighbors[neighbors < tile])
-        pairs = [pair for ours, theirs in overlaps for pair in self._pairs(ours, theirs)]
-        for _, piece, other in sorted(pairs, key=lambda pair: -pair[0]):  # stable
-            self._unite(piece, other)
+        for mask in masks:
+            touched = later[_overlaps(np.array(mask.runs.box), self.tiles[later])]
+            self._groups[mask] = _Group([mask], {tile}, int(touched.max(initial=tile)))
+        overlaps = self._overlaps_with(tile, masks, neighbors[neighbors < tile])
+        pairs = [pair for ours, theirs in overlaps for pair in self._matches(ours, theirs)]
+        for _, mask, other in sorted(pairs, key=lambda pair: -pair[0]):  # stable
+            self._link(mask, other)
         for ours, theirs in overlaps:
-            self._unite_parts(ours, theirs)
-            self._unite_parts(theirs, ours)
-        self._open[tile] = list(pieces)
-        return self._finished(tile)
+            self._link_parts(ours, theirs)
+            self._link_parts(theirs, ours)
+        self._unfinished[tile] = list(masks)
+        return self._finish(tile)
 
     def _neighbors(self, tile: int) -> np.ndarray:
-        """The tiles that overlap a tile, and itself, in order; only its rows are searched."""
+        """Return the indices of tiles that overlap a tile, including itself, in order."""
         _, y0, _, y1 = self.tiles[tile]
-        near = np.sort(self._by_top[slice(*np.searchsorted(self._tops, (y0 - self._highest, y1)))])
-        return near[_shares_pixels(self.tiles[tile], self.tiles[near])]
+        rows = slice(*np.searchsorted(self._tops, (y0 - self._max_height, y1)))
+        nearby = np.sort(self._by_top[rows])
+        return nearby[_overlaps(self.tiles[tile], self.tiles[nearby])]
 
-    def _overlaps(
-        self, tile: int, pieces: Sequence[Piece], others: np.ndarray
-    ) -> list[tuple["_Parts", "_Parts"]]:
-        """What this tile and each other one show of the pixels that they share."""
+    def _overlaps_with(
+        self, tile: int, masks: Sequence[TileMask], others: np.ndarray
+    ) -> list[tuple["_CroppedMasks", "_CroppedMasks"]]:
+        """Crop masks of this tile and of each other tile to the overlap of the two."""
         overlaps = []
         for other in others.tolist():
-            if theirs := self._open.get(other):
+            if other_masks := self._unfinished.get(other):
                 box = _intersection(self.tiles[tile], self.tiles[other])
-                overlaps.append((_Parts(pieces, box), _Parts(theirs, box)))
+                overlaps.append((_CroppedMasks(masks, box), _CroppedMasks(other_masks, box)))
         return overlaps
 
-    def _pairs(self, ours: "_Parts", theirs: "_Parts") -> list[tuple[float, Piece, Piece]]:
-        """Pieces of two tiles that agree, and how much."""
+    def _matches(
+        self, ours: "_CroppedMasks", theirs: "_CroppedMasks"
+    ) -> list[tuple[float, TileMask, TileMask]]:
+        """Return pairs of masks of two tiles that agree, with their IoU."""
         pairs = []
-        for index, other in np.argwhere(ours.may_agree(theirs, self.agreement)).tolist():
+        for index, other in np.argwhere(ours.may_match(theirs, self.iou_threshold)).tolist():
             iou = runs_iou(ours.runs[index], theirs.runs[other])
-            if iou >= self.agreement:
-                pairs.append((iou, ours.pieces[index], theirs.pieces[other]))
+            if iou >= self.iou_threshold:
+                pairs.append((iou, ours.masks[index], theirs.masks[other]))
         return pairs
 
-    def _unite_parts(self, wholes: "_Parts", parts: "_Parts") -> None:
-        """Unites pieces of one tile that the other tile shows as one."""
-        may_cover = parts.may_be_covered(wholes, self.agreement)
+    def _link_parts(self, wholes: "_CroppedMasks", parts: "_CroppedMasks") -> None:
+        """Link masks of one tile that are one mask in the other tile."""
+        may_cover = parts.may_be_covered(wholes, self.iou_threshold)
         for index in np.flatnonzero(may_cover.sum(axis=0) > 1).tolist():
-            whole, runs = wholes.pieces[index], wholes.runs[index]
-            found = [
+            whole, runs = wholes.masks[index], wholes.runs[index]
+            candidates = [
                 part
                 for part in np.flatnonzero(may_cover[:, index]).tolist()
-                if self._may_be_part(parts.pieces[part], whole)
-                and shared_area(parts.runs[part], runs) >= self.agreement * parts.areas[part]
+                if self._may_be_part(parts.masks[part], whole)
+                and intersection_area(parts.runs[part], runs)
+                >= self.iou_threshold * parts.areas[part]
             ]
-            if len(found) > 1:
-                united = unite_runs([parts.runs[part] for part in found])
-                are_apart = united.area >= (1 - SHARED_BY_PARTS) * parts.areas[found].sum()
-                if are_apart and runs_iou(united, runs) >= self.agreement:
-                    for part in found:
-                        self._unite(parts.pieces[part], whole, is_part=True)
+            if len(candidates) > 1:
+                union = RunLengthMask.union(*(parts.runs[part] for part in candidates))
+                is_disjoint = union.area >= (1 - MAX_PART_OVERLAP) * parts.areas[candidates].sum()
+                if is_disjoint and runs_iou(union, runs) >= self.iou_threshold:
+                    for part in candidates:
+                        self._link(parts.masks[part], whole, is_part=True)
 
-    def _may_be_part(self, part: Piece, whole: Piece) -> bool:
-        group, joined = self._groups[part], self._groups[whole]
-        is_free = group is joined or not (group.tiles & joined.tiles) - {part.tile}
+    def _may_be_part(self, part: TileMask, whole: TileMask) -> bool:
+        group, other = self._groups[part], self._groups[whole]
+        is_free = group is other or not (group.tiles & other.tiles) - {part.tile}
         return is_free and self._is_cut(part.runs, part.tile)
 
-    def _unite(self, piece: Piece, other: Piece, *, is_part: bool = False) -> None:
-        group, joined = self._groups[piece], self._groups[other]
-        shared = group.tiles & joined.tiles
-        if group is joined or (shared - {piece.tile} if is_part else shared):
+    def _link(self, mask: TileMask, other: TileMask, *, is_part: bool = False) -> None:
+        """Merge the groups of two masks, unless both have a mask of the same tile."""
+        group, merged = self._groups[mask], self._groups[other]
+        shared = group.tiles & merged.tiles
+        if group is merged or (shared - {mask.tile} if is_part else shared):
             return
-        if len(group.pieces) < len(joined.pieces):
-            group, joined = joined, group
-        group.pieces += joined.pieces
-        group.tiles |= joined.tiles
-        group.last = max(group.last, joined.last)
-        self._groups.update(dict.fromkeys(joined.pieces, group))
+        if len(group.masks) < len(merged.masks):
+            group, merged = merged, group
+        group.masks += merged.masks
+        group.tiles |= merged.tiles
+        group.last_tile = max(group.last_tile, merged.last_tile)
+        self._groups.update(dict.fromkeys(merged.masks, group))
 
-    def _finished(self, tile: int) -> list[MergedMask]:
-        groups = {id(group): group for group in self._groups.values() if group.last <= tile}
+    def _finish(self, tile: int) -> list[MergedMask]:
+        groups = {id(group): group for group in self._groups.values() if group.last_tile <= tile}
         for group in groups.values():
-            for piece in group.pieces:
-                del self._groups[piece]
-        self._open = {
-            number: left
-            for number, pieces in self._open.items()
-            if (left := [piece for piece in pieces if piece in self._groups])
+            for mask in group.masks:
+                del self._groups[mask]
+        self._unfinished = {
+            index: remaining
+            for index, masks in self._unfinished.items()
+            if (remaining := [mask for mask in masks if mask in self._groups])
         }
-        merged = [mask for group in groups.values() if (mask := self._merged(group.pieces))]
-        return sorted(merged, key=lambda mask: (mask.best.tile, -mask.best.rating))
+        merged = [mask for group in groups.values() if (mask := self._merge(group.masks))]
+        return sorted(merged, key=lambda mask: (mask.best.tile, -mask.best.predicted_iou))
 
-    def _merged(self, pieces: list[Piece]) -> MergedMask | None:
-        pieces = sorted(pieces, key=lambda piece: (-piece.rating, piece.tile))
-        whole = next((piece for piece in pieces if not self._is_cut(piece.runs, piece.tile)), None)
-        if len(pieces) == 1:
-            (piece,) = pieces
-            return MergedMask(piece.runs, piece) if whole or not self._is_seen(piece) else None
-        runs = unite_runs([piece.runs for piece in pieces])
-        if whole is not None and runs_iou(whole.runs, runs) >= self.agreement:
+    def _merge(self, masks: list[TileMask]) -> MergedMask | None:
+        """Return the mask of an object, or `None` if another tile contradicts it."""
+        masks = sorted(masks, key=lambda mask: (-mask.predicted_iou, mask.tile))
+        whole = next((mask for mask in masks if not self._is_cut(mask.runs, mask.tile)), None)
+        if len(masks) == 1:
+            (mask,) = masks
+            is_kept = whole or not self._is_inside_other_tile(mask)
+            return MergedMask(mask.runs, mask) if is_kept else None
+        union = RunLengthMask.union(*(mask.runs for mask in masks))
+        if whole is not None and runs_iou(whole.runs, union) >= self.iou_threshold:
             return MergedMask(whole.runs, whole)
-        return MergedMask(runs, pieces[0])
+        return MergedMask(union, masks[0])
 
-    def _is_seen(self, piece: Piece) -> bool:
-        """Whether another tile shows all of what a tile cuts."""
-        box = np.array(piece.runs.box)
+    def _is_inside_other_tile(self, mask: TileMask) -> bool:
+        """Return True if another tile contains the whole box of a mask that its own tile cuts."""
+        box = np.array(mask.runs.box)
         return any(
             (box[:2] >= self.tiles[other, :2]).all()
             and (box[2:] <= self.tiles[other, 2:]).all()
-            and not self._is_cut(piece.runs, other)
-            for other in self._neighbors(piece.tile).tolist()
+            and not self._is_cut(mask.runs, other)
+            for other in self._neighbors(mask.tile).tolist()
         )
 
     def _is_cut(self, runs: RunLengthMask, tile: int) -> bool:
-        """Whether a mask ends at an edge of a tile that is not one of the image."""
+        """Return True if a mask ends at a side of a tile that is not a side of the image."""
         box, (x0, y0, x1, y1) = np.array(runs.box), self.tiles[tile]
         margin = max(1, int(max(x1 - x0, y1 - y0)) // EDGE_FRACTION)
         is_near = np.abs(box - self.tiles[tile]) < margin
@@ -212,37 +223,38 @@ class TileMerger:
 
 @dataclass(eq=False)
 class _Group:
-    """The pieces of an object so far, their tiles, and the last tile that may add to it."""
+    """The tile masks of one object, their tiles, and the last tile that can extend it."""
 
-    pieces: list[Piece]
+    masks: list[TileMask]
     tiles: set[int]
-    last: int
+    last_tile: int
 
 
-class _Parts:
-    """What some pieces show of an overlap; those that do not reach it are left out."""
+class _CroppedMasks:
+    """Masks cropped to the overlap of two tiles, without those that become empty."""
 
-    def __init__(self, pieces: Sequence[Piece], box: Box) -> None:
-        parts = [(piece, piece.runs.within(box)) for piece in pieces]
-        self.pieces = [piece for piece, runs in parts if len(runs.columns)]
-        self.runs = [runs for _, runs in parts if len(runs.columns)]
+    def __init__(self, masks: Sequence[TileMask], box: Box) -> None:
+        cropped = [(mask, mask.runs.cropped(box)) for mask in masks]
+        self.masks = [mask for mask, runs in cropped if len(runs.columns)]
+        self.runs = [runs for _, runs in cropped if len(runs.columns)]
         self.boxes = np.array([runs.box for runs in self.runs], np.int64).reshape(-1, 4)
         self.areas = np.array([runs.area for runs in self.runs], np.int64)
 
-    def may_agree(self, others: "_Parts", agreement: float) -> np.ndarray:
-        """`(N, M)`: whether areas and boxes allow that the IoU is so high."""
-        most = np.maximum(self.areas[:, None], others.areas)
-        return self._shared_at_most(others) >= agreement * most
+    def may_match(self, others: "_CroppedMasks", iou_threshold: float) -> np.ndarray:
+        """Return `(N, M)`: True where areas and boxes allow an IoU at the threshold."""
+        larger = np.maximum(self.areas[:, None], others.areas)
+        return self._max_intersections(others) >= iou_threshold * larger
 
-    def may_be_covered(self, others: "_Parts", agreement: float) -> np.ndarray:
-        """`(N, M)`: whether boxes allow that so much of each lies in the other."""
-        return self._shared_at_most(others) >= agreement * self.areas[:, None]
+    def may_be_covered(self, others: "_CroppedMasks", fraction: float) -> np.ndarray:
+        """Return `(N, M)`: True where boxes allow the other mask to cover this fraction."""
+        return self._max_intersections(others) >= fraction * self.areas[:, None]
 
-    def _shared_at_most(self, others: "_Parts") -> np.ndarray:
+    def _max_intersections(self, others: "_CroppedMasks") -> np.ndarray:
+        """Return upper bounds `(N, M)` of the areas of intersection."""
         corners = np.maximum(self.boxes[:, None, :2], others.boxes[:, :2])
         sides = np.minimum(self.boxes[:, None, 2:], others.boxes[:, 2:]) - corners
-        areas = self.areas[:, None], others.areas
-        return np.minimum(np.prod(np.maximum(sides, 0), axis=2), np.minimum(*areas))
+        areas = np.minimum(self.areas[:, None], others.areas)
+        return np.minimum(np.prod(np.maximum(sides, 0), axis=2), areas)
 
 
 def _intersection(box: np.ndarray, other: np.ndarray) -> Box:
@@ -251,7 +263,7 @@ def _intersection(box: np.ndarray, other: np.ndarray) -> Box:
     return x0, y0, x1, y1
 
 
-def _shares_pixels(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Which of boxes `(N, 4)` overlap a box `(4,)`."""
+def _overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return which of boxes `(N, 4)` overlap a box `(4,)`."""
     is_shared = (boxes[:, :2] < box[2:]) & (box[:2] < boxes[:, 2:])
     return np.all(is_shared, axis=1)

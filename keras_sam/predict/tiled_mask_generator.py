@@ -1,56 +1,56 @@
-"""`TiledMaskGenerator`: everything in an image of any size."""
+"""`TiledMaskGenerator`: automatic mask generation for images of any size."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from keras_sam.annotations.record import record_to_runs
+from keras_sam.annotations.mask_record import MaskRecord, record_to_runs
 from keras_sam.images.image_reader import ImageReader
 from keras_sam.images.open_image import open_image
-from keras_sam.masks.measures import coco_rle_runs
-from keras_sam.masks.run_length_mask import check_rle_size, runs_to_coco_rle
-from keras_sam.predict.mask_generator import SAMMaskGenerator
-from keras_sam.predict.tile_merger import MergedMask, Piece, TileMerger
-from keras_sam.predict.tiles import Box, plan_tiles
+from keras_sam.masks.coco_rle import check_rle_size, coco_rle_to_counts, runs_to_coco_rle
+from keras_sam.predict.sam_mask_generator import SAMMaskGenerator
+from keras_sam.predict.tile_merger import MergedMask, TileMask, TileMerger
+from keras_sam.predict.tiles import plan_tiles
+from keras_sam.types import Box, Size
 
 
 @dataclass(frozen=True)
 class TileUpdate:
-    """What a tile finished.
+    """Objects that one tile completed.
 
     Attributes:
-        records: objects that no tile left can add to, each once.
-        done: tiles so far.
-        total: tiles in all.
+        records: Objects that no later tile can extend.
+        completed: Number of tiles processed.
+        total: Total number of tiles.
     """
 
-    records: list[dict[str, Any]]
-    done: int
+    records: list[MaskRecord]
+    completed: int
     total: int
 
 
 class TiledMaskGenerator:
-    """Finds everything in an image of any size: tile by tile, and whole across their seams.
+    """Generates masks tile by tile and merges them across tiles.
 
-    Each tile is searched as an image of its own by the generator, so that its settings are those
-    of a tile. What several tiles show of an object becomes one mask (`TileMerger` tells how).
-    A tile is read when its turn comes, and of masks their outlines are held until they are
-    finished: memory does not grow with the image, but for masks that run through all of it.
+    The generator processes each tile like an image of its own. `TileMerger` combines the masks
+    of an object that extends over several tiles. Tiles are read when needed, and masks are
+    stored as runs. Memory does not grow with the image, except for objects that extend over
+    most of it.
 
     Args:
-        generator: what searches a tile. Its `output_mode` must be "coco_rle" or
-            "uncompressed_rle": an array of the image's size for each mask is what this is against.
-        tile_size: pixels along each side of a tile.
-        overlap: pixels that neighboring tiles share at least, from 1 to half of `tile_size`. What
-            is smaller than that is whole in some tile.
-        seam_iou_thresh: masks of two tiles whose IoU in the pixels that both tiles show is at
-            least this are one object, over 0 and at most 1.
+        generator: Generator for one tile. Its `output_mode` must be "coco_rle" or
+            "uncompressed_rle", since an array of the image's size per mask would not fit memory.
+        tile_size: Side of a tile in pixels.
+        overlap: Minimum overlap of neighboring tiles in pixels, from 1 to half of `tile_size`.
+            Objects smaller than this lie completely in some tile.
+        seam_iou_thresh: Minimum IoU, within the overlap of two tiles, of masks of the same
+            object. In (0, 1].
 
     Raises:
-        ValueError: for arguments out of their range.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class TiledMaskGenerator:
         overlap: int = 256,
         seam_iou_thresh: float = 0.7,
     ) -> None:
-        if generator.output_mode == "binary_mask":
+        if generator.config.output_mode == "binary_mask":
             raise ValueError(
-                "a mask of a large image is given as runs: give the generator "
+                "masks of a large image must be RLEs: create the generator with "
                 "output_mode='coco_rle', got 'binary_mask'"
             )
         plan_tiles((1, 1), tile_size=tile_size, overlap=overlap)
-        TileMerger([], (1, 1), agreement=seam_iou_thresh)
+        TileMerger([], (1, 1), iou_threshold=seam_iou_thresh)
         self.generator = generator
         self.tile_size = tile_size
         self.overlap = overlap
@@ -75,92 +75,92 @@ class TiledMaskGenerator:
 
     def generate(
         self, image: Any, *, progress: Callable[[int, int], Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """All masks of an image.
+    ) -> list[MaskRecord]:
+        """Generate all masks of an image.
 
         Args:
-            image: windows of it, or what `open_image` takes, such as a path.
-            progress: called with the tiles so far, and in all; an exception from it ends the
-                search.
+            image: `ImageReader`, or anything that `open_image` accepts, such as a path.
+            progress: Function called with the number of tiles processed and their total. An
+                exception in it ends the generation.
 
         Returns:
-            Records as those of `SAMMaskGenerator`, whose `segmentation` is an RLE of the whole
-            image: one for each object, by the tile it was found in and its falling rating.
-            `predicted_iou`, `stability_score` and `point_coords` are those of its best piece,
-            `crop_box` the tile of that. Tiles that are known to hold no data are not searched.
+            Records like those of `SAMMaskGenerator`, one per object, ordered by tile and
+            descending predicted IoU. `segmentation` is an RLE of the whole image.
+            `predicted_iou`, `stability_score` and `point_coords` are those of the object's best
+            tile mask, and `crop_box` is its tile. Tiles without data are skipped.
 
         Raises:
-            ImageError: if the image cannot be read.
-            ValueError: if it has more pixels than an RLE can count, `2 ** 39 - 1`.
+            ImageError: If the image cannot be read.
+            ValueError: If the image has more than `2 ** 39 - 1` pixels, the maximum of an RLE.
         """
-        found: list[tuple[int, float, dict[str, Any]]] = []
-        with _windows(image) as windows:
-            tiles = self._tiles(windows)
-            for done, finished in enumerate(self._search(windows, tiles)):
-                for mask in finished:  # their strings are smaller than their runs
-                    record = self._record(mask, tiles, windows.size)
-                    found.append((mask.best.tile, -mask.best.rating, record))
+        merged: list[tuple[int, float, MaskRecord]] = []
+        with _open(image) as reader:
+            tiles = self._tiles(reader)
+            for completed, masks in enumerate(self._run(reader, tiles)):
+                for mask in masks:  # RLE strings are smaller than runs
+                    record = self._record(mask, tiles, reader.size)
+                    merged.append((mask.best.tile, -mask.best.predicted_iou, record))
                 if progress is not None:
-                    progress(done, len(tiles))
-        return [record for *_, record in sorted(found, key=lambda entry: entry[:2])]
+                    progress(completed, len(tiles))
+        return [record for *_, record in sorted(merged, key=lambda entry: entry[:2])]
 
     def iterate(self, image: Any) -> Iterator[TileUpdate]:
-        """Finds what `generate` finds, and tells of it tile by tile; may be left at any time.
+        """Generate masks and yield objects tile by tile. May be stopped at any time.
 
         Args:
-            image: as `generate`.
+            image: See `generate`.
 
         Yields:
-            After each tile the objects that it finished, those that no later tile can add to.
+            Objects that each tile completed; first an update without any.
         """
-        with _windows(image) as windows:
-            tiles = self._tiles(windows)
-            for done, finished in enumerate(self._search(windows, tiles)):
-                records = [self._record(mask, tiles, windows.size) for mask in finished]
-                yield TileUpdate(records, done, len(tiles))
+        with _open(image) as reader:
+            tiles = self._tiles(reader)
+            for completed, masks in enumerate(self._run(reader, tiles)):
+                records = [self._record(mask, tiles, reader.size) for mask in masks]
+                yield TileUpdate(records, completed, len(tiles))
 
-    def _tiles(self, windows: ImageReader) -> list[Box]:
-        check_rle_size(windows.size)
-        return plan_tiles(windows.size, tile_size=self.tile_size, overlap=self.overlap)
+    def _tiles(self, reader: ImageReader) -> list[Box]:
+        check_rle_size(reader.size)
+        return plan_tiles(reader.size, tile_size=self.tile_size, overlap=self.overlap)
 
-    def _search(self, windows: ImageReader, tiles: list[Box]) -> Iterator[list[MergedMask]]:
-        """Yields nothing at first, then what each tile finishes."""
-        merger = TileMerger(tiles, windows.size, agreement=self.seam_iou_thresh)
+    def _run(self, reader: ImageReader, tiles: list[Box]) -> Iterator[list[MergedMask]]:
+        """Yield an empty list, then the objects that each tile completes."""
+        merger = TileMerger(tiles, reader.size, iou_threshold=self.seam_iou_thresh)
         yield []
-        for number, tile in enumerate(tiles):
-            pieces = [] if windows.is_nodata(tile) else self._pieces(windows, tile, number)
-            yield merger.add(number, pieces)
+        for index, tile in enumerate(tiles):
+            masks = [] if reader.is_nodata(tile) else self._tile_masks(reader, tile, index)
+            yield merger.add(index, masks)
 
-    def _pieces(self, windows: ImageReader, tile: Box, number: int) -> list[Piece]:
+    def _tile_masks(self, reader: ImageReader, tile: Box, index: int) -> list[TileMask]:
         x0, y0, x1, y1 = tile
-        pixels = windows.read(tile)
+        pixels = reader.read(tile)
         if pixels.shape != (y1 - y0, x1 - x0, 3) or pixels.dtype != np.uint8:
             raise ValueError(
-                f"the window {tile} must be ({y1 - y0}, {x1 - x0}, 3) uint8, "
-                f"got {pixels.shape} of {pixels.dtype}"
+                f"tile {tile} must be uint8 of shape {(y1 - y0, x1 - x0, 3)}, got "
+                f"{pixels.dtype} {pixels.shape}"
             )
         return [
-            Piece(record_to_runs(record).moved(x0, y0), number, record["predicted_iou"], record)
+            TileMask(record_to_runs(record).shifted(x0, y0), index, record["predicted_iou"], record)
             for record in self.generator.generate(pixels)
             if record["area"]
         ]
 
-    def _record(self, mask: MergedMask, tiles: list[Box], size: tuple[int, int]) -> dict[str, Any]:
-        found, (left, top, right, bottom) = mask.best.origin, tiles[mask.best.tile]
+    def _record(self, mask: MergedMask, tiles: list[Box], size: Size) -> MaskRecord:
+        record, (left, top, right, bottom) = mask.best.record, tiles[mask.best.tile]
         segmentation: dict[str, Any] = runs_to_coco_rle(mask.runs, size)
-        if self.generator.output_mode == "uncompressed_rle":
-            segmentation["counts"] = coco_rle_runs(segmentation)
+        if self.generator.config.output_mode == "uncompressed_rle":
+            segmentation["counts"] = coco_rle_to_counts(segmentation)
         x0, y0, x1, y1 = mask.runs.box
-        return {
-            **found,
+        changes = {
             "segmentation": segmentation,
             "area": mask.runs.area,
-            "bbox": [x0, y0, x1 - x0 - 1, y1 - y0 - 1],  # as Meta has it, to the last pixel
-            "point_coords": [[x + left, y + top] for x, y in found["point_coords"]],
+            "bbox": [x0, y0, x1 - x0 - 1, y1 - y0 - 1],  # to the last pixel, as in Meta's records
+            "point_coords": [[x + left, y + top] for x, y in record["point_coords"]],
             "crop_box": [left, top, right - left, bottom - top],
         }
+        return cast(MaskRecord, record | changes)
 
 
-def _windows(image: Any) -> Any:
-    """An image opened for as long as it is needed; windows that were given stay open."""
+def _open(image: Any) -> AbstractContextManager[ImageReader]:
+    """Open an image. A reader that the caller opened stays open."""
     return nullcontext(image) if isinstance(image, ImageReader) else open_image(image)

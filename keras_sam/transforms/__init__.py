@@ -1,18 +1,28 @@
-"""One image and its prompts into the model's frame, and masks back to the original."""
+"""One image and its prompts into the model frame, and masks back. No models, no files."""
 
 from keras_sam.transforms.check_prompts import check_box, check_points
-from keras_sam.transforms.expand_mask_to_box import expand_mask_to_box
-from keras_sam.transforms.guided_filter import GuidedFilterRefiner
 from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.inference_config import (
+    InferenceConfig,
+    MaskThresholds,
+    describe_inference_config,
+    parse_inference_config,
+)
 from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
+from keras_sam.transforms.mask_refiner import MaskRefiner
+from keras_sam.transforms.postprocessing import Postprocessing
 from keras_sam.transforms.preprocessing import Preprocessing
 
 __all__ = [
-    "GuidedFilterRefiner",
     "ImageTransform",
+    "InferenceConfig",
     "MaskPostprocessor",
+    "MaskRefiner",
+    "MaskThresholds",
+    "Postprocessing",
     "Preprocessing",
     "check_box",
     "check_points",
-    "expand_mask_to_box",
+    "describe_inference_config",
+    "parse_inference_config",
 ]

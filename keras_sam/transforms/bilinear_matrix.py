@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-ROWS_PER_BLOCK = 64  # the logits of so many rows stay in the CPU cache
+ROWS_PER_BLOCK = 64  # the logits of this number of rows stay in the CPU cache
 
 
 class BilinearMatrix:

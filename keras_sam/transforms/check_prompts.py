@@ -1,45 +1,45 @@
-"""`check_points` and `check_box`: prompts that make sense for an image."""
+"""`check_points` and `check_box`: validate prompts against their image."""
 
 import reprlib
 from typing import Any
 
 import numpy as np
 
-from keras_sam.types import is_size
+from keras_sam.types import Size, is_size
 
 POINT_LABELS = (1, 0, -1)
 
 
 def check_points(
-    point_coords: Any, point_labels: Any, original_size: tuple[int, int]
+    point_coords: Any, point_labels: Any, original_size: Size
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points and labels as arrays, if they can prompt an image.
+    """Validate the points of one prompt.
 
     Args:
-        point_coords: `(N, 2)` pixels (x, y) of the original: x in 0 <= x < width, where a whole
-            number is the index of a pixel. So for y.
-        point_labels: `(N,)`: 1 foreground, 0 background, -1 not a point.
-        original_size: `(height, width)`.
+        point_coords: Points `(N, 2)` (x, y) in pixels of the original, with 0 <= x < width and
+            0 <= y < height. Whole numbers are pixel indices.
+        point_labels: Labels `(N,)`: 1 foreground, 0 background, -1 not a point.
+        original_size: `(height, width)` of the image.
 
     Returns:
-        `(N, 2)` float32 and `(N,)` int32.
+        Points `(N, 2)`, float32, and labels `(N,)`, int32.
 
     Raises:
-        ValueError: for other shapes or labels, and points that are not finite or outside. Where
-            a point is marked -1 is not looked at.
+        ValueError: If shapes or labels are wrong, or a point is not finite or outside the image.
+            Points with label -1 may be outside.
     """
     height, width = _check_size(original_size)
     if point_coords is None:
-        raise ValueError("point_labels came without point_coords")
+        raise ValueError("point_labels was given without point_coords")
     if point_labels is None:
-        raise ValueError("point_labels must be given with point_coords")
-    coords = _numbers("point_coords", point_coords)
-    labels = _numbers("point_labels", point_labels)
+        raise ValueError("point_coords was given without point_labels")
+    coords = _to_numbers("point_coords", point_coords)
+    labels = _to_numbers("point_labels", point_labels)
     if coords.ndim != 2 or coords.shape[1] != 2 or not len(coords):
         raise ValueError(f"point_coords must have shape (N, 2), got {coords.shape}")
     if labels.shape != coords.shape[:1]:
         raise ValueError(
-            f"point_labels must have shape {coords.shape[:1]}, one for each point, "
+            f"point_labels must have shape {coords.shape[:1]}, one label per point, "
             f"got {labels.shape}"
         )
     if not np.isin(labels, POINT_LABELS).all():
@@ -47,9 +47,9 @@ def check_points(
         raise ValueError(f"point_labels must be 1, 0 or -1, got {wrong:g}")
     if not np.isfinite(coords).all():
         raise ValueError(f"point_coords must be finite, got {reprlib.repr(coords.tolist())}")
-    outside = ((coords < 0) | (coords >= (width, height))).any(axis=1) & (labels != -1)
-    if outside.any():
-        x, y = coords[outside][0]
+    is_outside = ((coords < 0) | (coords >= (width, height))).any(axis=1) & (labels != -1)
+    if is_outside.any():
+        x, y = coords[is_outside][0]
         raise ValueError(
             f"point ({x:g}, {y:g}) is outside the image of width {width} and height {height}: "
             f"expected 0 <= x < {width} and 0 <= y < {height}"
@@ -57,24 +57,24 @@ def check_points(
     return coords.astype(np.float32), labels.astype(np.int32)
 
 
-def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
-    """A box as an array, if it can prompt an image.
+def check_box(box: Any, original_size: Size) -> np.ndarray:
+    """Validate a box prompt.
 
     Args:
-        box: `(4,)` XYXY pixels of the original. Its sides are edges between pixels: x1 is at
-            most the width, y1 at most the height.
-        original_size: `(height, width)`.
+        box: Box `(4,)` XYXY in pixels of the original. Its sides are edges between pixels: x1 is
+            at most the width, y1 at most the height.
+        original_size: `(height, width)` of the image.
 
     Returns:
-        `(4,)` float32.
+        Box `(4,)`, float32.
 
     Raises:
-        ValueError: for another shape, and a box that is not finite, empty or outside.
+        ValueError: If the shape is wrong, or the box is not finite, empty or outside the image.
     """
     height, width = _check_size(original_size)
-    corners = _numbers("box", box)
+    corners = _to_numbers("box", box)
     if corners.shape != (4,):
-        raise ValueError(f"box must have shape (4,), x0, y0, x1, y1; got {corners.shape}")
+        raise ValueError(f"box must have shape (4,), x0, y0, x1, y1, got {corners.shape}")
     if not np.isfinite(corners).all():
         raise ValueError(f"box must be finite, got {corners.tolist()}")
     x0, y0, x1, y1 = corners
@@ -82,12 +82,12 @@ def check_box(box: Any, original_size: tuple[int, int]) -> np.ndarray:
         raise ValueError(f"box must have x0 < x1 and y0 < y1, got {corners.tolist()}")
     if min(x0, y0) < 0 or x1 > width or y1 > height:
         raise ValueError(
-            f"box {corners.tolist()} reaches outside the image of width {width} and height {height}"
+            f"box {corners.tolist()} is not inside the image of width {width} and height {height}"
         )
     return corners.astype(np.float32)
 
 
-def _check_size(original_size: Any) -> tuple[int, int]:
+def _check_size(original_size: Any) -> Size:
     if not is_size(original_size):
         raise ValueError(
             f"original_size must be (height, width), whole numbers of at least 1, "
@@ -96,12 +96,12 @@ def _check_size(original_size: Any) -> tuple[int, int]:
     return original_size[0], original_size[1]
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
-    wrong = f"{name} must be an array of numbers, got {reprlib.repr(values)}"
+def _to_numbers(name: str, values: Any) -> np.ndarray:
+    message = f"{name} must be an array of numbers, got {reprlib.repr(values)}"
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(wrong) from error
+        raise ValueError(message) from error
     if array.dtype.kind not in "biuf":
-        raise ValueError(wrong)
+        raise ValueError(message)
     return array.astype(np.float64)

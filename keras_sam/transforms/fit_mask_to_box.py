@@ -29,7 +29,9 @@ def expand_mask_to_box(
     Returns:
         Logits `(L, L)`; equal to the input if the mask is large enough.
     """
-    rows, columns = _max_per_row_and_column(low_res_logits, transform, _touched_pixels(box, transform))
+    rows, columns = _max_per_row_and_column(
+        low_res_logits, transform, _touched_pixels(box, transform)
+    )
     covered = _extents(rows) * _extents(columns) / (len(rows) * len(columns))
     is_enough = covered >= MIN_COVERAGE - COVERAGE_PENALTY * LOGIT_OFFSETS
     return low_res_logits + LOGIT_OFFSETS[is_enough.argmax()]

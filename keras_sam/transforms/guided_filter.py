@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_sam.transforms.logits import BACKGROUND_LOGIT, logit, sigmoid
-from keras_sam.types import Size
 
 REGULARIZATION = 3e-5  # variance of a color in [0, 1] above which a window has an edge
 # Window radius, as a share of the side of a square with the mask's area. With a box the boundary

@@ -1,9 +1,10 @@
 """`ImageTransform`: an image and its prompts into the model frame, and masks back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from keras_sam.transforms.bilinear_matrix import (
     BilinearMatrix,
@@ -27,8 +28,8 @@ class ImageTransform:
     Attributes:
         original_size: `(height, width)` of the image.
         image_size: `(height, width)` of the model frame.
-        preprocessing: How the model's images are prepared.
-        postprocessing: How the model's masks are upsampled.
+        preprocessing: Preparation of the model's images.
+        postprocessing: Upsampling of the model's masks.
 
     Raises:
         ValueError: If a size is not two whole numbers of at least 1.
@@ -36,8 +37,8 @@ class ImageTransform:
 
     original_size: Size
     image_size: Size
-    preprocessing: Preprocessing = Preprocessing()
-    postprocessing: Postprocessing = Postprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
 
     def __post_init__(self) -> None:
         for name in ("original_size", "image_size"):
@@ -91,6 +92,32 @@ class ImageTransform:
         padded[:] = PIXEL_MEAN
         padded[:height, :width] = self.preprocessing.to_model_pixels(resized)
         return padded
+
+    def apply_masks(self, masks: np.ndarray) -> np.ndarray:
+        """Resize masks like the image and pad them with background.
+
+        Args:
+            masks: Masks `(P, H, W)` of `original_size`, bool or 0 and 1.
+
+        Returns:
+            Masks `(P, image height, image width)`, uint8, 1 where at least half of a pixel is
+            covered.
+
+        Raises:
+            ValueError: If the masks have another size.
+        """
+        if masks.ndim != 3 or masks.shape[1:] != self.original_size:
+            raise ValueError(
+                f"masks must have shape (P, {self.original_size[0]}, {self.original_size[1]}), "
+                f"got {masks.shape}"
+            )
+        height, width = self.input_size
+        resized = np.zeros((len(masks), *self.image_size), np.uint8)
+        for target, mask in zip(resized, masks, strict=True):
+            image = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+            scaled = np.asarray(image.resize((width, height), Image.Resampling.BOX))
+            target[:height, :width] = scaled >= 128
+        return resized
 
     def apply_points(self, points: np.ndarray) -> np.ndarray:
         """Move points `(..., 2)` (x, y) from the original to the model frame; float32."""

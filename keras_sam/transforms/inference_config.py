@@ -38,8 +38,8 @@ class InferenceConfig:
     """Settings that belong to a model's weights. Defaults to those of Meta's SAM.
 
     Attributes:
-        preprocessing: How images are prepared.
-        postprocessing: How low-res logits become masks.
+        preprocessing: Preparation of images.
+        postprocessing: Conversion of low-res logits to masks.
         mask_thresholds: Thresholds of automatic mask generation.
         mask_refiner: Refinement of coarse masks after the network, or `None`.
     """

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from keras_sam.types import Size
 from keras_sam.transforms.validate_choices import validate_choices
+from keras_sam.types import Size
 
 # Mean and standard deviation of ImageNet, for pixels in [0, 1]. The model takes pixels in [0, 1]
 # and normalizes them itself, so a pixel of PIXEL_MEAN becomes zero.

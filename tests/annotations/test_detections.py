@@ -1,4 +1,4 @@
-"""Detections of `supervision`, which a stand-in replaces: it checks what theirs checks."""
+"""Conversion to `supervision`, replaced by a stand-in that checks what `Detections` checks."""
 
 import sys
 import types
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_sam.annotations.detections import records_to_detections
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 
 MASK = np.zeros((3, 4), bool)
 MASK[1, 1:3] = True
@@ -46,32 +46,32 @@ def supervision(monkeypatch):
 
 
 @pytest.mark.usefixtures("supervision")
-def test_every_field_is_filled():
-    found = records_to_detections(RECORDS, (3, 4))
-    assert found.xyxy.tolist() == [[1, 1, 3, 2], [0, 0, 4, 3]]
-    np.testing.assert_array_equal(found.mask, [MASK, ~MASK])
-    assert found.confidence.tolist() == [0.5, 0.25]
-    assert found.class_id.tolist() == [0, 1]
-    assert found.data["class_name"].tolist() == ["object", "cat"]
-    assert found.data["stability_score"].tolist() == [0.75, 1]
-    assert sorted(found.data) == ["area", "bbox", "class_name", "stability_score"]
+def test_all_fields_are_set():
+    detections = records_to_detections(RECORDS, (3, 4))
+    assert detections.xyxy.tolist() == [[1, 1, 3, 2], [0, 0, 4, 3]]
+    np.testing.assert_array_equal(detections.mask, [MASK, ~MASK])
+    assert detections.confidence.tolist() == [0.5, 0.25]
+    assert detections.class_id.tolist() == [0, 1]
+    assert detections.data["class_name"].tolist() == ["object", "cat"]
+    assert detections.data["stability_score"].tolist() == [0.75, 1]
+    assert sorted(detections.data) == ["area", "bbox", "class_name", "stability_score"]
 
 
 @pytest.mark.usefixtures("supervision")
-def test_scores_that_a_record_lacks_are_left_out():
-    found = records_to_detections([*RECORDS, mask_to_record(MASK)], (3, 4))
-    assert found.confidence is None
-    assert sorted(found.data) == ["area", "bbox", "class_name"]
+def test_score_that_a_record_lacks_is_omitted():
+    detections = records_to_detections([*RECORDS, mask_to_record(MASK)], (3, 4))
+    assert detections.confidence is None
+    assert sorted(detections.data) == ["area", "bbox", "class_name"]
 
 
 @pytest.mark.usefixtures("supervision")
 def test_no_records():
-    found = records_to_detections([], (3, 4))
-    assert (found.xyxy.shape, found.mask.shape) == ((0, 4), (0, 3, 4))
-    assert (found.confidence.shape, found.class_id.dtype.kind) == ((0,), "i")
+    detections = records_to_detections([], (3, 4))
+    assert (detections.xyxy.shape, detections.mask.shape) == ((0, 4), (0, 3, 4))
+    assert (detections.confidence.shape, detections.class_id.dtype.kind) == ((0,), "i")
 
 
-def test_without_supervision_the_error_says_how_to_get_it(monkeypatch):
+def test_missing_supervision_raises_with_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(ImportError, match="pip install supervision"):
         records_to_detections(RECORDS, (3, 4))

@@ -1,4 +1,4 @@
-"""GeoJSON: rings as RFC 7946 wants them, in map coordinates."""
+"""GeoJSON: rings in map coordinates, oriented as in RFC 7946."""
 
 import json
 
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.extra import numpy as arrays
 
 from keras_sam.annotations.geojson import write_geojson
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 from keras_sam.images.georeference import Georeference
 from keras_sam.masks.polygon import join_rings
 from keras_sam.masks.polygons_to_mask import polygons_to_mask
@@ -18,7 +18,7 @@ FRAME = np.ones((4, 5), bool)
 FRAME[1:3, 1:3] = False
 
 
-def written(tmp_path, *masks, georeference=NORTH_UP, **options):
+def write_and_read(tmp_path, *masks, georeference=NORTH_UP, **options):
     path = tmp_path / "a.geojson"
     records = [mask_to_record(mask, predicted_iou=0.5, crop_box=[0, 0, 5, 4]) for mask in masks]
     write_geojson(records, path, georeference=georeference, **options)
@@ -30,8 +30,8 @@ def is_counter_clockwise(ring):
     return np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0
 
 
-def test_a_mask_is_a_feature_with_its_scores(tmp_path):
-    content = written(tmp_path, np.zeros((4, 5), bool), FRAME)
+def test_mask_is_a_feature_with_its_scores(tmp_path):
+    content = write_and_read(tmp_path, np.zeros((4, 5), bool), FRAME)
     assert content["type"] == "FeatureCollection"
     assert content["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
     (feature,) = content["features"]
@@ -55,8 +55,8 @@ def test_a_mask_is_a_feature_with_its_scores(tmp_path):
 
 
 @pytest.mark.parametrize("transform", [(1, 0, 0, 0, -1, 0), (1, 0, 0, 0, 1, 0), (0, 2, 0, 2, 0, 0)])
-def test_rings_run_as_they_must_whatever_the_map(tmp_path, transform):
-    content = written(tmp_path, FRAME, georeference=Georeference(transform))
+def test_ring_orientation_does_not_depend_on_the_transform(tmp_path, transform):
+    content = write_and_read(tmp_path, FRAME, georeference=Georeference(transform))
     assert "crs" not in content
     outer, hole = content["features"][0]["geometry"]["coordinates"]
     assert is_counter_clockwise(outer)
@@ -67,8 +67,8 @@ def test_rings_run_as_they_must_whatever_the_map(tmp_path, transform):
 @settings(
     deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_any_mask_comes_back(tmp_path, mask):
-    features = written(tmp_path, mask)["features"]
+def test_any_mask_is_exact(tmp_path, mask):
+    features = write_and_read(tmp_path, mask)["features"]
     assert len(features) == mask.any()
     for feature in features:
         geometry = feature["geometry"]
@@ -84,12 +84,25 @@ def to_pixels(ring):
     return np.column_stack([(x - 500_000) / 10, (4_600_000 - y) / 10])
 
 
-def test_no_records_and_other_sizes(tmp_path):
-    assert written(tmp_path)["features"] == []
+def test_no_records(tmp_path):
+    assert write_and_read(tmp_path)["features"] == []
+
+
+def test_mask_of_another_size_raises(tmp_path):
     with pytest.raises(ValueError, match="size"):
-        written(tmp_path, FRAME, size=(5, 4))
+        write_and_read(tmp_path, FRAME, size=(5, 4))
 
 
-def test_other_authorities_keep_their_name(tmp_path):
-    content = written(tmp_path, georeference=Georeference((1, 0, 0, 0, -1, 0), "OGC:CRS84"))
+def test_polygon_tolerance_drops_corners(tmp_path):
+    y, x = np.mgrid[:60, :60]
+    disc = np.hypot(x - 30, y - 30) < 25
+    num_corners = []
+    for tolerance in (0, 1):
+        (feature,) = write_and_read(tmp_path, disc, polygon_tolerance=tolerance)["features"]
+        num_corners.append(len(feature["geometry"]["coordinates"][0]))
+    assert 4 <= num_corners[1] < num_corners[0] / 2
+
+
+def test_reference_system_of_another_authority_keeps_its_name(tmp_path):
+    content = write_and_read(tmp_path, georeference=Georeference((1, 0, 0, 0, -1, 0), "OGC:CRS84"))
     assert content["crs"]["properties"]["name"] == "OGC:CRS84"

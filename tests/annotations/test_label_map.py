@@ -1,4 +1,4 @@
-"""Label maps: who is on top, and files there and back."""
+"""Label maps: overlaps, and files."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from keras_sam.annotations.label_map import (
     records_to_label_map,
     write_label_map,
 )
-from keras_sam.annotations.record import mask_to_record, record_to_mask
+from keras_sam.annotations.mask_record import mask_to_record, record_to_mask
 
 LARGE, SMALL = np.ones((3, 4), bool), np.zeros((3, 4), bool)
 SMALL[1, 1:3] = True
 
 
 @pytest.mark.parametrize(
-    ("order", "overlap_priority", "center"),
+    ("masks", "overlap_priority", "center_label"),
     [
         ([LARGE, SMALL], "small", 2),
         ([SMALL, LARGE], "small", 1),
@@ -28,13 +28,33 @@ SMALL[1, 1:3] = True
         ([SMALL, SMALL], "large", 1),
     ],
 )
-def test_who_is_on_top(order, overlap_priority, center):
-    records = [mask_to_record(mask) for mask in order]
+def test_overlap_priority(masks, overlap_priority, center_label):
+    records = [mask_to_record(mask) for mask in masks]
     labels = records_to_label_map(records, (3, 4), overlap_priority=overlap_priority)
-    assert labels[1, 1] == center
+    assert labels[1, 1] == center_label
 
 
-def test_masks_side_by_side_come_back_exactly():
+@pytest.mark.parametrize("overlap_priority", ["small", "large", "first", "last"])
+def test_overlaps_equal_a_choice_by_pixel(overlap_priority):
+    masks = np.random.default_rng(0).random((6, 8, 10)) < 0.4
+    areas = masks.sum(axis=(1, 2))
+    keys = {
+        "small": lambda index: (areas[index], index),
+        "large": lambda index: (-areas[index], index),
+        "first": lambda index: index,
+        "last": lambda index: -index,
+    }
+    expected = np.zeros((8, 10), int)
+    for y, x in np.ndindex(8, 10):
+        indices = np.flatnonzero(masks[:, y, x])
+        if len(indices):
+            expected[y, x] = min(indices, key=keys[overlap_priority]) + 1
+    records = [mask_to_record(mask) for mask in masks]
+    labels = records_to_label_map(records, (8, 10), overlap_priority=overlap_priority)
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_masks_without_overlap_are_exact():
     labels = np.random.default_rng(0).integers(0, 6, (20, 30))
     labels[labels == 3] = 0
     records = label_map_to_records(labels)
@@ -54,29 +74,29 @@ def test_no_records_and_no_labels():
 
 
 @pytest.mark.parametrize(
-    ("highest", "ending", "dtype"),
+    ("max_label", "suffix", "dtype"),
     [(255, ".png", "uint8"), (65_535, ".png", "uint16"), (65_536, ".npy", "int32")],
 )
-def test_files_there_and_back(tmp_path, highest, ending, dtype):
+def test_written_file_is_read_back(tmp_path, max_label, suffix, dtype):
     labels = np.arange(12, dtype=np.int32).reshape(3, 4)
-    labels[2, 3] = highest
+    labels[2, 3] = max_label
     path = write_label_map(labels, tmp_path / "labels.png")
-    assert path.name == f"labels{ending}"
+    assert path.name == f"labels{suffix}"
     back = read_label_map(path)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, labels)
 
 
-def test_palettes_and_bilevel_pictures_are_read_as_their_numbers(tmp_path):
-    picture = Image.fromarray(np.array([[0, 7], [2, 0]], np.uint8), "P")
-    picture.putpalette([9] * 768)
-    picture.save(tmp_path / "palette.png")
+def test_palette_and_bilevel_images_are_read_as_indices(tmp_path):
+    image = Image.fromarray(np.array([[0, 7], [2, 0]], np.uint8), "P")
+    image.putpalette([9] * 768)
+    image.save(tmp_path / "palette.png")
     np.testing.assert_array_equal(read_label_map(tmp_path / "palette.png"), [[0, 7], [2, 0]])
     Image.fromarray(np.eye(3, dtype=bool)).save(tmp_path / "bilevel.png")
     np.testing.assert_array_equal(read_label_map(tmp_path / "bilevel.png"), np.eye(3))
 
 
-def test_other_files_are_refused(tmp_path):
+def test_other_file_raises(tmp_path):
     Image.new("RGB", (3, 4)).save(tmp_path / "color.png")
     (tmp_path / "text.png").write_text("labels")
     (tmp_path / "text.npy").write_text("labels")
@@ -102,7 +122,7 @@ def test_other_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["large.png", "large.npy"])
-def test_large_maps_are_refused_before_they_are_decoded(tmp_path, name):
+def test_map_above_max_pixels_raises(tmp_path, name):
     write_label_map(np.ones((30, 40), np.uint8), tmp_path / name)
     assert read_label_map(tmp_path / name, max_pixels=1200).all()
     with pytest.raises(ValueError, match="1199 allowed"):
@@ -110,14 +130,17 @@ def test_large_maps_are_refused_before_they_are_decoded(tmp_path, name):
 
 
 @pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros((2, 2)), np.zeros((0, 2), int)])
-def test_what_is_no_label_map_is_not_written(tmp_path, labels):
+def test_writing_other_arrays_raises(tmp_path, labels):
     with pytest.raises(ValueError, match="label map"):
         write_label_map(labels, tmp_path / "labels.png")
+
+
+def test_writing_a_negative_label_raises(tmp_path):
     with pytest.raises(ValueError, match="at least 0"):
         write_label_map(np.array([[-1]]), tmp_path / "labels.png")
 
 
-def test_wrong_orders_and_sizes_are_refused():
+def test_wrong_arguments_raise():
     with pytest.raises(ValueError, match="overlap_priority"):
         records_to_label_map([], (3, 4), overlap_priority="best")
     with pytest.raises(ValueError, match="size"):

@@ -1,4 +1,4 @@
-"""One picture per mask, and the table beside them."""
+"""One PNG per mask, and a table of the scores."""
 
 import csv
 
@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from keras_sam.annotations.mask_pngs import write_mask_pngs
-from keras_sam.annotations.record import mask_to_record
+from keras_sam.annotations.mask_record import mask_to_record
 
 MASK = np.zeros((3, 4), bool)
 MASK[1, 1:3] = True
 
 
-def test_pictures_and_table(tmp_path):
+def test_pngs_and_table(tmp_path):
     scored = mask_to_record(
         MASK,
         predicted_iou=0.5,
@@ -25,8 +25,8 @@ def test_pictures_and_table(tmp_path):
     paths = write_mask_pngs([scored, mask_to_record(~MASK)], folder)
     assert paths == [folder / "0.png", folder / "1.png"]
     for path, mask in zip(paths, (MASK, ~MASK), strict=True):
-        with Image.open(path) as picture:
-            np.testing.assert_array_equal(np.array(picture), mask * 255)
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(np.array(image), mask * 255)
     with (folder / "metadata.csv").open(newline="") as file:
         header, first, second = csv.reader(file)
     assert header == [
@@ -49,8 +49,11 @@ def test_pictures_and_table(tmp_path):
     assert second == ["1", "10", "0.0", "0.0", "4.0", "3.0", *[""] * 8]
 
 
-def test_no_records_and_other_sizes(tmp_path):
+def test_no_records(tmp_path):
     assert write_mask_pngs([], tmp_path) == []
     assert len((tmp_path / "metadata.csv").read_text().splitlines()) == 1
+
+
+def test_mask_of_another_size_raises(tmp_path):
     with pytest.raises(ValueError, match="size"):
         write_mask_pngs([mask_to_record(MASK)], tmp_path, size=(4, 3))

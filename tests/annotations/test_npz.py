@@ -1,10 +1,10 @@
-"""Masks and scores as arrays, and their file."""
+"""Masks and scores as arrays, and in a file."""
 
 import numpy as np
 import pytest
 
+from keras_sam.annotations.mask_record import mask_to_record
 from keras_sam.annotations.npz import records_to_arrays, write_npz
-from keras_sam.annotations.record import mask_to_record
 
 MASKS = np.random.default_rng(0).random((2, 3, 4)) < 0.5
 RECORDS = [
@@ -35,7 +35,7 @@ def test_masks_and_scores_are_stacked():
     check(arrays.masks, arrays.scores, arrays.categories)
 
 
-def test_the_file_is_read_without_pickle(tmp_path):
+def test_file_is_read_without_pickle(tmp_path):
     write_npz(RECORDS, tmp_path / "a.npz", size=(3, 4))
     with np.load(tmp_path / "a.npz", allow_pickle=False) as content:
         check(content["masks"], content["scores"], content["categories"])
@@ -54,6 +54,6 @@ def test_no_records(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(4, 3), (3, 0), None])
-def test_other_sizes_are_refused(size):
+def test_wrong_size_raises(size):
     with pytest.raises(ValueError, match="size"):
         records_to_arrays(RECORDS, size)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from keras_sam.annotations.coco import read_coco
 from keras_sam.annotations.label_map import read_label_map
-from keras_sam.annotations.registry import MASK_FORMATS
+from keras_sam.annotations.registry import MASK_FORMATS, MaskFormat
 
 # Random weights rate their masks anyhow: all pass.
 ALL = ("--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0")
@@ -48,29 +48,62 @@ def test_a_folder_and_its_pictures(run, folder, tmp_path, tiny_preset):
 
 def test_it_goes_on_where_it_stopped(run, folder, tmp_path, tiny_preset):
     out = tmp_path / "out"
-    masks(run, folder / "disc.png", out, tiny_preset, "--no-picture")
+    masks(run, folder / "disc.png", out, tiny_preset, "--no-overlay")
     before = (out / "disc_masks.json").stat().st_mtime_ns
-    result = masks(run, folder, out, tiny_preset, "--no-picture", "--json")
+    result = masks(run, folder, out, tiny_preset, "--no-overlay", "--json")
     found = json.loads(result.stdout)
     assert (len(found["images"]), found["done_before"]) == (1, 1)
     assert (out / "disc_masks.json").stat().st_mtime_ns == before
-    masks(run, folder, out, tiny_preset, "--no-picture", "--overwrite")
+    masks(run, folder, out, tiny_preset, "--no-overlay", "--overwrite")
     assert (out / "disc_masks.json").stat().st_mtime_ns > before
 
 
-@pytest.mark.parametrize("form", sorted(set(MASK_FORMATS) - {"coco"}))
-def test_each_format(run, folder, tmp_path, tiny_preset, form):
+@pytest.mark.parametrize("format", sorted(set(MASK_FORMATS) - {"coco"}))
+def test_each_format(run, folder, tmp_path, tiny_preset, format):
     out = tmp_path / "out"
     (folder / "disc.pgw").write_text("1\n0\n0\n-1\n100\n200\n")  # a world file, for geojson
     pattern = folder / "d*.png"
-    options = ("--no-picture", "--format", form)
+    options = ("--no-overlay", "--format", format)
     result = masks(run, pattern, out, tiny_preset, *options)
     assert result.exit_code == 0, result.stderr
     assert any(out.iterdir())
     again = masks(run, pattern, out, tiny_preset, *options)
     assert "1 done before" in again.stdout
-    if form == "label-map":
+    if format == "label-map":
         assert np.shape(read_label_map(out / "disc_masks.png")) == (40, 60)
+
+
+def test_new_format_needs_one_row_only(run, folder, tmp_path, tiny_preset, monkeypatch):
+    def write_count(image, path, options):
+        path.write_text(f"{image.file_name} {len(image.records)} {options.polygon_tolerance}")
+
+    row = MaskFormat("toy", "number of masks", write_count, "{stem}.toy", has_polygons=True)
+    monkeypatch.setitem(MASK_FORMATS, "toy", row)
+    out = tmp_path / "out"
+    options = ("--no-overlay", "--format", "toy", "--polygon-tolerance", "0.5")
+    result = masks(run, folder / "disc.png", out, tiny_preset, *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    count = json.loads(result.stdout)["images"][0]["masks"]
+    assert (out / "disc.toy").read_text() == f"disc.png {count} 0.5"
+    assert "1 done before" in masks(run, folder / "disc.png", out, tiny_preset, *options).stdout
+    assert "toy" in run("masks", "--help").stdout
+
+
+def test_help_lists_every_format(run):
+    lines = [line.split(maxsplit=1) for line in run("masks", "--help").stdout.splitlines()]
+    for row in MASK_FORMATS.values():
+        assert [row.name, row.description] in lines
+
+
+def test_polygon_tolerance_makes_files_smaller(run, folder, tmp_path, tiny_preset):
+    sizes = []
+    for tolerance in ("0", "1"):
+        out = tmp_path / tolerance
+        options = ("--no-overlay", "--format", "labelme", "--polygon-tolerance", tolerance)
+        result = masks(run, folder / "disc.png", out, tiny_preset, *options)
+        assert result.exit_code == 0, result.stderr
+        sizes.append((out / "disc_labelme.json").stat().st_size)
+    assert sizes[1] < sizes[0]
 
 
 def test_tiles_of_a_georeferenced_image(run, tmp_path, tiny_preset):
@@ -118,7 +151,7 @@ def test_tiles_of_photographs(run, folder, tmp_path, tiny_preset):
 
 def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny_preset):
     (folder / "cut.png").write_bytes((folder / "disc.png").read_bytes()[:60])
-    result = masks(run, folder, tmp_path / "out", tiny_preset, "--no-picture")
+    result = masks(run, folder, tmp_path / "out", tiny_preset, "--no-overlay")
     assert result.exit_code == 0
     assert "cut.png" in result.stderr
     assert "disc_masks.json" in result.stdout
@@ -130,11 +163,11 @@ def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny
     ("arguments", "message"),
     [
         (("nowhere/*.png",), "found no photograph at nowhere/*.png"),
-        (("disc.png", "--format", "tiff"), "--format must be one of coco"),
-        (("disc.png", "--format", "npz", "--tolerance", "1"), "--tolerance is of outlines"),
+        (("disc.png", "--format", "tiff"), "format must be one of coco"),
+        (("disc.png", "--format", "npz", "--polygon-tolerance", "1"), "npz, which has no polygons"),
         (("disc.png", "--overlap", "8"), "--overlap is of tiles: give --tile-size"),
         (("disc.png", "--tile-size", "9", "--overlap", "8"), "overlap must be at least 1"),
-        (("disc.png", "--format", "geojson"), "geojson needs a georeference"),
+        (("disc.png", "--format", "geojson"), "geojson needs an image with a georeference"),
     ],
 )
 def test_mistakes(run, arguments, message, photograph, monkeypatch):

@@ -1,9 +1,16 @@
-"""Overlays: what is drawn where, and what is left alone."""
+"""Overlays: colors, order, prompts, and unchanged pixels."""
 
 import numpy as np
 import pytest
 
-from keras_sam.drawing.overlay import BACKGROUND_COLOR, COLORS, FILL, FOREGROUND_COLOR, draw_overlay
+from keras_sam.drawing.overlay import (
+    BACKGROUND_COLOR,
+    COLORS,
+    FILL_OPACITY,
+    FOREGROUND_COLOR,
+    draw_overlay,
+    signed_distance,
+)
 
 SIZE = (40, 60)
 IMAGE = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
@@ -17,38 +24,38 @@ def rectangle(y0, y1, x0, x1):
     return mask
 
 
-def test_a_mask_is_tinted_inside_and_nothing_changes_far_away():
-    picture = draw_overlay(IMAGE, rectangle(8, 32, 5, 35))
-    tinted = IMAGE[20, 20] + FILL * (np.array(COLORS[0]) - IMAGE[20, 20])
-    np.testing.assert_allclose(picture[20, 20], tinted, atol=1)
-    np.testing.assert_array_equal(picture[:, 45:], IMAGE[:, 45:])
+def test_mask_is_tinted_and_distant_pixels_are_unchanged():
+    overlay = draw_overlay(IMAGE, rectangle(8, 32, 5, 35))
+    tinted = IMAGE[20, 20] + FILL_OPACITY * (np.array(COLORS[0]) - IMAGE[20, 20])
+    np.testing.assert_allclose(overlay[20, 20], tinted, atol=1)
+    np.testing.assert_array_equal(overlay[:, 45:], IMAGE[:, 45:])
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_smaller_mask_lies_on_top(order):
+def test_smaller_mask_is_on_top(order):
     large, small = rectangle(0, 40, 0, 60), rectangle(10, 30, 20, 40)
-    nothing = np.zeros_like(large)
+    empty = np.zeros_like(large)
     masks = np.stack([(large, small)[index] for index in order])
-    below = np.stack([large if index == 0 else nothing for index in order])
-    above = np.stack([small if index == 1 else nothing for index in order])
+    below = np.stack([large if index == 0 else empty for index in order])
+    above = np.stack([small if index == 1 else empty for index in order])
     expected = draw_overlay(draw_overlay(IMAGE, below), above)
     assert np.abs(draw_overlay(IMAGE, masks).astype(int) - expected).max() <= 1
 
 
-def test_clicks_and_boxes_have_their_colors():
-    picture = draw_overlay(
+def test_points_and_boxes_have_their_colors():
+    overlay = draw_overlay(
         IMAGE, [], points=[[10, 20], [30, 20]], labels=[1, 0], boxes=[[40, 5, 55, 35]]
     )
-    np.testing.assert_array_equal(picture[20, 10], FOREGROUND_COLOR)
-    np.testing.assert_array_equal(picture[20, 30], BACKGROUND_COLOR)
-    assert np.abs(picture[20, 39:41].astype(int) - COLORS[0]).max() < 40
-    np.testing.assert_array_equal(picture[20, 47], IMAGE[20, 47])
+    np.testing.assert_array_equal(overlay[20, 10], FOREGROUND_COLOR)
+    np.testing.assert_array_equal(overlay[20, 30], BACKGROUND_COLOR)
+    assert np.abs(overlay[20, 39:41].astype(int) - COLORS[0]).max() < 40
+    np.testing.assert_array_equal(overlay[20, 47], IMAGE[20, 47])
     np.testing.assert_array_equal(
-        draw_overlay(IMAGE, [], points=[[10, 20]])[20, 10], picture[20, 10]
+        draw_overlay(IMAGE, [], points=[[10, 20]])[20, 10], overlay[20, 10]
     )
 
 
-def test_scores_are_written_at_the_masks():
+def test_scores_are_written_on_the_masks():
     masks = np.stack([rectangle(20, 36, 10, 30), rectangle(0, 0, 0, 0)])
     without, with_scores = (
         draw_overlay(IMAGE, masks),
@@ -72,25 +79,46 @@ def test_scores_are_written_at_the_masks():
     ],
     ids=["none", "no rows", "empty", "full", "corner pixel", "two pixels"],
 )
-def test_inputs_are_left_alone(masks, scores):
+def test_inputs_are_unchanged(masks, scores):
     before, count = IMAGE.copy(), 1 if np.ndim(masks) == 2 else len(masks)
     if isinstance(masks, np.ndarray):
         masks = masks.copy()
         masks.flags.writeable = False
-    picture = draw_overlay(IMAGE, masks, scores=np.full(count, 0.5) if scores else None)
-    assert (picture.shape, picture.dtype) == (IMAGE.shape, np.uint8)
-    assert picture.flags.writeable
-    assert not np.shares_memory(picture, IMAGE)
+    overlay = draw_overlay(IMAGE, masks, scores=np.full(count, 0.5) if scores else None)
+    assert (overlay.shape, overlay.dtype) == (IMAGE.shape, np.uint8)
+    assert overlay.flags.writeable
+    assert not np.shares_memory(overlay, IMAGE)
     np.testing.assert_array_equal(IMAGE, before)
-    assert (picture != IMAGE).any() == bool(np.any(masks))
+    assert (overlay != IMAGE).any() == bool(np.any(masks))
 
 
-def test_an_image_of_one_pixel():
+def test_no_line_along_the_image_border():
+    overlay = draw_overlay(np.zeros((20, 30, 3), np.uint8), np.arange(30) < np.full((20, 1), 12))
+    np.testing.assert_array_equal(overlay, np.broadcast_to(overlay[10], overlay.shape))
+
+
+def test_signed_distance_of_a_half_plane_is_linear():
+    x = np.arange(20)
+    mask = np.broadcast_to(x < 9, (6, 20))
+    depth = signed_distance(mask, 20)
+    np.testing.assert_allclose(depth[:, 2:-2], np.broadcast_to(8.5 - x, (6, 20))[:, 2:-2])
+    np.testing.assert_allclose(signed_distance(~mask, 20), -depth)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_signed_distance_without_a_boundary_is_large(value):
+    depth = signed_distance(np.full((3, 4), value), 7)
+    assert depth.shape == (3, 4)
+    assert (np.abs(depth) >= 7).all()
+    assert ((depth > 0) == value).all()
+
+
+def test_image_with_one_pixel():
     pixel = np.ones((1, 1, 3), np.uint8)
-    picture = draw_overlay(
+    overlay = draw_overlay(
         pixel, np.ones((1, 1)), scores=[1], points=[[0, 0]], boxes=[[0, 0, 1, 1]]
     )
-    assert picture.shape == (1, 1, 3)
+    assert overlay.shape == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +144,7 @@ def test_an_image_of_one_pixel():
         ({"scores": ["a"]}, ValueError, "scores"),
     ],
 )
-def test_wrong_arguments_are_refused(given, error, message):
+def test_wrong_arguments_raise(given, error, message):
     arguments = {"image": IMAGE, "masks": rectangle(0, 5, 0, 5)} | given
     with pytest.raises(error, match=message):
         draw_overlay(**arguments)

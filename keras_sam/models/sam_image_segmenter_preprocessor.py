@@ -1,0 +1,134 @@
+"""`SAMImageSegmenterPreprocessor`: raw images, prompts and masks to a segmenter's inputs."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sam.layers.prompts import NOT_A_POINT
+from keras_sam.models.sam_backbone import check_inputs
+from keras_sam.models.sam_image_converter import SAMImageConverter, images_to_list
+from keras_sam.transforms.image_transform import ImageTransform
+
+
+@keras.saving.register_keras_serializable(package="keras_sam")
+class SAMImageSegmenterPreprocessor(keras.layers.Layer):
+    """Prepares raw samples for a `SAMImageSegmenter`.
+
+    Images are converted by the image converter. Points and boxes move from the original to the
+    model frame with their image, and target masks are resized like it. Points without a box get
+    the token that SAM was trained with, unless the labels already contain it (-1).
+
+    Args:
+        image_converter: A `SAMImageConverter`.
+    """
+
+    def __init__(self, image_converter: SAMImageConverter, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._convert_input_args = False
+        self._allow_non_tensor_positional_args = True
+        self.image_converter = image_converter
+        self.built = True
+
+    def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Prepare samples.
+
+        Args:
+            x: Images, or a dictionary with `images` and any of `points`, `labels`, `boxes` and
+                `masks`. Images as in `SAMImageConverter.call`. Points `(B, N, 2)` or
+                `(B, P, N, 2)`, labels `(B, N)` or `(B, P, N)` and boxes `(B, P, 2, 2)` in
+                pixels of the original; without the batch axis for one image. Masks are low-res
+                logits and pass through.
+            y: Target masks `(B, P, H, W)`, or a list of `(P, H, W)` with any sizes and numbers,
+                or a dictionary with `masks`. Bool or 0 and 1, in pixels of the original.
+            sample_weight: Passed through.
+
+        Returns:
+            `x`, `(x, y)` or `(x, y, sample_weight)`, with a batch axis.
+
+        Raises:
+            ValueError: If shapes do not fit each other.
+        """
+        inputs = dict(check_inputs(x if isinstance(x, dict) else {"images": x}))
+        images, is_batched = images_to_list(inputs.pop("images"))
+        transforms = [self.image_converter.transform(image.shape[:2]) for image in images]
+        prepared = {
+            "images": np.stack(
+                [
+                    transform.apply_image(image)
+                    for transform, image in zip(transforms, images, strict=True)
+                ]
+            )
+        }
+        prompts = {
+            name: np.asarray(value) if is_batched else np.asarray(value)[None]
+            for name, value in inputs.items()
+            if value is not None
+        }
+        prepared |= _prepare_prompts(prompts, transforms)
+        if y is not None:
+            y = {"masks": _prepare_masks(y, transforms, is_batched=is_batched)}
+        return keras.utils.pack_x_y_sample_weight(prepared, y, sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "image_converter": keras.saving.serialize_keras_object(self.image_converter)
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "SAMImageSegmenterPreprocessor":
+        config = dict(config)
+        if isinstance(config["image_converter"], dict):
+            config["image_converter"] = keras.saving.deserialize_keras_object(
+                config["image_converter"], custom_objects=custom_objects
+            )
+        return cls(**config)
+
+
+def _prepare_prompts(
+    prompts: dict[str, np.ndarray], transforms: list[ImageTransform]
+) -> dict[str, np.ndarray]:
+    for name, value in prompts.items():
+        if len(value) != len(transforms):
+            raise ValueError(
+                f"`{name}` must have one entry per image, {len(transforms)}, got {len(value)}"
+            )
+    prepared = dict(prompts)
+    for name in ("points", "boxes"):
+        if name in prompts:
+            moved = [
+                transform.apply_points(value)
+                for transform, value in zip(transforms, prompts[name], strict=True)
+            ]
+            prepared[name] = np.stack(moved)
+    has_points = "points" in prepared and "labels" in prepared and 0 not in prepared["points"].shape
+    has_boxes = "boxes" in prepared and 0 not in prepared["boxes"].shape
+    if has_points and not has_boxes and not (prepared["labels"] == NOT_A_POINT).any():
+        shape = (*prepared["labels"].shape[:-1], 1)
+        points = [prepared["points"], np.zeros((*shape, 2), np.float32)]
+        labels = [prepared["labels"], np.full(shape, NOT_A_POINT, prepared["labels"].dtype)]
+        prepared["points"] = np.concatenate(points, axis=-2)
+        prepared["labels"] = np.concatenate(labels, axis=-1)
+    return prepared
+
+
+def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool) -> np.ndarray:
+    """Resize target masks to the model frame and pad their number: `(B, P, H, W)`, uint8."""
+    masks = y.get("masks") if isinstance(y, dict) else y
+    batch = masks if is_batched else [masks]
+    if masks is None or len(batch) != len(transforms):
+        raise ValueError(
+            "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
+            f"dictionary with 'masks', with {len(transforms)} images"
+        )
+    resized = [
+        transform.apply_masks(np.asarray(one))
+        for transform, one in zip(transforms, batch, strict=True)
+    ]
+    most = max(len(one) for one in resized)
+    padded = np.zeros((len(resized), most, *transforms[0].image_size), np.uint8)
+    for target, one in zip(padded, resized, strict=True):
+        target[: len(one)] = one
+    return padded
