@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from keras import ops
 
-from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.masks.measures import mask_interior_point
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.point_labels import NOT_A_POINT
 from keras_sam.transforms.image_transform import ImageTransform
 from keras_sam.transforms.preprocessing import Preprocessing
 from recipes.sam_tiny_synthetic.batches import MAX_MASK_AREA
