@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_sam.images.read_image import read_image
-from recipes.sam_tiny_synthetic.scenes import draw_scene
+from recipes.sam_tiny_synthetic.scenes.scene import draw_scene
 
 LONGEST = 256  # side of an image in pixels
 SIDES = 8, 32  # of the squares

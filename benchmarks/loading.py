@@ -22,10 +22,10 @@ from rich.table import Table
 
 from benchmarks.peak_memory import resident_bytes
 from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.meta.write_meta import write_meta
+from keras_sam.checkpoints.keras_hub.preset import write_keras_hub
+from keras_sam.checkpoints.meta.checkpoint import write_meta
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.write_transformers import write_transformers
+from keras_sam.checkpoints.transformers.model import write_transformers
 
 FORMATS = ("keras", "transformers", "meta", "pth")
 MEASURE = "import json, sys; from benchmarks.loading import measure; " + (

@@ -15,12 +15,13 @@ import numpy as np
 
 from benchmarks.contenders import ModelFiles
 from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.checkpoint import Checkpoint
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.meta.write_meta import write_meta
+from keras_sam.checkpoints.keras_hub.preset import write_keras_hub
+from keras_sam.checkpoints.meta.checkpoint import write_meta
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.write_transformers import write_transformers
+from keras_sam.checkpoints.transformers.model import write_transformers
+from keras_sam.errors import CheckpointError
 
 TRAINED = "trained"  # the small preset of the package, whose masks are real
 PRESETS = {

@@ -91,7 +91,7 @@ class TransformersSAM(Contender):
 
 def normalized_pixels(images: np.ndarray) -> np.ndarray:
     """Images `(B, S, S, 3)` uint8 as `(B, 3, S, S)` float32, as SAM's processor makes them."""
-    from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
+    from keras_sam.transforms.preprocessing import PIXEL_MEAN, PIXEL_STD
 
     pixels = (images.astype(np.float32) / 255 - PIXEL_MEAN) / PIXEL_STD
     return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32)

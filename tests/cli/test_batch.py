@@ -29,12 +29,12 @@ def fake_workers(monkeypatch):
 
 
 @pytest.fixture
-def folder(photograph, tmp_path):
+def folder(disc_image, tmp_path):
     """A folder of eight valid images and a damaged one."""
     root = tmp_path / "images"
     root.mkdir()
     for index in range(8):
-        (root / f"{index}.png").write_bytes(photograph.read_bytes())
+        (root / f"{index}.png").write_bytes(disc_image.read_bytes())
     (root / "damaged.png").write_text("not an image")
     return root
 
