@@ -59,27 +59,39 @@ def batch_command(
         Any,
         _unset(
             "--points-per-side",
-            text="Points along each side of the point grid, or auto. Default: 32.",
+            text="Points along each side of the grid, or auto: 16, and finer points only near "
+            "masks. Default: 32.",
             parser=parse_points_per_side,
             metavar="INTEGER|auto",
         ),
     ] = None,
     pred_iou_thresh: Annotated[
         float | None,
-        _unset("--pred-iou-thresh", text="Minimum predicted IoU. Default: the preset's."),
+        _unset(
+            "--pred-iou-thresh",
+            text="Minimum predicted IoU of a mask, in [0, 1]. Default: the preset's.",
+        ),
     ] = None,
     stability_score_thresh: Annotated[
         float | None,
-        _unset("--stability-score-thresh", text="Minimum stability score. Default: the preset's."),
+        _unset(
+            "--stability-score-thresh",
+            text="Minimum stability score of a mask, in [0, 1]. Default: the preset's.",
+        ),
     ] = None,
     crop_n_layers: Annotated[
-        int | None, _unset("--crop-n-layers", text="Number of crop layers. Default: 0.", min=0)
+        int | None,
+        _unset(
+            "--crop-n-layers",
+            text="Number of layers of crops that are also processed. Default: 0.",
+            min=0,
+        ),
     ] = None,
     min_mask_region_area: Annotated[
         int | None,
         _unset(
             "--min-mask-region-area",
-            text="Remove holes and islands with fewer pixels. Default: 0.",
+            text="Remove holes and islands with a smaller area, in pixels. Default: 0.",
             min=0,
         ),
     ] = None,
@@ -87,8 +99,8 @@ def batch_command(
         bool | None,
         _unset(
             "--multimask/--single-mask",
-            text="Predict three masks or one per prompt. Default: three for a single point, else "
-            "one.",
+            text="Predict three masks or one per prompt. Default: three for a single point, "
+            "which is ambiguous.",
         ),
     ] = None,
     dtype: Annotated[
@@ -188,22 +200,24 @@ def _create_options(
 
     if runner not in ("local", "ray"):
         raise typer.BadParameter(f"--runner must be local or ray, got '{runner}'")
-    for name in _drop_unset(ray if runner == "local" else local):
+    for name in _without_none(ray if runner == "local" else local):
         option = "--ray-address" if name == "address" else "--" + name.replace("_", "-")
         raise typer.BadParameter(f"{option} has no effect with --runner {runner}")
     if runner == "local":
-        return LocalOptions(**_drop_unset(shared | local))
-    return RayOptions(**_drop_unset(shared | ray))
+        return LocalOptions(**_without_none(shared | local))
+    return RayOptions(**_without_none(shared | ray))
 
 
 def _create_settings(own: dict[str, Any], *, generator: dict[str, Any]) -> "BatchSettings":
     from keras_sam.batch.batch_settings import BatchSettings
     from keras_sam.predict.generator_config import GeneratorConfig
 
-    return BatchSettings(**_drop_unset(own), generator=GeneratorConfig(**_drop_unset(generator)))
+    return BatchSettings(
+        **_without_none(own), generator=GeneratorConfig(**_without_none(generator))
+    )
 
 
-def _drop_unset(values: dict[str, Any]) -> dict[str, Any]:
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
