@@ -1,6 +1,6 @@
 """Check the language of docstrings, docs and command-line help. Run by `make check`.
 
-    python -m tests.check_language [PATH ...]
+python -m tests.check_language [PATH ...]
 """
 
 import ast

@@ -19,7 +19,7 @@ from keras_sam.point_labels import NOT_A_POINT, PADDING
 from keras_sam.types import Size
 
 
-class _Prompts(NamedTuple):
+class _RoundPrompts(NamedTuple):
     """Prompts of one round, one per target mask.
 
     `points` `(B, P, N, 2)`, `labels` `(B, P, N)`, `boxes` `(B, P, 2, 2)`, and `logits`
@@ -149,7 +149,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
             index = ops.zeros_like(index)  # a corrected prompt is not ambiguous
         return result._replace(loss=loss / (self.correction_rounds + 1))
 
-    def _first_prompts(self, target: Any, image_size: Size) -> _Prompts:
+    def _first_prompts(self, target: Any, image_size: Size) -> _RoundPrompts:
         """Sample a point or a box for each mask."""
         point = sample_point(
             target,
@@ -164,20 +164,22 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         is_box = (draw < self.box_probability)[..., None]  # (B, P, 1)
         # A point without a box is followed by a token that is not a point, as in the predictor.
         labels = ops.where(is_box, PADDING, ops.array([1, NOT_A_POINT]))
-        return _Prompts(
+        return _RoundPrompts(
             points=ops.stack([point, ops.zeros_like(point)], axis=2),
             labels=labels,
             boxes=ops.where(is_box[..., None], box, float("nan")),
             logits=None,
         )
 
-    def _correct(self, prompts: _Prompts, logits: Any, target: Any, image_size: Size) -> _Prompts:
+    def _correct(
+        self, prompts: _RoundPrompts, logits: Any, target: Any, image_size: Size
+    ) -> _RoundPrompts:
         """Add a point from the error region to the first prompts, as many as there are logits."""
         point, label = sample_error_point(
             logits, target, image_size=image_size, seed=self.seed_generator
         )
         count = target.shape[1]
-        return _Prompts(
+        return _RoundPrompts(
             points=ops.concatenate([prompts.points[:, :count], point], axis=2),
             labels=ops.concatenate([prompts.labels[:, :count], label], axis=2),
             boxes=prompts.boxes[:, :count],
@@ -217,7 +219,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.oracle_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=valid)
 
 
-def _decode(segmenter: Any, embedding: Any, prompts: _Prompts) -> tuple[Any, Any]:
+def _decode(segmenter: Any, embedding: Any, prompts: _RoundPrompts) -> tuple[Any, Any]:
     """Return all masks' logits `(B, P, M, L, L)` and predicted IoU `(B, P, M)`, float32."""
     outputs = segmenter.decode(
         embedding,

@@ -12,7 +12,7 @@ from keras_sam.layers.two_way_transformer import DecoderImageCache
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.raw_input_model import RawInputModel
-from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
+from keras_sam.models.sam_backbone import SAMBackbone, check_inputs, check_parts_fit
 from keras_sam.models.sam_image_converter import SAMImageConverter
 from keras_sam.models.sam_image_segmenter_preprocessor import SAMImageSegmenterPreprocessor
 from keras_sam.models.weights_hash import weights_hash
@@ -42,6 +42,9 @@ class SAMImageSegmenter(RawInputModel):
     Args:
         backbone: A `SAMBackbone`.
         preprocessor: A `SAMImageSegmenterPreprocessor`, or `None` for prepared inputs.
+
+    Raises:
+        ValueError: If the parts of the backbone do not fit together.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class SAMImageSegmenter(RawInputModel):
         preprocessor: SAMImageSegmenterPreprocessor | None = None,
         **kwargs: Any,
     ) -> None:
+        check_parts_fit(backbone)
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone

@@ -141,7 +141,7 @@ def _train_phase(
         is_last = step == phase.steps
         if step % STEPS_PER_LOG_LINE == 0 or is_last:
             seconds = (time.monotonic() - start_time) / (step - start)
-            line = {"phase": index, "step": step, "steps": phase.steps}
+            line: dict[str, Any] = {"phase": index, "step": step, "steps": phase.steps}
             line |= {name: round(float(value), 4) for name, value in logs.items()}
             line |= {"seconds": round(seconds, 3)}
             run.append_log(line)

@@ -30,7 +30,8 @@ class Phase:
         box_noise: Standard deviation of the noise on boxes, as a share of their side.
         annotated_share: Share of the images that come from `TrainingConfig.dataset`, if given.
         min_crop_scale: Smallest longest side of a crop, as a share of the scene's side.
-        min_annotated_crop_scale: The same for scenes of the dataset, which are crops already.
+        min_annotated_crop_scale: `min_crop_scale` of scenes from the dataset, which are crops
+            already.
         color_jitter: If True, brightness and colors change at random.
         ema_decay: Decay of the moving average of the weights, with which the phase ends. 0 turns
             averaging off.
@@ -103,7 +104,7 @@ class TrainingConfig:
         start_phase: Index of the first phase to run, from 0.
         pred_iou_thresh: Threshold of automatic mask generation, stored with the preset. Low,
             because so small a model predicts low IoUs. Chosen by eye on four photographs.
-        stability_score_thresh: The same for the stability score.
+        stability_score_thresh: Threshold of the stability score, chosen in the same way.
         box_masks: Setting of the preset: how masks are made to agree with box prompts.
         outlines: Setting of the preset: how boundaries are refined.
         seed: Seed of scenes, weights, batches and prompts.
