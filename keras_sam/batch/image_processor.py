@@ -18,7 +18,6 @@ from keras_sam.batch.image_result import (
     StepSeconds,
 )
 from keras_sam.batch.parse_prompts import ImagePrompts, parse_prompts
-from keras_sam.engines.engine import Engine
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.predict_records import predict_records
 from keras_sam.predict.sam_mask_generator import SAMMaskGenerator
@@ -28,13 +27,16 @@ from keras_sam.predict.sam_predictor import SAMPredictor
 class ImageProcessor:
     """Predicts the masks of images. An error becomes the result of its image.
 
-    A processor serves one thread. Processors of several threads can share an engine.
+    A processor serves one thread. Processors of several threads can share compiled programs.
 
     Args:
         model: Segmenter.
         settings: Options of the batch.
         provenance: Model and package versions, for the results.
-        engine: Engine of another processor of the same model.
+        shared_with: Processor of the same model whose compiled programs are used.
+
+    Attributes:
+        predictor: Predictor of this processor.
     """
 
     def __init__(
@@ -43,19 +45,15 @@ class ImageProcessor:
         settings: BatchSettings,
         *,
         provenance: Provenance,
-        engine: Engine | None = None,
+        shared_with: "ImageProcessor | None" = None,
     ) -> None:
         self.settings = settings
         self.provenance = provenance
-        self._predictor = _TimedPredictor(model, engine=engine)
+        engine = None if shared_with is None else shared_with.predictor.engine
+        self.predictor: _TimedPredictor = _TimedPredictor(model, engine=engine)
         self._generator = SAMMaskGenerator(
-            self._predictor, settings.generator, output_mode="coco_rle"
+            self.predictor, settings.generator, output_mode="coco_rle"
         )
-
-    @property
-    def engine(self) -> Engine:
-        """Compiled programs of the model, to share with another processor."""
-        return self._predictor.engine
 
     def process(self, decoded: DecodedImage) -> ImageResult:
         """Predict the masks of an image.
@@ -74,7 +72,7 @@ class ImageProcessor:
         if decoded.pixels is None:
             return result
         started = time.perf_counter()
-        self._predictor.encode_seconds = 0.0
+        self.predictor.encode_seconds = 0.0
         masks: list[BatchMask] = []
         error = None
         try:
@@ -82,8 +80,8 @@ class ImageProcessor:
         except Exception as exception:  # whatever it is, the other images must continue
             error = ErrorInfo.from_exception(exception)
         finally:
-            self._predictor.reset_image()
-        encode_seconds = self._predictor.encode_seconds
+            self.predictor.reset_image()
+        encode_seconds = self.predictor.encode_seconds
         generate_seconds = time.perf_counter() - started - encode_seconds
         return dataclasses.replace(
             result,
@@ -97,7 +95,7 @@ class ImageProcessor:
         prompts = parse_prompts(image)
         if prompts is None:
             return [BatchMask(record) for record in self._generator.generate(pixels)]
-        self._predictor.set_image(pixels)
+        self.predictor.set_image(pixels)
         records: dict[int, list[MaskRecord]] = {}
         for multimask_output in (True, False):
             indices = [
@@ -117,13 +115,13 @@ class ImageProcessor:
         self, prompts: ImagePrompts, indices: list[int], multimask_output: bool
     ) -> dict[int, list[MaskRecord]]:
         """Return the masks of some prompts by index. Batches bound the memory for logits."""
-        batch_size = self._predictor.prompts_per_batch
+        batch_size = self.predictor.prompts_per_batch
         records: dict[int, list[MaskRecord]] = {}
         for start in range(0, len(indices), batch_size):
             batch = indices[start : start + batch_size]
             selected = prompts.select(batch)
             batch_records = predict_records(
-                self._predictor,
+                self.predictor,
                 selected.points,
                 selected.labels,
                 selected.boxes,

@@ -39,7 +39,7 @@ def load_processors(settings: BatchSettings, count: int = 1) -> list[ImageProces
     )
     first = ImageProcessor(model, settings, provenance=provenance)
     others = [
-        ImageProcessor(model, settings, provenance=provenance, engine=first.engine)
+        ImageProcessor(model, settings, provenance=provenance, shared_with=first)
         for _ in range(1, count)
     ]
     return [first, *others]

@@ -124,10 +124,12 @@ def run_batch(
             if image.id not in finished
         ]
         run = _Run(directory, guard, total=len(missing), progress=progress, stop=stop)
-        if missing and isinstance(options, RayOptions):
+        if not missing:
+            return run.summary(images=len(images))
+        if isinstance(options, RayOptions):
             with _staging(directory) as staging:
                 run.move_parts(run_ray(missing, settings, options, staging=staging))
-        elif missing and isinstance(options, LocalOptions):
+        else:
             results = run_local(missing, settings, options, logs=directory / LOGS)
             run.write_results(results, PartWriter(directory, options.part_limits))
         return run.summary(images=len(images))

@@ -119,13 +119,13 @@ def test_decoding_error_becomes_the_error_of_the_result(model, settings):
     assert (result.seconds.decode, result.seconds.encode) == (0.5, None)
 
 
-def test_processors_with_a_shared_engine_share_programs(model, settings):
+def test_processors_share_programs(model, settings):
     first = ImageProcessor(model, settings, provenance=PROVENANCE)
-    second = ImageProcessor(model, settings, provenance=PROVENANCE, engine=first.engine)
+    second = ImageProcessor(model, settings, provenance=PROVENANCE, shared_with=first)
     expected = first.process(decoded_image()).masks
-    num_programs = first.engine.num_programs
+    num_programs = first.predictor.engine.num_programs
     assert second.process(decoded_image()).masks == expected
-    assert first.engine.num_programs == num_programs
+    assert first.predictor.engine.num_programs == num_programs
 
 
 def test_stability_score_offset_applies_to_prompts(model):

@@ -15,7 +15,7 @@ def model(preset):
 
 def test_processors_share_a_model_and_its_provenance(settings, model):
     first, second = load_processors(settings, 2)
-    assert first.engine is second.engine
+    assert first.predictor.engine is second.predictor.engine
     assert first.provenance == second.provenance
     backend = keras.backend.backend()
     assert first.provenance.preset == settings.preset
@@ -26,7 +26,7 @@ def test_processors_share_a_model_and_its_provenance(settings, model):
 
 def test_dtype_of_the_settings_is_that_of_the_model(settings):
     (processor,) = load_processors(replace(settings, dtype="bfloat16"))
-    assert processor.engine.model.backbone.image_encoder.compute_dtype == "bfloat16"
+    assert processor.predictor.model.backbone.image_encoder.compute_dtype == "bfloat16"
 
 
 def test_missing_preset_raises(settings, tmp_path):
