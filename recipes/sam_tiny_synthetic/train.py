@@ -90,7 +90,7 @@ def _check_and_build(config: TrainingConfig, run: RunDirectory) -> SAMImageSegme
         read_training_images(config.dataset)
     keras.utils.set_random_seed(config.seed)
     if config.init_from is not None:
-        return SAMImageSegmenter.from_preset(config.init_from)
+        return SAMImageSegmenter.from_preset(config.init_from, preprocessor=None)
     image_size = config.phases[config.start_phase].image_size
     segmenter = build_segmenter(image_size, dtype=config.dtype)
     initialize_with_priors(segmenter.backbone)

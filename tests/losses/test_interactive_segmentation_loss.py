@@ -197,6 +197,6 @@ def test_compile_with_a_plain_loss_raises():
 
 def test_fit_without_a_loss_raises(batch):
     model = tiny_segmenter()
-    model.compile("sgd")
-    with pytest.raises(ValueError, match="InteractiveSegmentationLoss"):
+    model.compile("sgd", loss=None)
+    with pytest.raises(ValueError, match="loss='auto'"):
         model.fit(*batch, verbose=0)
