@@ -105,7 +105,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.single_iou = keras.metrics.Mean(name="single_iou")
         self.built = True
 
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch, averaged over its masks and rounds.

@@ -31,12 +31,8 @@ class SegmentationLoss(keras.layers.Layer, ABC):
     layer so that Keras tracks its metrics and random seeds.
     """
 
-    def compute(self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True) -> Any:
-        """Return the loss of a batch; the arguments are those of `compute_result`."""
-        return self.compute_result(segmenter, x, y, y_pred, training=training).loss
-
     @abstractmethod
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch and the masks that metrics compare.
@@ -53,7 +49,7 @@ class SegmentationLoss(keras.layers.Layer, ABC):
     def _image_embedding(
         self, segmenter: Any, x: Any, y_pred: Any, *, training: bool
     ) -> dict[str, Any]:
-        """Return the named arrays of a batch's embedding; arguments as in `compute_result`."""
+        """Return the named arrays of a batch's embedding; arguments as in `compute`."""
         names = segmenter.embedding_names
         if isinstance(y_pred, dict) and set(names) <= set(y_pred):
             return {name: y_pred[name] for name in names}

@@ -297,7 +297,7 @@ class SAMImageSegmenter(RawInputModel):
         result = self._objective.compute(self, x, y, y_pred, training=training)
         # Here, since the predictions are simulated within the loss.
         if self._compile_metrics is not None and result.prediction is not None:
-            self._compile_metrics.update_state(result.target, result.prediction)
+            self._compile_metrics.update_state(result.target, result.prediction, result.valid)
         return result.loss
 
     def compute_metrics(

@@ -32,7 +32,7 @@ class AffinityLoss(SegmentationLoss):
         self.affinity_iou = keras.metrics.Mean(name="affinity_iou")
         self.built = True
 
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch, averaged over the cells inside any mask.

@@ -105,8 +105,8 @@ class TrainingConfig:
         pred_iou_thresh: Threshold of automatic mask generation, stored with the preset. Low,
             because so small a model predicts low IoUs. Chosen by eye on four photographs.
         stability_score_thresh: Threshold of the stability score, chosen in the same way.
-        box_masks: Setting of the preset: how masks are made to agree with box prompts.
-        outlines: Setting of the preset: how boundaries are refined.
+        box_constraint: Setting of the preset's `MaskRefiner`.
+        boundary_refinement: Setting of the preset's `MaskRefiner`.
         seed: Seed of scenes, weights, batches and prompts.
         dtype: Dtype policy of training; the preset is saved in float32. "mixed_bfloat16" is
             faster on GPUs and on CPUs with AVX512-BF16, and ten times slower on other CPUs.
@@ -149,8 +149,8 @@ class TrainingConfig:
     start_phase: int = 0
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
-    box_masks: str = "fitted"
-    outlines: str = "image"
+    box_constraint: str = "expand"
+    boundary_refinement: str = "guided_filter"
     seed: int = 1
     dtype: str = "float32"
     num_workers: int | None = None

@@ -118,7 +118,7 @@ def test_padding_masks_are_ignored(batch, fixed_outputs):
         logits[1, 1] += garbage
         iou_pred[1, 1] += garbage
         loss = InteractiveSegmentationLoss(correction_rounds=0, seed=5)
-        value = loss.compute(fixed_segmenter(logits, iou_pred), x, y, None)
+        value = loss.compute(fixed_segmenter(logits, iou_pred), x, y, None).loss
         losses.append(float(ops.convert_to_numpy(value)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -130,7 +130,7 @@ def test_the_loss_equals_numpy(batch, fixed_outputs):
         loss = InteractiveSegmentationLoss(
             correction_rounds=0, top_iou_weight=top_iou_weight, iou_weight=3.0, **CROSS_ENTROPY
         )
-        value = loss.compute(fixed_segmenter(logits, iou_pred), *batch, None)
+        value = loss.compute(fixed_segmenter(logits, iou_pred), *batch, None).loss
         return float(ops.convert_to_numpy(value))
 
     expected, expected_top = [], []
@@ -153,7 +153,7 @@ def test_the_loss_equals_numpy(batch, fixed_outputs):
 def test_the_result_has_the_first_rounds_prediction_for_metrics(batch, fixed_outputs):
     logits, iou_pred = fixed_outputs
     loss = InteractiveSegmentationLoss(correction_rounds=1, correction_share=0.5, seed=0)
-    result = loss.compute_result(fixed_segmenter(logits, iou_pred), *batch, None)
+    result = loss.compute(fixed_segmenter(logits, iou_pred), *batch, None)
     np.testing.assert_array_equal(ops.convert_to_numpy(result.target), batch[1]["masks"])
     np.testing.assert_array_equal(ops.convert_to_numpy(result.valid), [[1, 1], [1, 0]])
     prediction = ops.convert_to_numpy(result.prediction)
@@ -179,7 +179,7 @@ def test_a_share_of_the_masks_is_corrected(batch, fixed_outputs, share, correcte
 
     segmenter.decode = record
     loss = InteractiveSegmentationLoss(correction_rounds=2, correction_share=share, seed=0)
-    value = loss.compute(segmenter, *batch, None)
+    value = loss.compute(segmenter, *batch, None).loss
     assert np.isfinite(float(ops.convert_to_numpy(value)))
     assert decoded == [((2, 2), False), ((corrected, 3), True), ((corrected, 4), True)]
 
@@ -197,6 +197,6 @@ def test_compile_with_a_plain_loss_raises():
 
 def test_fit_without_a_loss_raises(batch):
     model = tiny_segmenter()
-    model.compile("sgd")
-    with pytest.raises(ValueError, match="InteractiveSegmentationLoss"):
+    model.compile("sgd", loss=None)
+    with pytest.raises(ValueError, match="loss='auto'"):
         model.fit(*batch, verbose=0)
