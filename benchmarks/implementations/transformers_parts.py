@@ -1,43 +1,45 @@
-"""`image_encoder` and `mask_decoder` of transformers as modules that converters can trace."""
+"""The image encoder and the mask decoder of transformers, as modules that converters can trace."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.contenders.contender import ModelFiles, Setting, UnsupportedError
+from benchmarks.implementations.implementation import ModelFiles, Settings, UnsupportedError
 
 PARTS = {
     "encode": ("encoder",),
     "predict": ("encoder", "decoder"),
     "start": ("encoder", "decoder"),
 }
-NAMES = {
-    "encoder": (["pixels"], ["embedding"]),
-    "decoder": (["embedding", "points", "labels"], ["masks", "ratings"]),
-}
+INPUT_NAMES = {"encoder": ["pixels"], "decoder": ["embedding", "points", "labels"]}
+OUTPUT_NAMES = {"encoder": ["embedding"], "decoder": ["masks", "iou_predictions"]}
 
 
-def parts_for(step: str) -> tuple[str, ...]:
-    """The parts that a step takes."""
+def parts_of_step(step: str) -> tuple[str, ...]:
+    """Return the parts of the model that a step uses.
+
+    Raises:
+        UnsupportedError: If the step needs more than the model.
+    """
     if step not in PARTS:
-        raise UnsupportedError("has no everything mode")
+        raise UnsupportedError("has no automatic mask generation")
     return PARTS[step]
 
 
-def part_file(folder: str, part: str, files: ModelFiles, setting: Setting, suffix: str) -> Path:
-    """Where a converted part lies. Its shapes are fixed, which serves both runtimes best."""
-    sizes = f"{setting.batch}" if part == "encoder" else f"{setting.prompts}"
-    return files.directory / folder / f"{part}-{sizes}-{setting.dtype}{suffix}"
+def part_file(folder: str, part: str, files: ModelFiles, settings: Settings, suffix: str) -> Path:
+    """Return the path of a converted part. Its shapes are fixed, which both runtimes prefer."""
+    count = settings.batch_size if part == "encoder" else settings.num_prompts
+    return files.directory / folder / f"{part}-{count}-{settings.dtype}{suffix}"
 
 
-def load_part(part: str, files: ModelFiles, setting: Setting, *, attention: str = "sdpa") -> Any:
-    """A module of one part of the model, and inputs of its shapes."""
+def load_part(part: str, files: ModelFiles, settings: Settings) -> tuple[Any, tuple[Any, ...]]:
+    """Return a part of the model as a module, and example inputs of its shapes."""
     import torch
     from transformers import SamModel
 
     model = SamModel.from_pretrained(
-        files.transformers, attn_implementation=attention, dtype=torch.float32
+        files.transformers, attn_implementation="sdpa", dtype=torch.float32
     ).eval()
 
     class Encoder(torch.nn.Module):
@@ -61,10 +63,10 @@ def load_part(part: str, files: ModelFiles, setting: Setting, *, attention: str 
 
     size = model.config.vision_config.image_size
     if part == "encoder":
-        return Encoder().eval(), (torch.zeros(setting.batch, 3, size, size),)
+        return Encoder().eval(), (torch.zeros(settings.batch_size, 3, size, size),)
     grid = model.config.prompt_encoder_config.image_embedding_size
     width = model.config.mask_decoder_config.hidden_size
-    prompts = (1, setting.prompts, 1)
+    prompts = (1, settings.num_prompts, 1)
     return Decoder().eval(), (
         torch.zeros(1, width, grid, grid),
         torch.full((*prompts, 2), size / 2),
@@ -73,5 +75,5 @@ def load_part(part: str, files: ModelFiles, setting: Setting, *, attention: str 
 
 
 def to_channels_last(embedding: np.ndarray) -> np.ndarray:
-    """`(B, D, G, G)` to `(B, G, G, D)`, float32."""
+    """Convert an embedding `(B, D, G, G)` to `(B, G, G, D)`, float32."""
     return np.asarray(embedding, np.float32).transpose(0, 2, 3, 1)

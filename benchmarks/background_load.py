@@ -1,34 +1,35 @@
-"""`OtherLoad`: how much of the processors others took, while the contenders ran."""
+"""`BackgroundLoad`: CPU use of other programs during a measurement."""
 
 import os
 import resource
 from collections.abc import Iterable
 from pathlib import Path
 
-IDLE_FIELDS = (3, 4)  # of /proc/stat: idle, and waiting for disks
+IDLE_FIELDS = (3, 4)  # of the first line of /proc/stat: idle and iowait
 
 
-class OtherLoad:
-    """Counts from when it is made; of Linux.
+class BackgroundLoad:
+    """CPU cores that other programs used since this object was created. Linux only.
 
     Args:
-        processes: ids of those that are ours, beside this process and its children that ended.
+        processes: IDs of processes that belong to the benchmark, besides this process and its
+            children that have ended.
     """
 
     def __init__(self, processes: Iterable[int]) -> None:
         self.processes = tuple(processes)
-        self.before = self._counts()
+        self.before = self._read_counters()
 
-    def share(self) -> float | None:
-        """The processors that others took on average; None where that is not known."""
-        after = self._counts()
+    def cores(self) -> float | None:
+        """Return the average number of cores that others used, or `None` if it is unknown."""
+        after = self._read_counters()
         if after is None or self.before is None:
             return None
         total, busy, own = (new - old for new, old in zip(after, self.before, strict=True))
         return max(0.0, (busy - own) / total * (os.cpu_count() or 1)) if total > 0 else 0.0
 
-    def _counts(self) -> tuple[float, float, float] | None:
-        """Seconds of all processors, of those busy, and of those that were busy with us."""
+    def _read_counters(self) -> tuple[float, float, float] | None:
+        """Return CPU seconds so far: of all cores, of busy cores, and of the benchmark."""
         try:
             fields = [int(field) for field in Path("/proc/stat").read_text().split()[1:9]]
         except (OSError, ValueError):
@@ -40,12 +41,12 @@ class OtherLoad:
 
     def _own_seconds(self) -> float:
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        ended = sum(usage.ru_utime + usage.ru_stime for usage in used)
-        return ended + sum(map(processor_seconds, self.processes))
+        finished = sum(usage.ru_utime + usage.ru_stime for usage in used)
+        return finished + sum(map(process_cpu_seconds, self.processes))
 
 
-def processor_seconds(process: int) -> float:
-    """What a process has taken so far; 0 if it is gone."""
+def process_cpu_seconds(process: int) -> float:
+    """Return the CPU seconds that a process has used so far, or 0 if it has ended."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
