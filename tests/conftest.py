@@ -11,7 +11,7 @@ import pytest
 BACKEND = os.environ.get("KERAS_BACKEND", "")
 TESTS = Path(__file__).parent
 # OpenVINO only infers: it has no gradients, so these folders have nothing to run there.
-TRAINING_FOLDERS = (TESTS / "train", TESTS.parent / "recipes")
+TRAINING_FOLDERS = (TESTS / "losses", TESTS / "train", TESTS.parent / "recipes")
 
 
 def pytest_report_header() -> str:

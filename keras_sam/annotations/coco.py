@@ -23,8 +23,8 @@ from keras_sam.annotations.mask_record import (
 from keras_sam.files.atomic_file import write_atomically
 from keras_sam.files.json_file import read_json
 from keras_sam.images.read_image import MAX_PIXELS
+from keras_sam.masks.coco_rle import coco_rle_to_mask
 from keras_sam.masks.mask_to_polygons import runs_to_polygons
-from keras_sam.masks.measures import coco_rle_to_mask
 from keras_sam.masks.polygons_to_mask import polygons_to_mask
 from keras_sam.masks.run_length_mask import RunLengthMask
 from keras_sam.types import Size, is_size

@@ -25,7 +25,7 @@ from keras_sam.files.atomic_file import write_atomically
 from keras_sam.files.json_file import read_json
 from keras_sam.images.read_image import MAX_PIXELS
 from keras_sam.masks.mask_to_polygons import runs_to_polygons
-from keras_sam.masks.polygons_to_mask import FARTHEST, polygons_to_mask
+from keras_sam.masks.polygons_to_mask import MAX_COORDINATE, polygons_to_mask
 from keras_sam.masks.run_length_mask import RunLengthMask, runs_to_mask
 from keras_sam.types import Size, is_size
 
@@ -211,8 +211,8 @@ def _parse_points(shape: dict[str, Any]) -> np.ndarray:
         raise ValueError(wrong) from error
     if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iuf":
         raise ValueError(wrong)
-    if not (np.abs(array) <= FARTHEST).all():
-        raise ValueError(f"points must be finite and within {FARTHEST} pixels")
+    if not (np.abs(array) <= MAX_COORDINATE).all():
+        raise ValueError(f"points must be finite and within {MAX_COORDINATE} pixels")
     return array.astype(np.float64)
 
 

@@ -7,13 +7,14 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
 
-from keras_sam.masks.measures import coco_rle_to_mask, mask_area, mask_to_box, mask_to_coco_rle
-from keras_sam.masks.run_length_mask import (
-    RunLengthMask,
+from keras_sam.masks.coco_rle import (
+    coco_rle_to_mask,
     coco_rle_to_runs,
-    mask_to_runs,
+    mask_to_coco_rle,
     runs_to_coco_rle,
 )
+from keras_sam.masks.measures import mask_area, mask_to_box
+from keras_sam.masks.run_length_mask import RunLengthMask, mask_to_runs
 from keras_sam.types import Box, Size, is_size
 
 DEFAULT_CATEGORY = "object"  # of records without a category

@@ -5,7 +5,8 @@ import stat
 
 import numpy as np
 
-from keras_sam.images.read_image import ImageError, read_image
+from keras_sam.errors import ImageError
+from keras_sam.images.read_image import read_image
 
 
 def decode_image(path: str, *, max_pixels: int) -> np.ndarray:

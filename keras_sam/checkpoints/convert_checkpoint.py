@@ -1,6 +1,6 @@
-"""`convert_checkpoint`: a SAM model from any format to any."""
+"""`convert_checkpoint`: a SAM model from any format to any other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,39 +8,38 @@ from typing import Any
 import numpy as np
 
 from keras_sam.checkpoints.architectures.sam import count_parameters
-from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.meta.write_meta import write_meta
-from keras_sam.checkpoints.preprocessing import parse_preprocessing
+from keras_sam.checkpoints.checkpoint import Checkpoint
+from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms as fold
+from keras_sam.checkpoints.inference_config_file import check_inference_config
+from keras_sam.checkpoints.lazy_arrays import LazyArrays
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.write_transformers import write_transformers
-from keras_sam.checkpoints.write_safetensors import type_of
+from keras_sam.checkpoints.registry import CHECKPOINT_FORMATS
+from keras_sam.checkpoints.safetensors_file import numpy_dtype
+from keras_sam.errors import CheckpointError
+from keras_sam.transforms.inference_config import InferenceConfig
 
-FORMATS = ("keras", "transformers", "meta")
 DTYPES = ("float32", "float16", "bfloat16")
-LARGEST = {"float16": 65504.0}  # beyond it, a number of a wider type becomes infinite
+MAX_VALUES = {"float16": 65504.0}  # larger values of other types become infinite
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was read and written.
+    """Report of a conversion.
 
     Attributes:
-        source: what was read.
-        source_format: "keras", "transformers" or "meta".
-        destination: what was written.
-        destination_format: likewise.
-        class_name: of the model.
-        tensors: their number.
-        parameters: the number of values in them.
-        source_dtypes: types of the tensors that were read, sorted.
-        dtype: type of the tensors that were written.
-        renamed: tensors whose name in the source is not the one used here.
-        transposed: tensors whose axes were reordered when they were read.
-        preprocessing: how images are prepared, as `parse_preprocessing` gives it. Meta's files
-            do not hold it.
-        unused_tensors: tensors of the source that its model does not use.
+        source: Checkpoint that was read.
+        source_format: Its format, a key of `CHECKPOINT_FORMATS`.
+        destination: Path of the checkpoint that was written.
+        destination_format: Its format.
+        class_name: Class of the model.
+        tensors: Number of tensors.
+        parameters: Number of values in them.
+        source_dtypes: Types of the tensors that were read, sorted.
+        dtype: Type of the tensors that were written.
+        renamed: Number of tensors whose name in the source is not the one in Keras.
+        transposed: Number of tensors whose axes were reordered when they were read.
+        inference_config: Inference settings of the model. Files of Meta do not contain them.
+        unused_tensors: Number of tensors of the source that the model does not use.
     """
 
     source: str
@@ -54,7 +53,7 @@ class Conversion:
     dtype: str
     renamed: int
     transposed: int
-    preprocessing: dict[str, Any]
+    inference_config: InferenceConfig
     unused_tensors: int
 
 
@@ -64,43 +63,41 @@ def convert_checkpoint(
     *,
     to: str,
     dtype: str | None = None,
-    preprocessing: Any = None,
+    inference_config: Any = None,
     fold_batch_norms: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Conversion:
-    """Reads a SAM model in any format and writes it in another.
+    """Read a SAM model in any format and write it in another one.
 
-    Every tensor is read, checked and written by name; in float32 nothing is rounded.
+    Every tensor is read, checked and written by name. In float32, values are exactly preserved.
 
     Args:
-        source: what `read_checkpoint` takes.
-        destination: a directory, or for "meta" a file, `.safetensors` or `.pth`.
-        to: "keras", "transformers" or "meta".
-        dtype: "float32", "float16" or "bfloat16"; the source's own where it has but one.
-        preprocessing: as `read_checkpoint` takes it, for a source that does not tell.
-        fold_batch_norms: whether to make the batch norms of the model part of its convolutions.
-        progress: called with the number of tensors read, and of all.
+        source: Preset that `read_checkpoint` accepts.
+        destination: Path of a directory. For the format "meta", path of a `.safetensors` or
+            `.pth` file.
+        to: Format to write, a key of `CHECKPOINT_FORMATS`: "keras", "transformers" or "meta".
+        dtype: Type to write: "float32", "float16" or "bfloat16". Defaults to the type of the
+            source, or to float32 if the source has several.
+        inference_config: Inference settings, as in `read_checkpoint`.
+        fold_batch_norms: If True, batch norms are folded into the convolutions before them.
+        progress: Function that is called with the number of tensors that were read, and the
+            number of all tensors.
 
     Raises:
-        CheckpointError: if the source is damaged, or the format cannot hold it; nothing is
-            written then.
+        CheckpointError: If the source is damaged, or the format cannot represent the model.
+            Nothing is written then.
     """
-    if to not in FORMATS:
-        raise CheckpointError(f"cannot convert to {to!r}; expected one of {', '.join(FORMATS)}")
-    if dtype is not None and dtype not in DTYPES:
-        raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    checkpoint = _read(source, preprocessing=preprocessing, fold=fold_batch_norms)
-    dtypes = stored_dtypes(checkpoint.arrays)
+    _check_arguments(to, dtype)
+    checkpoint = read_checkpoint(source, inference_config=inference_config)
+    if fold_batch_norms:
+        checkpoint = fold(checkpoint)
+    source_dtypes = stored_dtypes(checkpoint.arrays)
     if dtype is None:
-        dtype = dtypes[0] if len(dtypes) == 1 and dtypes[0] in DTYPES else "float32"
-    arrays = CastArrays(checkpoint.arrays, dtype, str(source), progress)
-    cast = replace(checkpoint, arrays=arrays)
-    if to == "keras":
-        write_keras_hub(destination, cast, task=cast.class_name == "SAMBackbone")
-    elif to == "transformers":
-        write_transformers(destination, cast, dtype=dtype)
-    else:
-        write_meta(destination, cast, dtype=dtype)
+        is_known = len(source_dtypes) == 1 and source_dtypes[0] in DTYPES
+        dtype = source_dtypes[0] if is_known else "float32"
+    arrays = cast_arrays(checkpoint.arrays, dtype, source=str(source), progress=progress)
+    write = CHECKPOINT_FORMATS[to].write
+    write(Path(destination), replace(checkpoint, arrays=arrays), dtype=dtype)
     names = checkpoint.tensor_names
     return Conversion(
         source=str(source),
@@ -110,62 +107,67 @@ def convert_checkpoint(
         class_name=checkpoint.class_name,
         tensors=len(checkpoint.arrays),
         parameters=count_parameters(checkpoint.class_name, checkpoint.config),
-        source_dtypes=dtypes,
+        source_dtypes=source_dtypes,
         dtype=dtype,
         renamed=sum(name != stored for name, stored in names.items()),
-        transposed=sum(_is_transposed(name, checkpoint) for name in names),
-        preprocessing=parse_preprocessing(checkpoint.preprocessing, source=str(source)),
+        transposed=_count_transposed(checkpoint),
+        inference_config=check_inference_config(checkpoint.inference_config, source=str(source)),
         unused_tensors=len(checkpoint.unused_tensors),
     )
 
 
-def _read(source: str | Path, *, preprocessing: Any, fold: bool) -> Checkpoint:
-    checkpoint = read_checkpoint(source, preprocessing=preprocessing)
-    return fold_batch_norms(checkpoint) if fold else checkpoint
-
-
 def stored_dtypes(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """The types of all arrays, sorted by name; reads each."""
+    """Return the names of the types of all arrays, sorted. Reads each array."""
     return tuple(sorted({str(array.dtype) for array in arrays.values()}))
 
 
-class CastArrays(Mapping[str, np.ndarray]):
-    """Arrays of one type, each cast when it is read."""
+def cast_arrays(
+    arrays: Mapping[str, np.ndarray],
+    dtype: str,
+    *,
+    source: str,
+    progress: Callable[[int, int], Any] | None = None,
+) -> LazyArrays:
+    """Return arrays that are cast to one type when they are used.
 
-    def __init__(
-        self,
-        arrays: Mapping[str, np.ndarray],
-        dtype: str,
-        source: str,
-        progress: Callable[[int, int], Any] | None = None,
-    ) -> None:
-        self._arrays = arrays
-        self._dtype = dtype
-        self._source = source
-        self._progress = progress
-        self._read: set[str] = set()
+    Args:
+        arrays: Arrays by name.
+        dtype: Type to cast to: "float32", "float16" or "bfloat16".
+        source: Name of the preset, for error messages.
+        progress: Function that is called with the number of arrays that were read, and the number
+            of all arrays.
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        array = self._arrays[name]
-        limit = LARGEST.get(self._dtype)
+    Raises:
+        CheckpointError: When an array is used that has values beyond the range of the type.
+    """
+    limit = MAX_VALUES.get(dtype)
+    used: set[str] = set()
+
+    def read(name: str) -> np.ndarray:
+        array = arrays[name]
         if limit is not None and array.size and np.abs(array).max() > limit:
             raise CheckpointError(
-                f"{name} of '{self._source}' holds numbers beyond {limit}, which {self._dtype} "
-                "cannot hold; use bfloat16"
+                f"{name} of '{source}' has values beyond {limit}, the range of {dtype}; use "
+                "bfloat16"
             )
-        if self._progress is not None:
-            self._read.add(name)
-            self._progress(len(self._read), len(self._arrays))
-        return array.astype(type_of(self._dtype), copy=False)
+        if progress is not None:
+            used.add(name)
+            progress(len(used), len(arrays))
+        return array.astype(numpy_dtype(dtype), copy=False)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
-
-    def __len__(self) -> int:
-        return len(self._arrays)
+    return LazyArrays(arrays, read)
 
 
-def _is_transposed(name: str, checkpoint: Checkpoint) -> bool:
-    if checkpoint.format == "keras":
-        return False
-    return name.endswith("/kernel")
+def _check_arguments(to: str, dtype: str | None) -> None:
+    if to not in CHECKPOINT_FORMATS:
+        raise CheckpointError(
+            f"cannot convert to {to!r}; expected one of {', '.join(CHECKPOINT_FORMATS)}"
+        )
+    if dtype is not None and dtype not in DTYPES:
+        raise CheckpointError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+
+
+def _count_transposed(checkpoint: Checkpoint) -> int:
+    if not CHECKPOINT_FORMATS[checkpoint.format].has_torch_layout:
+        return 0
+    return sum(name.endswith("/kernel") for name in checkpoint.tensor_names)

@@ -1,32 +1,18 @@
-"""Downloads from Kaggle and Hugging Face: named files of one revision, and nothing else."""
+"""Downloads from Kaggle and Hugging Face: files with fixed names, all of one revision."""
 
+import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.parse_config import is_transformers_config, parse_config
-from keras_sam.checkpoints.preset_files import (
-    CONFIG,
-    IMAGE_CONVERTER,
-    PREPROCESSING,
-    PREPROCESSOR_CONFIG,
-    SHARD,
-    SHARD_INDEX,
-    THRESHOLDS,
-    WEIGHTS,
-    read_json,
-    shards_of,
-)
-from keras_sam.checkpoints.read_preprocessing import preprocessing_file
-from keras_sam.checkpoints.transformers.read_transformers import (
-    SAFETENSORS,
-    SAFETENSORS_INDEX,
-    SAFETENSORS_SHARD,
-)
-from keras_sam.checkpoints.verify_download import verify_download
+from keras_sam.checkpoints.download_error import Hub, download_error, offline_error
+from keras_sam.checkpoints.inference_config_file import INFERENCE_CONFIG
+from keras_sam.checkpoints.preset_files import CONFIG, PresetFiles, read_shard_names
+from keras_sam.checkpoints.registry import CHECKPOINT_FORMATS, find_format
+from keras_sam.errors import CheckpointError
 
-OPTIONAL = (PREPROCESSING, THRESHOLDS, IMAGE_CONVERTER, PREPROCESSOR_CONFIG)
+CHUNK = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -34,30 +20,33 @@ class HubModel:
     """A model on a hub.
 
     Attributes:
-        address: as the user gave it.
-        page: where a browser finds it.
-        fetch: the local path of a file, or `None` if there is none of this name.
-        is_offline: whether only files of the cache are there.
+        hub: Hub and address, for error messages.
+        fetch: Function that returns the local path of a file, or `None` if the model has no file
+            of this name. Takes the name, and True if the model can be used without the file.
+        is_offline: If True, only files in the cache are available.
     """
 
-    address: str
-    page: str
-    fetch: Callable[[str], Path | None]
+    hub: Hub
+    fetch: Callable[[str, bool], Path | None]
     is_offline: bool = False
 
 
 def download_from_kaggle(handle: str, *, load_weights: bool) -> Path:
-    """The local directory of a Kaggle model `user/model/keras/variant[/version]`.
+    """Download a model of Kaggle and return its local directory.
+
+    Args:
+        handle: `user/model/keras/variant`, with an optional version.
+        load_weights: If True, weights are downloaded.
 
     Raises:
-        CheckpointError: if it cannot be downloaded; tells what to do without a network.
+        CheckpointError: If it cannot be downloaded. The message has the reason and a remedy.
     """
     import kagglehub
     from kagglehub.exceptions import KaggleApiHTTPError, NotFoundError
 
     pinned = handle
 
-    def fetch(name: str) -> Path | None:
+    def fetch(name: str, is_optional: bool) -> Path | None:
         nonlocal pinned
         try:
             file = Path(kagglehub.model_download(pinned, path=name))
@@ -67,121 +56,141 @@ def download_from_kaggle(handle: str, *, load_weights: bool) -> Path:
             if error.response is not None and error.response.status_code == 404:
                 return None
             raise
-        except OSError:  # no network
-            if name in OPTIONAL:
+        except OSError:  # no network; a pinned version may still be in the cache
+            if is_optional:
                 return None
             raise
         if handle.count("/") == 3 and file.parent.name.isdigit():
-            pinned = f"{handle}/{file.parent.name}"  # the other files are of the same version
+            pinned = f"{handle}/{file.parent.name}"  # all files come from the same version
         return file
 
     page = f"https://www.kaggle.com/models/{'/'.join(handle.split('/')[:2])}"
-    return _download(HubModel(f"kaggle://{handle}", page, fetch), load_weights=load_weights)
+    hub = Hub("Kaggle", f"kaggle://{handle}", page)
+    return _download(HubModel(hub, fetch), load_weights=load_weights)
 
 
 def download_from_hugging_face(repo: str, *, revision: str | None, load_weights: bool) -> Path:
-    """The local directory of a Hugging Face model at one commit.
+    """Download a model of Hugging Face and return its local directory.
 
     The revision is resolved to a commit once, and all files come from that commit. Without a
-    network they come from the cache, as far as they are there.
+    network, files come from the cache.
+
+    Args:
+        repo: `user/model`.
+        revision: Branch, tag or commit; the default branch if `None`.
+        load_weights: If True, weights are downloaded.
 
     Raises:
-        CheckpointError: if it cannot be downloaded; tells what to do without a network.
+        CheckpointError: If it cannot be downloaded. The message has the reason and a remedy.
     """
     import huggingface_hub
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     address = f"hf://{repo}" + (f"@{revision}" if revision else "")
-    page = f"https://huggingface.co/{repo}"
-    commit, is_offline = _hugging_face_commit(repo, revision, address, page)
+    hub = Hub("Hugging Face", address, f"https://huggingface.co/{repo}")
+    commit, is_offline = _resolve_commit(hub, repo, revision)
 
-    def fetch(name: str) -> Path | None:
-        held = huggingface_hub.try_to_load_from_cache(repo, name, revision=commit)
+    def fetch(name: str, is_optional: bool) -> Path | None:
+        cached = huggingface_hub.try_to_load_from_cache(repo, name, revision=commit)
         try:
             file = huggingface_hub.hf_hub_download(
                 repo, name, revision=commit, local_files_only=is_offline
             )
         except EntryNotFoundError as error:
             if isinstance(error, LocalEntryNotFoundError) and not is_offline:
-                raise  # the network failed
+                raise  # the network failed, so the file may exist
             return None
-        if not isinstance(held, str):
+        if not isinstance(cached, str):
             verify_download(Path(file), source=address)
         return Path(file)
 
-    return _download(HubModel(address, page, fetch, is_offline), load_weights=load_weights)
+    return _download(HubModel(hub, fetch, is_offline), load_weights=load_weights)
 
 
-def _hugging_face_commit(
-    repo: str, revision: str | None, address: str, page: str
-) -> tuple[str, bool]:
-    """The commit a revision stands for; offline, what the cache knows of it, and `True`."""
+def verify_download(file: Path, *, source: str) -> None:
+    """Compare a fresh download with its hash, which is its name in the cache of Hugging Face.
+
+    Large files are named by their SHA-256, small ones by the SHA-1 of their git object. Files
+    with other names are not compared.
+
+    Args:
+        file: Path that huggingface_hub returned, perhaps a link to the named file.
+        source: Address of the model, for error messages.
+
+    Raises:
+        CheckpointError: If the hash differs. The file is removed.
+    """
+    blob = file.resolve()
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        digest = hashlib.sha256()
+    elif re.fullmatch("[0-9a-f]{40}", blob.name):
+        digest = hashlib.sha1(b"blob %d\0" % blob.stat().st_size, usedforsecurity=False)
+    else:
+        return
+    with blob.open("rb") as opened:
+        while chunk := opened.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != blob.name:
+        blob.unlink()
+        file.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"the download of {file.name} of '{source}' was damaged and is removed; try again"
+        )
+
+
+def _resolve_commit(hub: Hub, repo: str, revision: str | None) -> tuple[str, bool]:
+    """Return the commit of a revision, and True if it comes from the cache without a network."""
     import huggingface_hub
     from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         return huggingface_hub.HfApi().model_info(repo, revision=revision).sha or "main", False
-    except RevisionNotFoundError as error:
-        raise CheckpointError(f"'{address}' has no such revision") from error
-    except RepositoryNotFoundError as error:
-        raise CheckpointError(f"there is no public model '{address}' on Hugging Face") from error
-    except Exception as error:  # the network's errors are many and of several packages
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise download_error(hub, error) from error
+    except Exception as error:  # the errors of the network come from several packages
         cached = huggingface_hub.try_to_load_from_cache(repo, CONFIG, revision=revision)
         if isinstance(cached, str):
             return Path(cached).parent.name, True
-        raise _cannot_download(address, page, str(error) or type(error).__name__) from error
+        raise download_error(hub, error) from error
 
 
 def _download(model: HubModel, *, load_weights: bool) -> Path:
-    """Fetches the files of a preset by name; the weights only if its config is one we read."""
+    """Download the files of a model. Weights follow only after a config that is supported."""
     try:
-        config = model.fetch(CONFIG)
+        config = model.fetch(CONFIG, False)
         if config is None:
-            raise _lacks(model, CONFIG)
-        contents = read_json(config, source=model.address)
-        parse_config(contents, source=model.address)
-        is_transformers = is_transformers_config(contents)
-        if model.fetch(PREPROCESSING) is None:
-            model.fetch(preprocessing_file(is_transformers=is_transformers))
-        else:  # only this package writes either file
-            model.fetch(THRESHOLDS)
+            raise _missing(model, CONFIG)
+        directory, source = config.parent, model.hub.address
+        checkpoint_format = CHECKPOINT_FORMATS[find_format(directory, source=source)]
+        checkpoint_format.read(directory, load_weights=False, source=source)
+        files = checkpoint_format.files
+        if files is None:
+            raise CheckpointError(f"'{source}' has a format that cannot be downloaded")
+        if model.fetch(INFERENCE_CONFIG, True) is None:
+            model.fetch(files.processor, True)
         if load_weights:
-            _fetch_weights(model, is_transformers=is_transformers)
+            _fetch_weights(model, files)
     except CheckpointError:
         raise
-    except Exception as error:  # the network's errors are many and of several packages
-        reason = str(error) or type(error).__name__
-        raise _cannot_download(model.address, model.page, reason) from error
-    return config.parent
+    except Exception as error:  # the errors of the network come from several packages
+        raise download_error(model.hub, error) from error
+    return directory
 
 
-def _fetch_weights(model: HubModel, *, is_transformers: bool) -> None:
-    """The single file, or else the shards that the index names."""
-    single, index, pattern = (
-        (SAFETENSORS, SAFETENSORS_INDEX, SAFETENSORS_SHARD)
-        if is_transformers
-        else (WEIGHTS, SHARD_INDEX, SHARD)
-    )
-    if model.fetch(single) is not None:
+def _fetch_weights(model: HubModel, files: PresetFiles) -> None:
+    """Download the file of weights, or the shards in the index."""
+    if model.fetch(files.weights, False) is not None:
         return
-    index_file = model.fetch(index)
-    if index_file is None:
-        raise _lacks(model, f"{single} and no {index}")
-    for name in shards_of(index_file, pattern, source=model.address):
-        if model.fetch(name) is None:
-            raise _lacks(model, f"{name}, which its {index} names")
+    index = model.fetch(files.index, False)
+    if index is None:
+        raise _missing(model, f"{files.weights} and no {files.index}")
+    for name in read_shard_names(index, files.shard, source=model.hub.address):
+        if model.fetch(name, False) is None:
+            raise _missing(model, f"{name}, which its {files.index} names")
 
 
-def _lacks(model: HubModel, name: str) -> CheckpointError:
+def _missing(model: HubModel, name: str) -> CheckpointError:
     if model.is_offline:
-        reason = f"no network, and its cache has no {name}"
-        return _cannot_download(model.address, model.page, reason)
-    return CheckpointError(f"'{model.address}' has no {name}")
-
-
-def _cannot_download(address: str, page: str, reason: str) -> CheckpointError:
-    first_line = reason.strip().split("\n", 1)[0][:200]
-    return CheckpointError(
-        f"cannot download '{address}' ({first_line}); without a network, download the preset's "
-        f"files from {page} elsewhere, put them in a directory here, and give its path instead"
-    )
+        reason = f"no connection to {model.hub.name}, and the cache has no {name}"
+        return offline_error(model.hub, reason)
+    return CheckpointError(f"'{model.hub.address}' has no {name}")

@@ -1,4 +1,4 @@
-"""`inspect_checkpoint`: what a file or directory holds, and what is wrong with it."""
+"""`inspect_checkpoint`: the contents of a checkpoint, and its problems."""
 
 import re
 from collections.abc import Callable
@@ -7,31 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.checkpoints.architectures.sam import count_parameters
-from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
+from keras_sam.checkpoints.checkpoint import Checkpoint
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.resolve_preset import resolve_preset
+from keras_sam.errors import CheckpointError
+from keras_sam.transforms.inference_config import InferenceConfig
 
-LARGEST_README = 2**20  # bytes
+MAX_README_BYTES = 2**20
+MAX_PROBLEMS = 20
 LICENSE = re.compile(r"^licen[cs]e:\s*['\"]?([\w.+\-]{1,60})['\"]?\s*$", re.MULTILINE)
-MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of a checkpoint.
+    """Report about a checkpoint.
 
     Attributes:
-        source: what was looked at.
-        format: "keras", "transformers" or "meta"; `None` if it could not be read.
-        class_name: of the model.
-        architecture: arguments of each part of the model.
-        tensors: their number.
-        parameters: the number of values in them.
-        dtypes: types of the tensors, sorted.
-        unused_tensors: tensors that the model does not use, sorted.
-        preprocessing: how images are prepared, as `parse_preprocessing` gives it.
-        license: as its README states it, if it does.
-        problems: what is wrong, each a sentence; empty if the model can be loaded.
+        source: Checkpoint that was read.
+        format: Its format, a key of `CHECKPOINT_FORMATS`. `None` if it could not be read.
+        class_name: Class of the model.
+        architecture: Constructor arguments of each part of the model.
+        tensors: Number of tensors.
+        parameters: Number of values in them.
+        dtypes: Types of the tensors, sorted.
+        unused_tensors: Sorted names of tensors that the model does not use.
+        inference_config: Inference settings of the model.
+        license: License that its README states, if any.
+        problems: One sentence for each problem. Empty if the model can be loaded.
     """
 
     source: str
@@ -42,7 +44,7 @@ class Inspection:
     parameters: int = 0
     dtypes: tuple[str, ...] = ()
     unused_tensors: tuple[str, ...] = ()
-    preprocessing: dict[str, Any] | None = None
+    inference_config: InferenceConfig | None = None
     license: str | None = None
     problems: tuple[str, ...] = ()
 
@@ -50,28 +52,18 @@ class Inspection:
 def inspect_checkpoint(
     source: str | Path, *, progress: Callable[[int, int], Any] | None = None
 ) -> Inspection:
-    """Looks at a checkpoint as loading it would, one tensor in memory at a time.
+    """Read a checkpoint as loading it would, with one tensor in memory at a time.
 
     Args:
-        source: what `read_checkpoint` takes; files from strangers are fine.
-        progress: called with the number of tensors read, and of all.
+        source: Preset that `read_checkpoint` accepts. It need not be trusted.
+        progress: Function that is called with the number of tensors that were read, and the
+            number of all tensors.
     """
     try:
         checkpoint = read_checkpoint(source)
     except CheckpointError as error:
         return Inspection(str(source), license=license_from_readme(source), problems=(str(error),))
-    dtypes: set[str] = set()
-    problems = []
-    for done, name in enumerate(checkpoint.arrays, start=1):
-        try:
-            dtypes.add(str(checkpoint.arrays[name].dtype))
-        except CheckpointError as error:
-            problems.append(str(error))
-        if progress is not None:
-            progress(done, len(checkpoint.arrays))
-    if len(problems) > MOST_PROBLEMS:
-        more = f"and {len(problems) - MOST_PROBLEMS} more tensors with problems"
-        problems = [*problems[:MOST_PROBLEMS], more]
+    dtypes, problems = _read_all(checkpoint, progress)
     return Inspection(
         source=str(source),
         format=checkpoint.format,
@@ -79,16 +71,16 @@ def inspect_checkpoint(
         architecture=architecture(checkpoint),
         tensors=len(checkpoint.arrays),
         parameters=count_parameters(checkpoint.class_name, checkpoint.config),
-        dtypes=tuple(sorted(dtypes)),
+        dtypes=dtypes,
         unused_tensors=checkpoint.unused_tensors,
-        preprocessing=checkpoint.preprocessing,
+        inference_config=checkpoint.inference_config,
         license=license_from_readme(source),
-        problems=tuple(problems),
+        problems=problems,
     )
 
 
 def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The arguments of each part, without what does not describe the network."""
+    """Return the arguments of each part by its name, without `name` and `trainable`."""
     parts = {
         name: value["config"]
         for name, value in checkpoint.config.items()
@@ -101,17 +93,36 @@ def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def license_from_readme(source: str | Path) -> str | None:
-    """The license in the header of a README.md beside the weights, as hubs write it."""
+    """Return the license in the header of the README.md of a preset, as hubs write it."""
     try:
-        place = resolve_preset(source)
-        readme = (place if place.is_dir() else place.parent) / "README.md"
+        path = resolve_preset(source)
+        readme = (path if path.is_dir() else path.parent) / "README.md"
         if not readme.is_file():
             return None
         with readme.open("rb") as opened:
-            text = opened.read(LARGEST_README).decode(errors="replace")
+            text = opened.read(MAX_README_BYTES).decode(errors="replace")
     except (CheckpointError, OSError):
         return None
     if not text.startswith("---"):
         return None
-    found = LICENSE.search(text.split("\n---", 1)[0])
-    return found[1] if found else None
+    match = LICENSE.search(text.split("\n---", 1)[0])
+    return match[1] if match else None
+
+
+def _read_all(
+    checkpoint: Checkpoint, progress: Callable[[int, int], Any] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read each array once. Return the types of the arrays, and the problems."""
+    dtypes: set[str] = set()
+    problems = []
+    for count, name in enumerate(checkpoint.arrays, start=1):
+        try:
+            dtypes.add(str(checkpoint.arrays[name].dtype))
+        except CheckpointError as error:
+            problems.append(str(error))
+        if progress is not None:
+            progress(count, len(checkpoint.arrays))
+    if len(problems) > MAX_PROBLEMS:
+        more = f"and {len(problems) - MAX_PROBLEMS} more tensors with problems"
+        problems = [*problems[:MAX_PROBLEMS], more]
+    return tuple(sorted(dtypes)), tuple(problems)

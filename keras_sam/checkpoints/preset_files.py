@@ -1,78 +1,60 @@
-"""The files of a preset directory: names, and reading JSON with care."""
+"""Files of a preset directory that come from anyone: JSON, and indices of weight shards."""
 
 import json
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.errors import CheckpointError
 
 CONFIG = "config.json"
-METADATA = "metadata.json"
-TASK = "task.json"
-PREPROCESSOR = "preprocessor.json"
-IMAGE_CONVERTER = "image_converter.json"
-PREPROCESSING = "preprocessing.json"  # ours: what no file of keras-hub or transformers can tell
-THRESHOLDS = "thresholds.json"  # ours: of everything mode, where they are not Meta's
-PREPROCESSOR_CONFIG = "preprocessor_config.json"  # of transformers
-WEIGHTS = "model.weights.h5"
-TASK_WEIGHTS = "task.weights.h5"
-SHARD_INDEX = "model.weights.json"
-SHARD = re.compile(r"model_\d{5}\.weights\.h5")
-KEPT_FILES = ("README.md", "LICENSE", "LICENSE.md")  # of a preset that is saved anew
-
-LARGEST_JSON = 2**24  # bytes
-MOST_SHARDS = 1000
+MAX_JSON_BYTES = 2**24
+MAX_SHARDS = 1000
 
 
-def is_preset_file(name: str) -> bool:
-    """Whether a preset of keras-hub, or of this package, may hold a file of this name."""
-    named = (CONFIG, METADATA, TASK, PREPROCESSOR, IMAGE_CONVERTER, PREPROCESSING, THRESHOLDS)
-    weights = (WEIGHTS, TASK_WEIGHTS, SHARD_INDEX)
-    return name in named or name in weights or SHARD.fullmatch(name) is not None
+@dataclass(frozen=True)
+class PresetFiles:
+    """Names of the files of a preset directory, besides `config.json`.
 
-
-def shard_name(index: int) -> str:
-    """The file name of a shard."""
-    return f"model_{index:05}.weights.h5"
-
-
-def read_json(file: Path, *, source: str) -> Any:
-    """The contents of a JSON file.
-
-    Raises:
-        CheckpointError: if it is missing, no regular file, too large, not JSON, or holds a number
-            that is not finite.
+    Attributes:
+        weights: File of all weights.
+        index: JSON file whose `weight_map` lists shards, which replace `weights`.
+        shard: Pattern of the names of shards.
+        processor: JSON file that describes the preprocessing of images.
     """
-    where = f"{file.name} of '{source}'"
-    if not file.exists():
-        raise CheckpointError(f"'{source}' has no {file.name}")
-    if not file.is_file():
-        raise CheckpointError(f"{where} is not a regular file; put the JSON itself in its place")
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(LARGEST_JSON + 1)
-        if len(content) > LARGEST_JSON:
-            raise CheckpointError(f"{where} is larger than {LARGEST_JSON} bytes")
-        return json.loads(content.decode(), parse_float=_finite, parse_constant=_finite)
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{where} is not readable JSON: {error}") from error
+
+    weights: str
+    index: str
+    shard: re.Pattern[str]
+    processor: str
 
 
-def _finite(number: str) -> float:
-    if not math.isfinite(float(number)):
-        raise ValueError(f"the number {number[:40]} is not finite")
-    return float(number)
-
-
-def shards_of(index_file: Path, pattern: re.Pattern[str], *, source: str) -> list[str]:
-    """The names of the files in the `weight_map` of an index, each of the given pattern.
+def find_weight_files(directory: Path, files: PresetFiles, *, source: str) -> list[Path]:
+    """Return the paths of the file of weights, or of its shards if there are several.
 
     Raises:
-        CheckpointError: if the index is damaged or names any other file.
+        CheckpointError: If there is neither a file nor an index, or the index is damaged.
+    """
+    if (directory / files.weights).is_file():
+        return [directory / files.weights]
+    if not (directory / files.index).exists():
+        raise CheckpointError(f"'{source}' has no {files.weights} and no {files.index}")
+    names = read_shard_names(directory / files.index, files.shard, source=source)
+    return [directory / name for name in names]
+
+
+def read_shard_names(index_file: Path, pattern: re.Pattern[str], *, source: str) -> list[str]:
+    """Return the sorted file names in the `weight_map` of an index.
+
+    Args:
+        index_file: Path of the index.
+        pattern: Pattern that each file name must match, so that no name leaves the directory.
+        source: Name of the preset, for error messages.
+
+    Raises:
+        CheckpointError: If the index is damaged, or a file name does not match.
     """
     index = read_json(index_file, source=source)
     where = f"{index_file.name} of '{source}'"
@@ -87,6 +69,45 @@ def shards_of(index_file: Path, pattern: re.Pattern[str], *, source: str) -> lis
                     f"{where} names the file {str(name)[:80]!r}; expected {pattern.pattern}"
                 )
             names.add(name)
-    if len(names) > MOST_SHARDS:
-        raise CheckpointError(f"{where} names {len(names)} shards")
+    if len(names) > MAX_SHARDS:
+        raise CheckpointError(f"{where} names {len(names)} shards; expected at most {MAX_SHARDS}")
     return sorted(names)
+
+
+def read_json(file: Path, *, source: str) -> Any:
+    """Return the contents of a JSON file.
+
+    Args:
+        file: Path of the file.
+        source: Name of the preset, for error messages.
+
+    Raises:
+        CheckpointError: If it is missing, not a regular file, too large or not JSON, or if it
+            contains a number that is not finite.
+    """
+    where = f"{file.name} of '{source}'"
+    if not file.exists():
+        raise CheckpointError(f"'{source}' has no {file.name}")
+    if not file.is_file():
+        raise CheckpointError(f"{where} is not a regular file; replace it by the JSON file itself")
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise CheckpointError(f"{where} is larger than {MAX_JSON_BYTES} bytes")
+        return json.loads(content.decode(), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{where} is not readable JSON: {error}") from error
+
+
+def write_json(file: Path, contents: Any) -> None:
+    """Write values as an indented JSON file."""
+    file.write_text(json.dumps(contents, indent=4) + "\n", encoding="utf-8")
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):
+        raise ValueError(f"the number {number[:40]} is not finite")
+    return float(number)

@@ -1,97 +1,101 @@
-"""Weights in the layout of PyTorch, which transformers and Meta share."""
+"""Conversion of weights between the layouts of PyTorch and of Keras."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_hub.hdf5_weights import check_names, finite
+from keras_sam.checkpoints.check_arrays import check_finite, check_names, check_shapes
+from keras_sam.checkpoints.lazy_arrays import LazyArrays
 
 Shape = tuple[int, ...]
 
+# Variables of a layer in Keras, and the names of the same tensors in PyTorch.
+TORCH_VARIABLES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
 
 class TensorFile(Protocol):
-    """An opened file of named tensors: their shapes at once, each tensor when asked for."""
+    """An open file of named tensors.
+
+    Attributes:
+        shapes: Shape of each tensor by name, without reading the tensor.
+    """
 
     shapes: dict[str, Shape]
 
     def read(self, name: str) -> np.ndarray:
-        """One tensor as it is stored."""
-
-
-class TorchArrays(Mapping[str, np.ndarray]):
-    """Tensors in the layout of Keras, each read when it is asked for."""
-
-    def __init__(self, places: Mapping[str, tuple[TensorFile, str]], source: str) -> None:
-        self._places = places
-        self._source = source
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        file, tensor = self._places[name]
-        array = to_keras_layout(name, file.read(tensor))
-        return finite(array, tensor, source=self._source)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
+        """Return one tensor as it is stored."""
 
 
 def open_torch_arrays(
     tensors: Mapping[str, str],
-    places: Mapping[str, TensorFile],
+    files: Mapping[str, TensorFile],
     shapes: Mapping[str, Shape],
     *,
     source: str,
-) -> TorchArrays:
-    """Arrays under our names, after checking that exactly the expected tensors are there.
+) -> LazyArrays:
+    """Return arrays in the layout of Keras, after checking names and shapes of all tensors.
 
     Args:
-        tensors: name of each weight to its tensor.
-        places: every tensor that was found to the file that holds it.
-        shapes: name of each weight to its shape in the layout of Keras.
-        source: what was read, for messages.
+        tensors: Tensor name of each weight.
+        files: File of each tensor that is present, by tensor name.
+        shapes: Shape of each weight in the layout of Keras.
+        source: Name of the preset, for error messages.
 
     Raises:
-        CheckpointError: that lists missing and left-over tensors, or those of another shape.
+        CheckpointError: If tensors are missing or unexpected, or have another shape. The message
+            lists them.
     """
-    check_names(tensors.values(), places, source=source)
-    wrong = []
-    for name, tensor in tensors.items():
-        found, expected = places[tensor].shapes[tensor], torch_shape(name, shapes[name])
-        if found != expected:
-            wrong.append(f"{tensor} has shape {found}, expected {expected}")
-    if wrong:
-        more = f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        raise CheckpointError(f"the weights of '{source}' do not fit: {'; '.join(wrong[:8])}{more}")
-    return TorchArrays({name: (places[tensor], tensor) for name, tensor in tensors.items()}, source)
+    check_names(tensors.values(), files, source=source)
+    check_shapes(
+        {tensor: torch_shape(name, shapes[name]) for name, tensor in tensors.items()},
+        {tensor: file.shapes[tensor] for tensor, file in files.items()},
+        source=source,
+    )
+
+    def read(name: str) -> np.ndarray:
+        tensor = tensors[name]
+        array = to_keras_layout(name, files[tensor].read(tensor))
+        return check_finite(array, tensor, source=source)
+
+    return LazyArrays(tensors, read)
 
 
 def torch_shape(name: str, shape: Shape) -> Shape:
-    """The shape in PyTorch of a weight whose shape here is `shape`."""
+    """Return the shape in PyTorch of a weight with the given shape in Keras."""
     axes = _torch_axes(name, len(shape))
     return tuple(shape[axis] for axis in axes)
 
 
 def to_keras_layout(name: str, tensor: np.ndarray) -> np.ndarray:
-    """A tensor of PyTorch in the layout of Keras.
+    """Transpose a tensor of PyTorch to the layout of Keras.
 
-    Linear `(out, in)` to `(in, out)`; convolution `(out, in, h, w)` to `(h, w, in, out)`, and
-    transposed convolution `(in, out, h, w)` to `(h, w, out, in)`, by one permutation; depthwise
-    convolution `(in, 1, h, w)` to `(h, w, in, 1)`.
+    Linear layers go from `(out, in)` to `(in, out)`, and convolutions from `(out, in, h, w)` to
+    `(h, w, in, out)`. The same permutation takes transposed convolutions from `(in, out, h, w)`
+    to `(h, w, out, in)`. Depthwise convolutions go from `(in, 1, h, w)` to `(h, w, in, 1)`.
+    Other tensors stay as they are.
+
+    Args:
+        name: Name of the weight, whose last parts give the kind of layer.
+        tensor: Tensor in the layout of PyTorch.
     """
     return tensor.transpose(np.argsort(_torch_axes(name, tensor.ndim)))
 
 
 def to_torch_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """The inverse of `to_keras_layout`, contiguous."""
+    """Invert `to_keras_layout`. The result is contiguous."""
     return np.ascontiguousarray(array.transpose(_torch_axes(name, array.ndim)))
 
 
 def _torch_axes(name: str, count: int) -> tuple[int, ...]:
-    """Which axis of a weight here is each axis of its tensor in PyTorch."""
+    """Return the axis in Keras of each axis in PyTorch."""
     if not name.endswith("/kernel"):
         return tuple(range(count))
     if count == 2:

@@ -1,4 +1,4 @@
-"""`keras-sam convert`: a SAM model from any format to any."""
+"""`keras-sam convert`: a SAM model from any format to any other."""
 
 import dataclasses
 from pathlib import Path
@@ -16,25 +16,26 @@ if TYPE_CHECKING:
 def convert_command(
     source: Annotated[
         str,
-        typer.Argument(help="A preset's name or address, a directory, a .pth or .safetensors."),
+        typer.Argument(help="Name or address of a preset, directory, .pth or .safetensors file."),
     ],
     destination: Annotated[
-        Path, typer.Argument(help="A directory; for meta a file, .pth or .safetensors.")
+        Path,
+        typer.Argument(help="New directory. For the format meta, new .pth or .safetensors file."),
     ],
-    to: Annotated[str, typer.Option("--to", help="keras, transformers or meta.")],
+    to: Annotated[str, typer.Option("--to", help="Format to write: keras, transformers or meta.")],
     dtype: Annotated[
         str | None,
         typer.Option(
             "--dtype",
-            help="float32, float16 or bfloat16. Default: that of the source.",
+            help="Type to write: float32, float16 or bfloat16. Default: the type of the source.",
             show_default=False,
         ),
     ] = None,
-    preprocessing: Annotated[
+    inference_config: Annotated[
         str | None,
         typer.Option(
-            "--preprocessing",
-            help="sam or medsam, how images are prepared. Default: what the source tells.",
+            "--inference-config",
+            help="Inference settings: sam or medsam. Default: those of the source.",
             show_default=False,
         ),
     ] = None,
@@ -42,14 +43,13 @@ def convert_command(
         bool,
         typer.Option(
             "--fold-batch-norms",
-            help="Make the batch norms of a MobileSAM part of its convolutions, for speed.",
+            help="Fold batch norms into convolutions, for faster inference (MobileSAM).",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Converts a checkpoint and reports what was read: every tensor by name, or an error."""
+    """Convert a checkpoint to another format."""
     from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-    from keras_sam.checkpoints.preprocessing import describe_preprocessing
 
     with progress_bar("tensors") as progress:
         report = convert_checkpoint(
@@ -57,13 +57,19 @@ def convert_command(
             destination,
             to=to,
             dtype=dtype,
-            preprocessing=preprocessing,
+            inference_config=inference_config,
             fold_batch_norms=fold_batch_norms,
             progress=progress,
         )
     if as_json:
         print_json(dataclasses.asdict(report))
-        return
+    else:
+        _print_report(report)
+
+
+def _print_report(report: "Conversion") -> None:
+    from keras_sam.transforms.inference_config import InferenceConfig, describe_inference_config
+
     typer.echo(f"read      {report.source} ({report.source_format}, {report.class_name})")
     typer.echo(
         f"          {report.tensors} tensors, {report.parameters:,} parameters, "
@@ -72,16 +78,10 @@ def convert_command(
     )
     if report.unused_tensors:
         typer.echo(
-            f"          {report.unused_tensors} tensors left out, which the model does not use"
+            f"          {report.unused_tensors} tensors ignored, which the model does not use"
         )
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")
-    typer.echo(f"images    {describe_preprocessing(report.preprocessing)}{_warning(report)}")
-
-
-def _warning(report: "Conversion") -> str:
-    from keras_sam.checkpoints.preprocessing import parse_preprocessing
-
-    is_of_sam = report.preprocessing == parse_preprocessing("sam", source=report.source)
-    if is_of_sam or report.destination_format != "meta":
-        return ""
-    return "; the file does not tell, so give it again when you read it"
+    settings = describe_inference_config(report.inference_config)
+    if report.destination_format == "meta" and report.inference_config != InferenceConfig():
+        settings += "; not stored in this format, so give it again when you load the file"
+    typer.echo(f"settings  {settings}")

@@ -1,4 +1,4 @@
-"""`keras-sam presets`: what `--preset` knows by name."""
+"""`keras-sam presets`: the built-in presets."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from keras_sam.cli.console import JsonOption, print_json, report_user_errors
 
 @report_user_errors
 def presets_command(as_json: JsonOption = False) -> None:
-    """Lists the built-in presets."""
+    """List the built-in presets: names for --preset."""
     from keras_sam.checkpoints.builtin_presets import builtin_presets
 
     presets = builtin_presets()
@@ -19,5 +19,5 @@ def presets_command(as_json: JsonOption = False) -> None:
     for name, info in presets.items():
         typer.echo(f"{name}  ({info.parameters:,} parameters, {info.license})")
         typer.echo(f"    {info.description}")
-        place = info.handle if "://" in info.handle else "in this package"
-        typer.echo(f"    {info.source}; {place}")
+        location = info.handle if "://" in info.handle else "in this package"
+        typer.echo(f"    {info.source}; {location}")

@@ -12,7 +12,8 @@ from PIL import Image
 from keras_sam.cli.prompts import Prompt
 from keras_sam.drawing.overlay import draw_overlay
 from keras_sam.files.atomic_file import write_atomically
-from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
+from keras_sam.masks.measures import mask_to_box
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and read with care when they come from strangers."""
+"""Files written as a whole or not at all, and JSON and arrays read safely. No image formats."""
 
 from keras_sam.files.atomic_directory import replace_directory
 from keras_sam.files.atomic_file import write_atomically

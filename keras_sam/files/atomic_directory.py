@@ -1,4 +1,4 @@
-"""`replace_directory`: writes a directory so that a crash leaves the old or the new one whole."""
+"""`replace_directory`: writes a directory as a whole or not at all."""
 
 import contextlib
 import ctypes
@@ -15,37 +15,46 @@ RENAME_EXCHANGE = 2  # linux/fs.h
 
 @contextlib.contextmanager
 def replace_directory(directory: Path) -> Iterator[Path]:
-    """Gives an empty directory to write to, which takes the place of `directory` at the end.
+    """Write a directory as a whole or not at all.
 
-    The new directory lies beside its place until all of it is on the disk. If the body raises,
-    it is removed and `directory` stays as it was.
+    The files are written to a temporary directory next to it, which then replaces it. If the body
+    of the `with` statement raises, or after a crash, the old directory is unchanged.
+
+    Args:
+        directory: Path of the directory. Missing parents are created.
+
+    Yields:
+        An empty temporary directory for the new files. Subdirectories are not flushed to the disk.
+
+    Raises:
+        OSError: If the directory cannot be written.
     """
     directory = Path(os.path.abspath(directory))
     directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        yield fresh
-        _apply_umask(fresh)
-        for file in fresh.iterdir():
+        yield temporary
+        _apply_umask(temporary)
+        for file in temporary.iterdir():
             _sync(file)
-        _sync(fresh)
-        _put_in_place(fresh, directory)
+        _sync(temporary)
+        _put_in_place(temporary, directory)
         _sync(directory.parent)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)  # the unfinished one, or the old one
+        shutil.rmtree(temporary, ignore_errors=True)  # the unfinished or the old directory
 
 
-def _put_in_place(fresh: Path, directory: Path) -> None:
-    """Renames `fresh` to `directory`; an old one takes the name of `fresh`."""
+def _put_in_place(temporary: Path, directory: Path) -> None:
+    """Rename `temporary` to `directory`. An old directory gets the name `temporary`."""
     if not directory.exists():
-        os.rename(fresh, directory)
+        os.rename(temporary, directory)
         return
-    if _exchange(fresh, directory):
+    if _exchange(temporary, directory):
         return
     old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-    os.rename(directory, old)  # onto an empty directory
+    os.rename(directory, old)  # replaces the empty directory
     try:
-        os.rename(fresh, directory)
+        os.rename(temporary, directory)
     except BaseException:
         os.rename(old, directory)
         raise
@@ -53,7 +62,7 @@ def _put_in_place(fresh: Path, directory: Path) -> None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Swaps two directories in one step where the system can (Linux)."""
+    """Swap two directories in one step. Return False if the system cannot; Linux can."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError, TypeError):
@@ -67,13 +76,14 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _apply_umask(directory: Path) -> None:
-    """`mkdtemp` makes a directory for its owner alone; gives it the usual permissions."""
+    """Give a directory the usual permissions. `mkdtemp` grants access to its owner alone."""
     umask = os.umask(0)
     os.umask(umask)
     directory.chmod(0o777 & ~umask)
 
 
 def _sync(path: Path) -> None:
+    """Flush a file or a directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""`write_atomically`: a file that is there whole or not at all."""
+"""`write_atomically`: writes a file as a whole or not at all."""
 
 import os
 import secrets
@@ -7,28 +7,32 @@ from pathlib import Path
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Writes a file beside its place and renames it: a crash leaves the old file whole.
+    """Write a file as a whole or not at all.
+
+    The data are written to a temporary file in the same folder, which then replaces the old file.
+    After a crash, the old file is unchanged. Its permissions are kept.
 
     Args:
-        path: the file; its folder must exist. An old file's permissions are kept.
-        data: the content.
+        path: Path of the file. Its folder must exist.
+        data: Content of the file.
 
     Raises:
-        OSError: if the folder is missing or cannot be written to.
-        TypeError: if `data` is not bytes.
+        OSError: If the folder does not exist or is not writable.
+        TypeError: If `data` is not bytes.
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise TypeError(f"data must be bytes, got {type(data).__name__}")
     path = Path(path)
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
+    # Independent of the file's name, which may already have the maximum length.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with part.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
-            shutil.copymode(path, part)
-        part.replace(path)
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

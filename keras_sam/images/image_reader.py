@@ -1,4 +1,4 @@
-"""`ImageReader`: an image of any size, read a part at a time."""
+"""`ImageReader`: an image of any size that is read in boxes."""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -8,48 +8,52 @@ from typing import Any, Self, final
 import numpy as np
 
 from keras_sam.images.georeference import Georeference, read_georeference
-
-Box = tuple[int, int, int, int]
+from keras_sam.types import Box, Size
 
 
 class ImageReader(ABC):
-    """An image of any size, read a part at a time.
+    """An image of any size that is read in boxes.
 
-    `open_image` opens files. A source of your own, such as a slide or an array on a server, is a
-    subclass with `size` and `read`. Use it in a `with` statement, which closes it.
+    `open_image` returns a reader for files and arrays. For other sources, such as a whole-slide
+    image or an array on a server, write a subclass with `size` and `read`. A reader is a context
+    manager that closes its file.
     """
 
     @property
     @abstractmethod
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """`(height, width)` of the image."""
 
     @abstractmethod
     def read(self, box: Box) -> np.ndarray:
-        """The pixels of a box.
+        """Read the pixels of a box.
 
         Args:
-            box: XYXY in whole pixels, inside the image.
+            box: XYXY box in whole pixels, inside the image.
 
         Returns:
-            `(y1 - y0, x1 - x0, 3)` uint8 RGB.
+            Pixels `(y1 - y0, x1 - x0, 3)` uint8 RGB.
 
         Raises:
-            ImageError: if the file is damaged.
-            ValueError: if the box is empty or leaves the image.
+            ImageError: If the file is damaged.
+            ValueError: If the box is empty or extends beyond the image.
         """
 
     @property
     def georeference(self) -> Georeference | None:
-        """From pixels to the map, or None where that is unknown."""
+        """Map coordinates of the pixels, or None if they are unknown."""
         return None
 
     def is_nodata(self, box: Box) -> bool:
-        """Whether a source knows that a box holds no data, so that nothing can be found there."""
+        """Return True if a box is known to contain no data. Such a box needs no processing.
+
+        Args:
+            box: XYXY box in whole pixels, inside the image.
+        """
         return False
 
-    def close(self) -> None:  # noqa: B027 (many sources hold nothing)
-        """Lets go of the file."""
+    def close(self) -> None:  # noqa: B027 (optional: many sources have nothing to close)
+        """Close the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -60,55 +64,59 @@ class ImageReader(ABC):
 
 @final
 class ArrayReader(ImageReader):
-    """Windows of pixels that are held, or mapped as by `numpy.memmap`.
+    """Reader of an array in memory, or mapped from a file by `numpy.memmap`.
 
     Args:
-        pixels: `(H, W, 3)` uint8 RGB.
-        path: the picture that they are of; its georeference is read when it is asked for.
+        pixels: Image `(H, W, 3)` uint8 RGB. It is not copied.
+        path: File of the image, from which `georeference` is read on first access.
 
     Raises:
-        ValueError: if the pixels are something else.
+        ValueError: If the array has another shape or dtype, or no pixels.
     """
 
     def __init__(self, pixels: np.ndarray, *, path: str | Path | None = None) -> None:
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or not pixels.size:
             raise ValueError(
-                f"pixels must be (H, W, 3) uint8, got {pixels.shape} of {pixels.dtype}"
+                f"pixels must be (H, W, 3) uint8, got shape {pixels.shape} and dtype {pixels.dtype}"
             )
         self.pixels = pixels
         self.path = path
 
     @property
-    def size(self) -> tuple[int, int]:
+    def size(self) -> Size:
         """`(height, width)` of the image."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
     @cached_property
     def georeference(self) -> Georeference | None:
-        """From pixels to the map, or None where that is unknown.
+        """Map coordinates of the pixels, or None if they are unknown.
 
         Raises:
-            ValueError: if it is malformed.
+            ValueError: If the georeference is malformed.
         """
         return None if self.path is None else read_georeference(self.path)
 
     def read(self, box: Box) -> np.ndarray:
-        """The pixels `(y1 - y0, x1 - x0, 3)` uint8 of a box XYXY.
+        """Read the pixels `(y1 - y0, x1 - x0, 3)` uint8 RGB of an XYXY box.
 
         Raises:
-            ValueError: if the box is empty or leaves the image.
+            ValueError: If the box is empty or extends beyond the image.
         """
-        x0, y0, x1, y1 = check_window(box, self.size)
+        x0, y0, x1, y1 = check_box_in_image(box, self.size)
         return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
 
 
-def check_window(box: Box, size: tuple[int, int]) -> Box:
-    """A box XYXY in whole numbers.
+def check_box_in_image(box: Box, size: Size) -> Box:
+    """Return an XYXY box as Python integers.
+
+    Args:
+        box: XYXY box in whole pixels.
+        size: `(height, width)` of the image.
 
     Raises:
-        ValueError: if it is empty or leaves an image of this `(height, width)`.
+        ValueError: If the box is empty or extends beyond the image.
     """
     x0, y0, x1, y1 = (int(side) for side in box)
     if not (0 <= x0 < x1 <= size[1] and 0 <= y0 < y1 <= size[0]):
-        raise ValueError(f"a window must lie in an image of size {size}, got {tuple(box)}")
+        raise ValueError(f"box must lie inside an image of size {size}, got {tuple(box)}")
     return x0, y0, x1, y1

@@ -1,4 +1,4 @@
-"""`read_image`: any picture as RGB pixels."""
+"""`read_image`: an image from a file, from memory or from an array, as RGB pixels."""
 
 import io
 import os
@@ -10,19 +10,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_sam.errors import ImageError, TooManyPixelsError
 from keras_sam.images.tiff_tags import read_tiff_tags
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
-ORIENTATION = 0x0112  # tag of EXIF and of TIFF
-
-
-class ImageError(ValueError):
-    """A picture that cannot be read."""
-
-
-class TooManyPixelsError(ImageError):
-    """A picture that is larger than allowed."""
+ORIENTATION = 0x0112  # tag in EXIF and TIFF
 
 
 def read_image(
@@ -30,32 +23,37 @@ def read_image(
     *,
     max_pixels: int = MAX_PIXELS,
 ) -> np.ndarray:
-    """Any picture as `(H, W, 3)` uint8 RGB.
+    """Read an image as RGB pixels.
 
-    Transparency is laid over white, a camera's rotation is applied, and of an animation the
-    first picture is taken. Gray pictures and arrays of more than 8 bits, and floats, are stretched
-    linearly from their least to their greatest value, all channels of an array together. Of files
-    with 16 bits a channel in color, or in gray with transparency, Pillow decodes the high byte
-    alone, which is taken as it is; to stretch such a picture, give it as an array.
+    Transparent pixels are blended with white. A rotation in the metadata is applied. Of an
+    animation, the first frame is read. Arrays and gray images of more than 8 bits, and floats,
+    are scaled linearly from their minimum and maximum to 0..255, all channels together.
+
+    Pillow reads only the high byte of 16-bit color images, and of 16-bit gray images with
+    transparency. Pass such an image as an array to scale it.
 
     Args:
-        source: a path, an open binary file, the bytes of a file, a PIL image, or an array
-            `(H, W)` or `(H, W, C)` with 1 to 4 channels. Files may be JPEG, PNG, WebP, BMP, TIFF
-            or GIF.
-        max_pixels: larger pictures are refused before they are decoded. Pillow's own limit
-            counts for WebP and TIFF alone: none has more than twice `PIL.Image.MAX_IMAGE_PIXELS`.
+        source: Path, open binary file, content of a file, PIL image, or array. Files may be JPEG,
+            PNG, WebP, BMP, TIFF or GIF. Arrays have shape `(H, W)`, or `(H, W, C)` with 1 to 4
+            channels: gray, gray and alpha, RGB, RGBA.
+        max_pixels: Maximum number of pixels, checked before the image is decoded. WebP and TIFF
+            files may in addition have at most twice `PIL.Image.MAX_IMAGE_PIXELS`.
+
+    Returns:
+        Pixels `(H, W, 3)` uint8 RGB.
 
     Raises:
-        FileNotFoundError: if the path is missing.
-        ImageError: if it is not such a picture, is damaged or too large.
-        TypeError: if `source` is none of these.
+        FileNotFoundError: If there is no file at the path.
+        ImageError: If the source is not such an image, is damaged, or has no pixels.
+            `TooManyPixelsError` if it has more than `max_pixels`.
+        TypeError: If `source` has another type.
     """
     if isinstance(source, np.ndarray):
         return _array_to_rgb(source, max_pixels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # oddities of metadata do not concern the pixels
+        warnings.simplefilter("ignore")  # about metadata, which do not affect the pixels
         if isinstance(source, Image.Image):
-            return _picture_to_rgb(source, max_pixels, "the image")
+            return _pil_to_rgb(source, max_pixels, "the image")
         if isinstance(source, str | os.PathLike):
             return _read_path(source, max_pixels)
         if isinstance(source, bytes):
@@ -63,39 +61,45 @@ def read_image(
         if callable(getattr(source, "read", None)):
             return _read_file(_seekable(source), max_pixels, "the image")
     raise TypeError(
-        "an image is a path, an open binary file, bytes, a PIL image or an array, "
+        "an image must be a path, an open binary file, bytes, a PIL image or an array, "
         f"got {type(source).__name__}"
     )
 
 
 def read_orientation(path: Path) -> int:
-    """How a camera held a picture: 1 for upright, up to 8, as EXIF counts; no pixel is decoded.
+    """Read the orientation of an image from its metadata, without decoding it.
+
+    Args:
+        path: Path of a file in one of `FORMATS`.
+
+    Returns:
+        Orientation from 1 to 8 as defined by EXIF. 1 is upright, and the default.
 
     Raises:
-        ImageError: if it is not such a picture, or is damaged.
-        OSError: if it cannot be opened.
+        ImageError: If the file is not such an image, or is damaged.
+        OSError: If the file cannot be opened.
     """
     with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # oddities of metadata
-        reader = _plugin(file.read(16), path.name)
+        warnings.simplefilter("ignore")  # about metadata
+        decoder = _find_decoder(file.read(16), path.name)
         file.seek(0)
         try:
-            if reader is Image.OPEN["TIFF"][0]:  # of whose pixels Pillow does not know all kinds
-                found = read_tiff_tags(path).get(ORIENTATION, 1)
+            if decoder is Image.OPEN["TIFF"][0]:  # Pillow cannot open TIFF files of all dtypes
+                orientation = read_tiff_tags(path).get(ORIENTATION, 1)
             else:
                 exif = Image.Exif()
-                with reader(file, None) as picture:
-                    exif.load(picture.info.get("exif", b""))
-                found = exif.get(ORIENTATION, 1)
+                with decoder(file, None) as image:
+                    exif.load(image.info.get("exif", b""))
+                orientation = exif.get(ORIENTATION, 1)
         except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
             raise ImageError(f"{path.name} is damaged: {error}") from error
-    return found if found in range(1, 9) else 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
     path = Path(source)
     if "\0" in str(path):
-        raise ImageError(f"no path has a zero character, got {str(path)!r}")
+        raise ImageError(f"a path must not contain a null character, got {str(path)!r}")
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder, not an image")
@@ -109,82 +113,87 @@ def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:
+    """Return a file at its start. A pipe or a download is read into memory."""
     try:
         file.seek(0)
-    except (AttributeError, OSError):  # a pipe, or a download
+    except (AttributeError, OSError):
         content = file.read()
     else:
         return file
-    if not isinstance(content, bytes):
-        raise TypeError(f"an image's file must be open for bytes, it gave {type(content).__name__}")
+    _check_bytes(content)
     return io.BytesIO(content)
 
 
 def _read_file(file: IO[bytes], max_pixels: int, name: str) -> np.ndarray:
     start = file.read(16)
-    if not isinstance(start, bytes):
-        raise TypeError(f"an image's file must be open for bytes, it gave {type(start).__name__}")
+    _check_bytes(start)
     try:
         file.seek(0)
-        with _plugin(start, name)(file, None) as picture:
-            return _picture_to_rgb(picture, max_pixels, name)
+        with _find_decoder(start, name)(file, None) as image:
+            return _pil_to_rgb(image, max_pixels, name)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(f"{name} is larger than Pillow takes: {error}") from error
+        raise TooManyPixelsError(f"{name} is larger than Pillow allows: {error}") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ImageError(f"{name} is damaged: {error}") from error
 
 
-def _plugin(start: bytes, name: str) -> Callable[..., Any]:
-    """Pillow's reader for a file that begins so.
+def _check_bytes(content: Any) -> None:
+    if not isinstance(content, bytes):
+        raise TypeError(
+            f"an image file must be open in binary mode, reading returned {type(content).__name__}"
+        )
 
-    `Image.open` would refuse what exceeds Pillow's limit, which is global to the process.
+
+def _find_decoder(start: bytes, name: str) -> Callable[..., Any]:
+    """Return Pillow's decoder for a file, given its first bytes.
+
+    `Image.open` is not used because its limit of pixels is global to the process.
     """
     Image.init()
     for file_format in FORMATS:
-        reader, accepts = Image.OPEN[file_format]
+        decoder, accepts = Image.OPEN[file_format]
         if accepts is not None and accepts(start) is True:
-            return reader
-    raise ImageError(f"{name} is not a JPEG, PNG, WebP, BMP, TIFF or GIF picture")
+            return decoder
+    raise ImageError(f"{name} is not a JPEG, PNG, WebP, BMP, TIFF or GIF image")
 
 
-def _picture_to_rgb(picture: Image.Image, max_pixels: int, name: str) -> np.ndarray:
-    _check_pixels(picture.height, picture.width, max_pixels, name)
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(("I", "F")):
-        return _array_to_rgb(np.asarray(picture), max_pixels)
-    if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    return np.array(picture.convert("RGB"))
+def _pil_to_rgb(image: Image.Image, max_pixels: int, name: str) -> np.ndarray:
+    _check_pixels(image.height, image.width, max_pixels, name)
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return _array_to_rgb(np.asarray(image), max_pixels)
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
 
 
 def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise ImageError(
-            f"an image has shape (H, W) or (H, W, C) with 1 to 4 channels, got {array.shape}"
+            f"an image must have shape (H, W) or (H, W, C) with 1 to 4 channels, got {array.shape}"
         )
     _check_pixels(array.shape[0], array.shape[1], max_pixels, "the image")
     if array.ndim == 2:
         array = array[..., None]
-    count = array.shape[2]
     _check_values(array)
     color, alpha = array, None
-    if count in (2, 4):
+    if array.shape[2] in (2, 4):
         color, alpha = array[..., :-1], array[..., -1:]
     color = _to_uint8(color)
     if alpha is not None:
-        top = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1.0
-        opacity = np.clip(alpha / top, 0, 1)
+        opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1.0
+        opacity = np.clip(alpha / opaque, 0, 1)
         color = np.round(color * opacity + 255 * (1 - opacity)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(color, (*array.shape[:2], 3)))
 
 
 def _check_values(array: np.ndarray) -> None:
     if array.dtype.kind not in "biuf":
-        raise ImageError(f"an image holds numbers, got {array.dtype}")
+        raise ImageError(f"an image must contain real numbers, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ImageError("an image must be finite, got NaN or infinity")
 
@@ -201,7 +210,7 @@ def _to_uint8(array: np.ndarray) -> np.ndarray:
 
 def _check_pixels(height: int, width: int, max_pixels: int, name: str) -> None:
     if height < 1 or width < 1:
-        raise ImageError(f"{name} is empty: {width} x {height} pixels")
+        raise ImageError(f"{name} has no pixels: {width} x {height}")
     if height * width > max_pixels:
         raise TooManyPixelsError(
             f"{name} has {width} x {height} pixels, more than the {max_pixels} allowed"

@@ -1,19 +1,25 @@
-"""`read_tiff_tags`: what a TIFF says of itself."""
+"""`read_tiff_tags`: the metadata of a TIFF file."""
 
 from pathlib import Path
 from typing import Any
 
 from PIL import TiffImagePlugin
 
-BIG_TIFF = 43  # where TIFF has 42; its header is twice as long
+BIG_TIFF = 43  # version number in the header, where TIFF has 42. This header is twice as long
 
 
 def read_tiff_tags(path: Path) -> dict[int, Any]:
-    """The tags of a TIFF's first picture, which may be of any size and any kind of numbers.
+    """Read the tags of the first image in a TIFF file, whatever its size and dtype.
+
+    Args:
+        path: Path of the file.
+
+    Returns:
+        Values by tag number.
 
     Raises:
-        OSError: if the file cannot be opened.
-        ValueError: if it is no TIFF, or damaged.
+        OSError: If the file cannot be opened.
+        ValueError: If it is not a TIFF file, or is damaged.
     """
     with path.open("rb") as file:
         try:

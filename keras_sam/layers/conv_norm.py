@@ -1,4 +1,4 @@
-"""`ConvNorm`: a convolution and a batch norm, or what the two fold into."""
+"""`ConvNorm`: a convolution followed by a batch norm."""
 
 from typing import Any
 
@@ -7,23 +7,24 @@ from keras import ops
 
 from keras_sam.layers.convolution import convolution
 
-# Those of PyTorch, which counts the share of the new value: a momentum of 0.1 there.
+# PyTorch's defaults. Its momentum is the weight of the new value: 0.1.
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 
 
 class ConvNorm(keras.layers.Layer):
-    """A convolution without bias and a batch norm; folded, a convolution with bias.
+    """A convolution without bias, followed by a batch norm.
 
-    In inference the norm is a product and a sum for each channel, which the kernel and a bias
-    take over in every call. That saves passes over the grid; and with Keras' batch norm in its
-    program, OpenVINO (2026.4) gives wrong numbers in half of the mask decoder's output.
+    In inference, each call folds the norm into the kernel and a bias. This saves passes over the
+    grid. It also avoids Keras' batch norm in OpenVINO programs: with it, OpenVINO (2026.4) returns
+    wrong numbers in half of the mask decoder's output.
 
     Args:
-        filters: number of output channels; `None` for a depthwise convolution, which keeps them.
-        kernel_size: side of the kernel, odd.
-        strides: step of the kernel.
-        use_batch_norm: `False` for a convolution with bias and no norm.
+        filters: Number of output channels. If `None`, the convolution is depthwise and keeps the
+            number of channels.
+        kernel_size: Side of the kernel, an odd number.
+        strides: Stride of the kernel.
+        use_batch_norm: If False, the convolution has a bias and no norm follows.
     """
 
     def __init__(
@@ -63,15 +64,23 @@ class ConvNorm(keras.layers.Layer):
             self.batch_norm.build((*input_shape[:-1], self.filters or input_shape[-1]))
 
     def call(self, grid: Any, training: bool | None = None) -> Any:
-        """`(B, H, W, C)` to `(B, H / strides, W / strides, filters)`, sides rounded up."""
+        """Convolve and normalize a grid.
+
+        Args:
+            grid: Grid `(B, H, W, C)`.
+            training: If True, the norm uses the statistics of the batch and updates its own.
+
+        Returns:
+            Grid `(B, H / strides, W / strides, filters)`, sides rounded up.
+        """
         kernel, bias = self.convolution.kernel, self.convolution.bias
         if not self.use_batch_norm:
-            return self._convolved(grid, kernel, bias)
+            return self._convolve(grid, kernel, bias)
         if training:
-            return self.batch_norm(self._convolved(grid, kernel), training=True)
-        return self._convolved(grid, *self._folded(kernel))
+            return self.batch_norm(self._convolve(grid, kernel), training=True)
+        return self._convolve(grid, *self._fold(kernel))
 
-    def _convolved(self, grid: Any, kernel: Any, bias: Any = None) -> Any:
+    def _convolve(self, grid: Any, kernel: Any, bias: Any = None) -> Any:
         return convolution(
             grid,
             ops.cast(kernel, self.compute_dtype),
@@ -80,8 +89,8 @@ class ConvNorm(keras.layers.Layer):
             is_depthwise=self.filters is None,
         )
 
-    def _folded(self, kernel: Any) -> tuple[Any, Any]:
-        """Kernel and bias that do what the norm does by its learned statistics, in float32."""
+    def _fold(self, kernel: Any) -> tuple[Any, Any]:
+        """Fold the norm with its learned statistics into a kernel and a bias, in float32."""
         norm = self.batch_norm
         kernel, gamma, beta, mean, variance = (
             ops.cast(weight, "float32")
@@ -89,5 +98,5 @@ class ConvNorm(keras.layers.Layer):
         )
         scale = gamma * ops.rsqrt(variance + norm.epsilon)
         bias = beta - mean * scale
-        # A depthwise kernel is (height, width, channels, 1), others (height, width, in, out).
+        # Depthwise kernels are (height, width, channels, 1), others (height, width, in, out).
         return kernel * (scale[:, None] if self.filters is None else scale), bias

@@ -1,4 +1,4 @@
-"""`convolution`: one function for whole and depthwise convolutions of a grid."""
+"""`convolution`: regular and depthwise convolutions of a grid."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from keras import ops
 def convolution(
     grid: Any, kernel: Any, bias: Any = None, *, strides: int = 1, is_depthwise: bool = False
 ) -> Any:
-    """A convolution of a grid that is padded with half the kernel's zeros on every side.
+    """Convolve a grid that is padded with `S // 2` zeros on every side, as PyTorch does.
 
-    With strides, Keras' "same" padding would be another than PyTorch's, which this is.
+    Keras' "same" padding differs from this if `strides` is greater than 1.
 
-    Kernels: torch's convolution of the grid as it lies in memory, which Keras (3.15) would copy
-    to another layout and back; elsewhere Keras'.
+    Kernels: torch convolves a view of the channels-last grid; Keras (3.15) would copy the grid to
+    another memory layout and back. Other backends use Keras' convolutions.
 
     Args:
-        grid: tensor `(B, H, W, C)`.
-        kernel: tensor `(S, S, C, filters)`, or `(S, S, C, 1)` if depthwise, `S` odd.
-        bias: tensor `(filters,)`, or `(C,)` if depthwise.
-        strides: step of the kernel.
-        is_depthwise: whether each channel is convolved by itself.
+        grid: Grid `(B, H, W, C)`.
+        kernel: Kernel `(S, S, C, filters)`, or `(S, S, C, 1)` if depthwise. `S` is odd.
+        bias: Bias `(filters,)`, or `(C,)` if depthwise. If `None`, no bias is added.
+        strides: Stride of the kernel.
+        is_depthwise: If True, each channel has its own kernel.
 
     Returns:
-        Tensor `(B, H / strides, W / strides, filters)`, sides rounded up; `C` channels if
-        depthwise.
+        Grid `(B, H / strides, W / strides, filters)`, sides rounded up. A depthwise convolution
+        has `C` output channels.
     """
     margin = kernel.shape[0] // 2
     if keras.backend.backend() == "torch":
@@ -42,7 +42,7 @@ def _torch_convolution(
 ) -> Any:
     from torch.nn.functional import conv2d
 
-    channels_first = grid.permute(0, 3, 1, 2)  # (B, C, H, W) by its axes, not in memory
+    channels_first = grid.permute(0, 3, 1, 2)  # (B, C, H, W), a view
     kernel = kernel.permute((2, 3, 0, 1) if is_depthwise else (3, 2, 0, 1))
     groups = kernel.shape[0] if is_depthwise else 1
     convolved = conv2d(channels_first, kernel, bias, strides, margin, groups=groups)

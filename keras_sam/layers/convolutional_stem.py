@@ -1,4 +1,4 @@
-"""`ConvolutionalStem`: images to tokens of 4 x 4 pixels, by two convolutions."""
+"""`ConvolutionalStem`: the first layer of TinyViT."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from keras_sam.layers.conv_norm import ConvNorm
 
 
 class ConvolutionalStem(keras.layers.Layer):
-    """Two 3 x 3 convolutions with stride 2, a GELU between them.
+    """Two 3 x 3 convolutions of stride 2 with a GELU between them: one token per 4 x 4 pixels.
 
     Args:
-        hidden_size: width of a token, even; half of it is the width between.
-        use_batch_norm: whether a batch norm follows each convolution.
+        hidden_size: Width of a token, an even number. The first convolution has half as many
+            filters.
+        use_batch_norm: If True, a batch norm follows each convolution.
     """
 
     def __init__(self, hidden_size: int, *, use_batch_norm: bool = True, **kwargs: Any) -> None:
@@ -37,5 +38,5 @@ class ConvolutionalStem(keras.layers.Layer):
         self.conv2.build((*input_shape[:-1], self.hidden_size // 2))
 
     def call(self, images: Any) -> Any:
-        """`(B, H, W, C)` to `(B, H / 4, W / 4, hidden_size)`."""
+        """Convert images `(B, H, W, C)` to tokens `(B, H / 4, W / 4, hidden_size)`."""
         return self.conv2(ops.gelu(self.conv1(images), approximate=False))

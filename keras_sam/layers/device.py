@@ -1,10 +1,13 @@
-"""`backend_is_on_cpu`: what the backend in use computes on."""
+"""`backend_is_on_cpu`: the kind of device of the current backend."""
 
 import keras
 
 
 def backend_is_on_cpu() -> bool:
-    """Whether JAX, TensorFlow or OpenVINO computes on processors; PyTorch's tensors tell theirs."""
+    """Whether JAX, TensorFlow or OpenVINO computes on a CPU.
+
+    Always True with torch, whose tensors have a `device` of their own.
+    """
     if keras.backend.backend() == "jax":
         import jax
 

@@ -8,20 +8,20 @@ from keras import ops
 from keras_sam.layers.attention import attention, merge_heads, split_heads
 from keras_sam.layers.folded_attention import (
     folded_logits,
-    image_to_token_attention_folded,
+    image_to_token_attention,
     shared_logits,
-    token_to_image_attention_folded,
+    token_to_image_attention,
 )
 from keras_sam.layers.linear import linear
 
 
 class DownsampledAttention(keras.layers.Layer):
-    """Multi-head attention whose heads may be narrower than the tokens' share.
+    """Multi-head attention whose heads may be narrower than `hidden_size / num_heads`.
 
     Args:
-        hidden_size: width of the tokens.
-        num_heads: number of heads.
-        downsample_rate: divides the width of a head, which is at least 1.
+        hidden_size: Width of the tokens.
+        num_heads: Number of heads.
+        downsample_rate: Factor by which the heads are narrower. A head is at least 1 wide.
     """
 
     def __init__(
@@ -43,7 +43,17 @@ class DownsampledAttention(keras.layers.Layer):
         self.output_projection.build((None, None, self.inner_dim))
 
     def call(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-        """`(B, T, D)`, `(B, S, D)` twice and a mask `(B, S)` of keys to `(B, T, D)`."""
+        """Attend with all projections.
+
+        Args:
+            query: Tokens `(B, T, D)`.
+            key: Tokens `(B, S, D)`.
+            value: Tokens `(B, S, D)`.
+            mask: Boolean `(B, S)`, False for keys to ignore. If `None`, no key is ignored.
+
+        Returns:
+            Tokens `(B, T, D)`.
+        """
         return self.attend(
             self.heads(self.query, query),
             self.heads(self.key, key),
@@ -51,18 +61,27 @@ class DownsampledAttention(keras.layers.Layer):
             mask,
         )
 
-    def folds_projections(self, few: Any) -> bool:
-        """Whether so many tokens are few enough for `absorbed_attention` to be less work."""
-        return isinstance(few, int) and self.num_heads * few < self.inner_dim
+    def folds_projections(self, num_tokens: Any) -> bool:
+        """Whether the functions of `folded_attention` save work for this number of tokens."""
+        return isinstance(num_tokens, int) and self.num_heads * num_tokens < self.inner_dim
 
-    def token_to_image(self, few: Any, many_keys: Any, many_values: Any) -> Any:
-        """Few tokens `(B, N, D)` attend to many `(B, T, D)`, as in a call: `(B, N, D)`."""
-        if not self.folds_projections(few.shape[1]):
-            return self(few, many_keys, many_values)
-        attended = token_to_image_attention_folded(
-            self.heads(self.query, few),
-            many_keys,
-            many_values,
+    def token_to_image(self, tokens: Any, image_keys: Any, image_values: Any) -> Any:
+        """Attention of tokens to image tokens. Equals a call, usually with less work.
+
+        Args:
+            tokens: Tokens `(B, T, D)`.
+            image_keys: Image tokens `(B, S, D)`.
+            image_values: Image tokens `(B, S, D)`.
+
+        Returns:
+            Tokens `(B, T, D)`.
+        """
+        if not self.folds_projections(tokens.shape[1]):
+            return self(tokens, image_keys, image_values)
+        attended = token_to_image_attention(
+            self.heads(self.query, tokens),
+            image_keys,
+            image_values,
             self._weight(self.key.kernel),
             self._weight(self.value.kernel),
         )
@@ -70,40 +89,60 @@ class DownsampledAttention(keras.layers.Layer):
         return linear(self.output_projection, attended)
 
     def image_to_token(
-        self, many: Any, few_keys: Any, few_values: Any, mask: Any = None, *, prompts: Any = None
+        self,
+        image_tokens: Any,
+        token_keys: Any,
+        token_values: Any,
+        mask: Any = None,
+        *,
+        prompts: Any = None,
     ) -> Any:
-        """Many tokens attend to few.
+        """Attention of image tokens to tokens. Equals a call, usually with less work.
 
         Args:
-            many: `(B, T, D)`; where `prompts` is given, their queries `(B, K, T, d)`, which the
-                prompts of an image share.
-            few_keys: `(B * P, N, D)`, with P = 1 where `prompts` is not given.
-            few_values: `(B * P, N, D)`.
-            mask: boolean `(B * P, N)` of the few, or `None`.
-            prompts: the number P.
+            image_tokens: Image tokens `(B, S, D)`. If `prompts` is given, their projected
+                queries `(B, K, S, d)`, which the prompts of an image share.
+            token_keys: Tokens `(B * P, T, D)`.
+            token_values: Tokens `(B * P, T, D)`.
+            mask: Boolean `(B * P, T)`, False for tokens to ignore. If `None`, no token is
+                ignored.
+            prompts: Number P of prompts per image. If `None`, P is 1.
 
         Returns:
-            `(B * P, T, D)`.
+            Image tokens `(B * P, S, D)`.
         """
-        keys, values = self.heads(self.key, few_keys), self.heads(self.value, few_values)
-        if not self.folds_projections(few_keys.shape[1]):
-            queries = self.heads(self.query, many) if prompts is None else _repeat(many, prompts)
+        keys, values = self.heads(self.key, token_keys), self.heads(self.value, token_values)
+        if not self.folds_projections(token_keys.shape[1]):
+            if prompts is None:
+                queries = self.heads(self.query, image_tokens)
+            else:
+                queries = _repeat(image_tokens, prompts)
             return self.attend(queries, keys, values, mask)
         if prompts is None:
             kernel, bias = self._weight(self.query.kernel), self._weight(self.query.bias)
-            logits = folded_logits(many, keys, kernel, bias)
+            logits = folded_logits(image_tokens, keys, kernel, bias)
         else:
-            logits = shared_logits(many, keys, prompts=prompts)
+            logits = shared_logits(image_tokens, keys, prompts=prompts)
         kernel = self._weight(self.output_projection.kernel)
-        attended = image_to_token_attention_folded(logits, values, kernel, mask=mask)
+        attended = image_to_token_attention(logits, values, kernel, mask=mask)
         return attended + self._weight(self.output_projection.bias)
 
     def heads(self, projection: keras.layers.Layer, tokens: Any) -> Any:
-        """Tokens `(B, T, D)` projected and split: `(B, K, T, d)`."""
+        """Project tokens `(B, T, D)` and split them into heads `(B, K, T, d)`."""
         return split_heads(linear(projection, tokens), self.num_heads)
 
     def attend(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
-        """Attention of projected heads `(B, K, ., d)`, projected to `(B, T, D)`."""
+        """Attention of heads, with the output projection.
+
+        Args:
+            query: Projected queries `(B, K, T, d)`.
+            key: Projected keys `(B, K, S, d)`.
+            value: Projected values `(B, K, S, d)`.
+            mask: Boolean `(B, S)`, False for keys to ignore. If `None`, no key is ignored.
+
+        Returns:
+            Tokens `(B, T, D)`.
+        """
         attended = merge_heads(attention(query, key, value, mask=mask))
         return linear(self.output_projection, attended)
 
@@ -115,7 +154,7 @@ class DownsampledAttention(keras.layers.Layer):
 
 
 def _repeat(array: Any, prompts: Any) -> Any:
-    """`(B, ...)` to `(B * P, ...)`, each image's repeated for its prompts."""
-    return (
-        array if isinstance(prompts, int) and prompts == 1 else ops.repeat(array, prompts, axis=0)
-    )
+    """Repeat each row of `(B, ...)` for its prompts: `(B * P, ...)`."""
+    if isinstance(prompts, int) and prompts == 1:
+        return array
+    return ops.repeat(array, prompts, axis=0)

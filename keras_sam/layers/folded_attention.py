@@ -1,12 +1,14 @@
-"""Attention between few tokens and many, without a projection of the many.
+"""Attention between few prompt tokens and many image tokens, without projecting the image tokens.
 
-A projection of the many tokens is a product of two matrices with a third, whose order is free:
-`query (keys W)ᵀ = (query Wᵀ) keysᵀ`, and `softmax (values W) = (softmax values) W`. For N few
-tokens and K heads the many then meet `K N` columns instead of `K d`, which is less while `N < d`.
-The bias of a key adds the same to all logits of a query, so the softmax takes it out.
+A projection inside attention is a product of three matrices, and their order is free:
+`query (keys W)ᵀ = (query Wᵀ) keysᵀ`, and `softmax (values W) = (softmax values) W`. Folding the
+projection into the T prompt tokens multiplies the image tokens by `K T` columns instead of `K d`,
+which is less work if `T < d`. The bias of the keys adds a constant to all logits of a query, which
+cancels in the softmax.
 
-Where many attend to few, the heads of a logit lie next to each other, not the few: a softmax over
-seven numbers in a row fills no vector register, one over seven rows of eight heads does.
+Where image tokens attend to prompt tokens, the logits `(B, S, T, K)` have the heads on the last
+axis. A softmax over seven adjacent numbers would not fill a vector register; one over seven rows of
+eight heads does.
 """
 
 from typing import Any
@@ -16,103 +18,104 @@ from keras import ops
 from keras_sam.layers.attention import masked_softmax, softmax_product
 
 
-def token_to_image_attention_folded(
-    query: Any, many_keys: Any, many_values: Any, key_kernel: Any, value_kernel: Any
+def token_to_image_attention(
+    query: Any, image_keys: Any, image_values: Any, key_kernel: Any, value_kernel: Any
 ) -> Any:
-    """Few tokens attend to many: `softmax(query (keys Wk)ᵀ / sqrt(d)) (values Wv)`.
+    """Attention of tokens to image tokens: `softmax(query (keys Wk)ᵀ / sqrt(d)) (values Wv)`.
 
     Args:
-        query: tensor `(B, K, N, d)`, projected.
-        many_keys: tensor `(B, T, D)`.
-        many_values: tensor `(B, T, D)`.
-        key_kernel: tensor `(D, K * d)`.
-        value_kernel: tensor `(D, K * d)`.
+        query: Projected queries of the tokens `(B, K, T, d)`.
+        image_keys: Image tokens before the projection `(B, S, D)`.
+        image_values: Image tokens before the projection `(B, S, D)`.
+        key_kernel: Kernel of the key projection `(D, K * d)`.
+        value_kernel: Kernel of the value projection `(D, K * d)`.
 
     Returns:
-        Tensor `(B, K, N, d)`, to which the bias of the values is still to be added.
+        Attended values `(B, K, T, d)`, without the bias of the value projection.
     """
-    heads, few, head_dim = query.shape[1:]
-    width = many_keys.shape[-1]
-    absorbed = ops.matmul(query * head_dim**-0.5, _split_columns(key_kernel, heads))
-    absorbed = ops.reshape(absorbed, (-1, heads * few, width))
-    logits = ops.matmul(absorbed, ops.swapaxes(many_keys, 1, 2))
-    mixed = softmax_product(logits, many_values)  # (B, K * N, D)
-    mixed = ops.reshape(mixed, (-1, heads, few, width))
+    heads, num_tokens, head_dim = query.shape[1:]
+    width = image_keys.shape[-1]
+    folded_query = ops.matmul(query * head_dim**-0.5, _split_columns(key_kernel, heads))
+    folded_query = ops.reshape(folded_query, (-1, heads * num_tokens, width))
+    logits = ops.matmul(folded_query, ops.swapaxes(image_keys, 1, 2))
+    mixed = softmax_product(logits, image_values)  # (B, K * T, D)
+    mixed = ops.reshape(mixed, (-1, heads, num_tokens, width))
     return ops.matmul(mixed, ops.swapaxes(_split_columns(value_kernel, heads), 1, 2))
 
 
-def image_to_token_attention_folded(
-    logits: Any, values: Any, output_kernel: Any, *, mask: Any = None
+def image_to_token_attention(
+    logits: Any, token_values: Any, output_kernel: Any, *, mask: Any = None
 ) -> Any:
-    """Many tokens attend to few, projected to their width: `(softmax(logits) values) Wo`.
+    """Attention of image tokens to tokens, with the output projection: `softmax(logits) values Wo`.
 
     Args:
-        logits: tensor `(B, T, N, K)`.
-        values: tensor `(B, K, N, d)`, projected.
-        output_kernel: tensor `(K * d, D)`.
-        mask: boolean tensor `(B, N)` of the few, or `None` for all.
+        logits: Logits `(B, S, T, K)` of `folded_logits` or `shared_logits`.
+        token_values: Projected values of the tokens `(B, K, T, d)`.
+        output_kernel: Kernel of the output projection `(K * d, D)`.
+        mask: Boolean `(B, T)`, False for tokens to ignore. If `None`, no token is ignored.
 
     Returns:
-        Tensor `(B, T, D)`, to which the bias of the output is still to be added.
+        Image tokens `(B, S, D)`, without the bias of the output projection.
     """
-    many, few, heads = logits.shape[1:]
-    head_dim, width = values.shape[-1], output_kernel.shape[-1]
+    num_image_tokens, num_tokens, heads = logits.shape[1:]
+    head_dim, width = token_values.shape[-1], output_kernel.shape[-1]
     mask = None if mask is None else mask[:, None, :, None]
-    weights = ops.reshape(masked_softmax(logits, mask, axis=2), (-1, many, few * heads))
-    absorbed = ops.matmul(values, ops.reshape(output_kernel, (heads, head_dim, width)))
-    return ops.matmul(weights, _heads_last(absorbed))
+    weights = masked_softmax(logits, mask, axis=2)
+    weights = ops.reshape(weights, (-1, num_image_tokens, num_tokens * heads))
+    output_kernel = ops.reshape(output_kernel, (heads, head_dim, width))
+    return ops.matmul(weights, _heads_last(ops.matmul(token_values, output_kernel)))
 
 
-def folded_logits(many: Any, keys: Any, query_kernel: Any, query_bias: Any) -> Any:
-    """Logits of many queries, not projected, and few keys: `(many Wq + bq) keysᵀ / sqrt(d)`.
-
-    Args:
-        many: tensor `(B, T, D)`.
-        keys: tensor `(B, K, N, d)`, projected.
-        query_kernel: tensor `(D, K * d)`.
-        query_bias: tensor `(K * d,)`.
-
-    Returns:
-        Tensor `(B, T, N, K)`.
-    """
-    heads, few, head_dim = keys.shape[1:]
-    keys = keys * head_dim**-0.5
-    absorbed = ops.matmul(keys, _split_columns(query_kernel, heads))  # (B, K, N, D)
-    of_bias = ops.matmul(keys, ops.reshape(query_bias, (heads, head_dim, 1)))  # (B, K, N, 1)
-    logits = ops.matmul(many, ops.swapaxes(_heads_last(absorbed), 1, 2))
-    logits = logits + ops.swapaxes(_heads_last(of_bias), 1, 2)
-    return ops.reshape(logits, (-1, many.shape[1], few, heads))
-
-
-def shared_logits(queries: Any, keys: Any, *, prompts: Any) -> Any:
-    """Logits of the queries of an image, which its prompts share, and their few keys.
+def folded_logits(image_tokens: Any, token_keys: Any, query_kernel: Any, query_bias: Any) -> Any:
+    """Logits of image tokens that are not projected: `(image Wq + bq) keysᵀ / sqrt(d)`.
 
     Args:
-        queries: tensor `(B, K, T, d)`, projected.
-        keys: tensor `(B * P, K, N, d)`, projected.
-        prompts: the number P.
+        image_tokens: Image tokens before the projection `(B, S, D)`.
+        token_keys: Projected keys of the tokens `(B, K, T, d)`.
+        query_kernel: Kernel of the query projection `(D, K * d)`.
+        query_bias: Bias of the query projection `(K * d,)`.
 
     Returns:
-        Tensor `(B * P, T, N, K)`.
+        Logits `(B, S, T, K)`.
     """
-    heads, few, head_dim = keys.shape[1:]
-    many = queries.shape[2]
-    keys = ops.reshape(keys * head_dim**-0.5, (-1, prompts, heads, few, head_dim))
-    keys = ops.transpose(keys, (0, 2, 4, 1, 3))  # (B, K, d, P, N)
-    keys = ops.reshape(keys, (-1, heads, head_dim, prompts * few))
-    logits = ops.matmul(queries, keys)  # (B, K, T, P * N)
-    logits = ops.reshape(logits, (-1, heads, many, prompts, few))
-    logits = ops.transpose(logits, (0, 3, 2, 4, 1))  # (B, P, T, N, K)
-    return ops.reshape(logits, (-1, many, few, heads))
+    heads, num_tokens, head_dim = token_keys.shape[1:]
+    keys = token_keys * head_dim**-0.5
+    folded_keys = ops.matmul(keys, _split_columns(query_kernel, heads))  # (B, K, T, D)
+    bias = ops.matmul(keys, ops.reshape(query_bias, (heads, head_dim, 1)))  # (B, K, T, 1)
+    logits = ops.matmul(image_tokens, ops.swapaxes(_heads_last(folded_keys), 1, 2))
+    logits = logits + ops.swapaxes(_heads_last(bias), 1, 2)
+    return ops.reshape(logits, (-1, image_tokens.shape[1], num_tokens, heads))
+
+
+def shared_logits(image_queries: Any, token_keys: Any, *, prompts: Any) -> Any:
+    """Logits of image queries that all prompts of an image share: `queries keysᵀ / sqrt(d)`.
+
+    Args:
+        image_queries: Projected queries of the image tokens `(B, K, S, d)`.
+        token_keys: Projected keys of the tokens `(B * P, K, T, d)`.
+        prompts: Number P of prompts per image.
+
+    Returns:
+        Logits `(B * P, S, T, K)`.
+    """
+    heads, num_tokens, head_dim = token_keys.shape[1:]
+    num_image_tokens = image_queries.shape[2]
+    keys = ops.reshape(token_keys * head_dim**-0.5, (-1, prompts, heads, num_tokens, head_dim))
+    keys = ops.transpose(keys, (0, 2, 4, 1, 3))  # (B, K, d, P, T)
+    keys = ops.reshape(keys, (-1, heads, head_dim, prompts * num_tokens))
+    logits = ops.matmul(image_queries, keys)  # (B, K, S, P * T)
+    logits = ops.reshape(logits, (-1, heads, num_image_tokens, prompts, num_tokens))
+    logits = ops.transpose(logits, (0, 3, 2, 4, 1))  # (B, P, S, T, K)
+    return ops.reshape(logits, (-1, num_image_tokens, num_tokens, heads))
 
 
 def _heads_last(array: Any) -> Any:
-    """`(B, K, N, ...)` as `(B, N * K, ...)`."""
-    heads, few, width = array.shape[1:]
-    return ops.reshape(ops.swapaxes(array, 1, 2), (-1, few * heads, width))
+    """Reshape `(B, K, T, C)` to `(B, T * K, C)`."""
+    heads, num_tokens, width = array.shape[1:]
+    return ops.reshape(ops.swapaxes(array, 1, 2), (-1, num_tokens * heads, width))
 
 
 def _split_columns(kernel: Any, heads: int) -> Any:
-    """A kernel `(D, K * d)` as `(K, d, D)`."""
-    width, inner = kernel.shape
-    return ops.transpose(ops.reshape(kernel, (width, heads, inner // heads)), (1, 2, 0))
+    """Reshape a kernel `(D, K * d)` to one kernel per head `(K, d, D)`."""
+    width, inner_dim = kernel.shape
+    return ops.transpose(ops.reshape(kernel, (width, heads, inner_dim // heads)), (1, 2, 0))

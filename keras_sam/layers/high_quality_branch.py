@@ -1,4 +1,4 @@
-"""`HighQualityBranch`: what SAM-HQ adds to the mask decoder."""
+"""`HighQualityBranch`: the part of the mask decoder that SAM-HQ adds."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from keras_sam.layers.mlp import MLP
 
 
 class HighQualityBranch(keras.layers.Layer):
-    """One more token, whose mask is drawn on pixels with details of the image (arXiv 2306.01567).
+    """A learned token whose mask is predicted from high-quality features (arXiv 2306.01567).
 
-    The details come from the image embedding and from an early feature of the image encoder,
-    which still has them.
+    The high-quality features are the sum of the upscaled image embedding and of the upscaled early
+    features of the image encoder, which contain finer details.
 
     Args:
-        embedding_dim: width `D` of the mask decoder's tokens.
-        early_feature_dim: width `E` of the early feature.
-        activation: activation of the encoders and of the refiner.
+        embedding_dim: Width `D` of the mask decoder's tokens.
+        early_feature_dim: Width `E` of the early features.
+        activation: Name of a Keras activation, used in the encoders and in the refiner.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class HighQualityBranch(keras.layers.Layer):
         self.refiner.build((None, None, None, self.channels))
 
     def hq_features(self, image_embeddings: Any, early_features: Any) -> Any:
-        """The details of an image, shared by its prompts.
+        """Compute the high-quality features of an image, which its prompts share.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
-            early_features: `(B, G, G, E)`.
+            image_embeddings: Image embeddings `(B, G, G, D)`.
+            early_features: Early features `(B, G, G, E)`.
 
         Returns:
-            `(B, L, L, D / 8)` with `L = 4 G`.
+            High-quality features `(B, L, L, D / 8)` with `L = 4 G`.
         """
         height, width = image_embeddings.shape[1:3]
         pixels = self.embedding_encoder(_as_tokens(image_embeddings))
@@ -73,27 +73,27 @@ class HighQualityBranch(keras.layers.Layer):
         return pixels_to_grid(pixels, (height, width))
 
     def call(self, tokens: Any, pixels: Any, hq_features: Any, *, prompts: Any) -> Any:
-        """One mask for each prompt.
+        """Predict one mask per prompt.
 
         Args:
-            tokens: `(B * P, D)`, what the decoder made of the token.
-            pixels: `(B * P, L, L, D / 8)`, the decoder's upscaled image tokens.
-            hq_features: `(B, L, L, D / 8)` of `hq_features`.
-            prompts: the number P.
+            tokens: Decoded high-quality tokens `(B * P, D)`.
+            pixels: Upscaled image tokens of the decoder `(B * P, L, L, D / 8)`.
+            hq_features: Output `(B, L, L, D / 8)` of the method `hq_features`.
+            prompts: Number P of prompts per image.
 
         Returns:
-            Logits `(B * P, 1, L, L)`.
+            Mask logits `(B * P, 1, L, L)`.
         """
         height, width, channels = hq_features.shape[1:]
         weights = self.head(tokens)  # (B * P, C)
         refined = ops.reshape(self.refiner(pixels), (-1, height * width, channels))
         logits = ops.matmul(refined, weights[:, :, None])  # (B * P, L * L, 1)
-        # The share of the image is linear too: no copy of its pixels for each prompt.
+        # The term of the image is linear too, so its pixels need no copy per prompt.
         weights = ops.reshape(weights, (-1, prompts, channels))
-        details = ops.reshape(hq_features, (-1, height * width, channels))
-        shared = ops.matmul(weights, ops.swapaxes(details, 1, 2))  # (B, P, L * L)
+        hq_pixels = ops.reshape(hq_features, (-1, height * width, channels))
+        image_logits = ops.matmul(weights, ops.swapaxes(hq_pixels, 1, 2))  # (B, P, L * L)
         shape = (-1, 1, height, width)
-        return ops.reshape(logits, shape) + ops.reshape(shared, shape)
+        return ops.reshape(logits, shape) + ops.reshape(image_logits, shape)
 
     def _encoder(self, name: str, hidden_dim: int) -> MaskUpscaler:
         return MaskUpscaler(
@@ -107,12 +107,12 @@ class HighQualityBranch(keras.layers.Layer):
 
 
 class PixelRefiner(keras.layers.Layer):
-    """Two 3 x 3 convolutions, between them a layer norm and an activation.
+    """Two 3 x 3 convolutions with a layer norm and an activation between them.
 
     Args:
-        hidden_dim: channels between them.
-        output_dim: channels of the output.
-        activation: name of a Keras activation.
+        hidden_dim: Number of filters of the first convolution.
+        output_dim: Number of filters of the second convolution.
+        activation: Name of a Keras activation.
     """
 
     def __init__(
@@ -138,11 +138,11 @@ class PixelRefiner(keras.layers.Layer):
         self.conv2.build(hidden_shape)
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, C)` to `(B, H, W, output_dim)`."""
+        """Refine pixels `(B, L, L, C)` to `(B, L, L, output_dim)`."""
         return self.conv2(self.activate(self.layer_norm(self.conv1(grid))))
 
 
 def _as_tokens(grid: Any) -> Any:
-    """`(B, H, W, C)` to `(B, H * W, C)`."""
+    """Flatten a grid `(B, H, W, C)` to tokens `(B, H * W, C)`."""
     _, height, width, channels = grid.shape
     return ops.reshape(grid, (-1, height * width, channels))

@@ -1,4 +1,4 @@
-"""`LayerNorm`: layer normalization in one kernel where the backend has one."""
+"""`LayerNorm`: layer normalization with one OpenVINO operation."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from keras import ops
 class LayerNorm(keras.layers.LayerNormalization):
     """Keras' layer normalization of the last axis, in float32.
 
-    On OpenVINO it is one operation, MVN, into which scale and shift fuse. What Keras (3.15) writes
-    there are two means and a power, each a pass over the tokens.
+    With OpenVINO it is a single MVN operation, into which scale and shift fuse. Keras (3.15) would
+    use two means and a power there, each a pass over the tokens.
     """
 
     def call(self, inputs: Any) -> Any:
+        """Normalize inputs `(..., C)` over their last axis."""
         if keras.backend.backend() != "openvino" or keras.backend.is_keras_tensor(inputs):
             return super().call(inputs)
         scale, shift = (ops.cast(weight, "float32") for weight in (self.gamma, self.beta))

@@ -1,4 +1,4 @@
-"""`linear`: a dense layer in one kernel where the backend has one."""
+"""`linear`: a dense layer whose bias is fused into the matrix product."""
 
 import functools
 from typing import Any
@@ -8,25 +8,25 @@ from keras import ops
 
 
 def linear(dense: keras.layers.Dense, inputs: Any) -> Any:
-    """What a dense layer without an activation makes of its inputs.
+    """Apply a dense layer that has no activation.
 
-    On torch the bias is added by the matrix product itself, which spares a pass over its outputs;
-    TensorFlow fuses it into one of two matrices, and an activation that follows with it. Keras' own
-    call adds it afterwards; it is taken elsewhere, and where the layer is quantized.
+    torch adds the bias within the matrix product, which saves a pass over the outputs. TensorFlow
+    fuses the bias, and an activation that follows, into products of two matrices. Keras' own call
+    adds the bias afterwards. It is used with other backends and for quantized layers.
 
     Args:
-        dense: a built layer.
-        inputs: `(..., C)`.
+        dense: A built layer.
+        inputs: Inputs `(..., C)`.
 
     Returns:
-        `(..., units)`.
+        Outputs `(..., units)`.
     """
     is_symbolic = keras.backend.is_keras_tensor(inputs)
     functions = {"torch": _torch_linear, "tensorflow": _tensorflow_linear}
     function = functions.get(keras.backend.backend())
     if function is None or dense.quantization_mode is not None or is_symbolic:
         return dense(inputs)
-    # Keras casts inputs and weights where a layer is called.
+    # A call of the layer would cast inputs and weights.
     inputs, kernel = (ops.cast(array, dense.compute_dtype) for array in (inputs, dense.kernel))
     bias = ops.cast(dense.bias, dense.compute_dtype) if dense.use_bias else None
     return function(inputs, kernel, bias)
@@ -55,13 +55,13 @@ def _tensorflow_linear(inputs: Any, kernel: Any, bias: Any) -> Any:
 
 @functools.cache
 def _tensorflow_truncates() -> bool:
-    """Whether products in bfloat16 are cut off rather than rounded.
+    """Whether TensorFlow truncates products in bfloat16 instead of rounding them.
 
-    They are on a CPU without instructions for bfloat16, which makes each 0.3 % smaller; that of a
-    model's many layers adds up.
+    It does on a CPU without bfloat16 instructions. Each product is then 0.3 % too small, which
+    accumulates over the layers of a model.
     """
     import tensorflow as tf
 
-    with tf.init_scope():  # an answer, even while a program is traced
+    with tf.init_scope():  # eager, even while a program is traced
         row = tf.constant([[1.0, 0.75 * 2**-7]], tf.bfloat16)  # 1 or 1 + 2**-7 in bfloat16
         return bool(tf.linalg.matmul(row, tf.ones((2, 1), tf.bfloat16))[0, 0] == 1)

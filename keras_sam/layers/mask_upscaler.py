@@ -1,4 +1,4 @@
-"""`MaskUpscaler`: image tokens to four times their resolution."""
+"""`MaskUpscaler`: image tokens upscaled to four times the resolution of their grid."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from keras_sam.layers.layer_norm import LayerNorm
 
 
 class ConvTranspose2x2(keras.layers.Layer):
-    """A transposed convolution of kernel 2 and stride 2, as one matrix product.
+    """A transposed convolution with kernel size 2 and stride 2, as one matrix product.
 
-    Kernel and stride are equal, so no two outputs overlap: each token yields its own 2 x 2
-    pixels. They stay side by side in the output, which spares a transposition. Three axes alone:
-    of sums over more than six, OpenVINO (2026.4) fills half with memory never written.
+    Outputs do not overlap: each token yields its own 2 x 2 pixels. The pixels of a token stay next
+    to each other in the output, which saves a transposition.
+
+    All tensors have three axes. With more than six, OpenVINO (2026.4) returns sums of which half is
+    uninitialized memory.
 
     Args:
-        filters: channels of the output.
+        filters: Number of output channels.
     """
 
     def __init__(self, filters: int, **kwargs: Any) -> None:
@@ -30,7 +32,10 @@ class ConvTranspose2x2(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, tokens: Any) -> Any:
-        """`(B, T, C)` to `(B, T * 4, filters)`: rows, then columns, of each token's pixels."""
+        """Upscale tokens `(B, T, C)` to pixels `(B, T * 4, filters)`.
+
+        The four pixels of a token are in row-major order.
+        """
         length, channels = tokens.shape[1:]
         kernel = ops.reshape(self.kernel, (4 * self.filters, channels))
         pixels = ops.matmul(tokens, ops.transpose(kernel)) + ops.tile(self.bias, (4,))
@@ -38,13 +43,13 @@ class ConvTranspose2x2(keras.layers.Layer):
 
 
 class MaskUpscaler(keras.layers.Layer):
-    """Two transposed convolutions, between them a layer norm and an activation.
+    """Two transposed convolutions with a layer norm and an activation between them.
 
     Args:
-        hidden_dim: channels behind the first.
-        output_dim: channels behind the second.
-        activation: name of a Keras activation.
-        activate_output: whether it follows the second too.
+        hidden_dim: Number of filters of the first convolution.
+        output_dim: Number of filters of the second convolution.
+        activation: Name of a Keras activation.
+        activate_output: If True, the activation follows the second convolution too.
     """
 
     def __init__(
@@ -76,10 +81,10 @@ class MaskUpscaler(keras.layers.Layer):
         self.conv_transpose2.build((None, None, self.hidden_dim))
 
     def call(self, tokens: Any) -> Any:
-        """`(B, T, D)` to `(B, T * 16, output_dim)`.
+        """Upscale tokens `(B, T, D)` to pixels `(B, T * 16, output_dim)`.
 
-        The sixteen pixels of a token are ordered by their row and column of the first doubling,
-        then of the second.
+        The sixteen pixels of a token are ordered by their row and column in the first upscaling,
+        then by those in the second.
         """
         pixels = self.activate(self.layer_norm(self.conv_transpose1(tokens)))
         pixels = self.conv_transpose2(pixels)
@@ -87,15 +92,14 @@ class MaskUpscaler(keras.layers.Layer):
 
 
 def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
-    """Puts upscaled pixels in their places.
+    """Arrange the upscaled pixels of masks in a grid.
 
     Args:
-        pixels: tensor `(B, M, T * 16)`, the sixteen pixels of a token as `MaskUpscaler` orders
-            them.
-        grid_size: `(height, width)` of the embedding grid, `T = height * width`.
+        pixels: Pixels `(B, M, T * 16)` in the order of `MaskUpscaler`.
+        grid_size: `(height, width)` of the embedding grid, with `T = height * width` tokens.
 
     Returns:
-        Tensor `(B, M, 4 * height, 4 * width)`.
+        Masks `(B, M, 4 * height, 4 * width)`.
     """
     height, width = grid_size
     count = pixels.shape[1]
@@ -105,14 +109,14 @@ def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
 
 
 def pixels_to_grid(pixels: Any, grid_size: tuple[int, int]) -> Any:
-    """Puts upscaled pixels in their places, their channels last.
+    """Arrange upscaled pixels with channels in a grid.
 
     Args:
-        pixels: tensor `(B, T * 16, C)` of `MaskUpscaler`.
-        grid_size: as `pixels_to_masks`.
+        pixels: Output `(B, T * 16, C)` of `MaskUpscaler`.
+        grid_size: `(height, width)` of the embedding grid, with `T = height * width` tokens.
 
     Returns:
-        Tensor `(B, 4 * height, 4 * width, C)`.
+        Grid `(B, 4 * height, 4 * width, C)`.
     """
     height, width = grid_size
     channels = pixels.shape[-1]

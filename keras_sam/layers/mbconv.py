@@ -1,4 +1,4 @@
-"""`MBConv`: an inverted residual block of convolutions."""
+"""`MBConv`: an inverted residual block."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from keras_sam.layers.conv_norm import ConvNorm
 
 
 class MBConv(keras.layers.Layer):
-    """Widens, convolves each channel and narrows again, added to its input (arXiv 1801.04381).
+    """An inverted residual block (arXiv 1801.04381): 1 x 1, depthwise 3 x 3, 1 x 1 convolution.
 
-    As in TinyViT, without squeeze and excitation, and with a GELU after the addition too.
+    As in TinyViT, there is no squeeze and excitation, and a GELU follows the residual addition too.
 
     Args:
-        hidden_size: width of a token.
-        expansion: the width within, by `hidden_size`.
-        use_batch_norm: whether a batch norm follows each convolution.
+        hidden_size: Width of a token.
+        expansion: Width of the depthwise convolution divided by `hidden_size`.
+        use_batch_norm: If True, a batch norm follows each convolution.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class MBConv(keras.layers.Layer):
         self.conv3 = ConvNorm(hidden_size, name="conv3", **settings)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        wide_shape = (*input_shape[:-1], self.hidden_size * self.expansion)
+        expanded_shape = (*input_shape[:-1], self.hidden_size * self.expansion)
         self.conv1.build(input_shape)
-        self.conv2.build(wide_shape)
-        self.conv3.build(wide_shape)
+        self.conv2.build(expanded_shape)
+        self.conv3.build(expanded_shape)
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, hidden_size)` to the same shape."""
+        """Transform a grid `(B, H, W, hidden_size)`; the shape stays the same."""
         x = ops.gelu(self.conv1(grid), approximate=False)
         x = ops.gelu(self.conv2(x), approximate=False)
         return ops.gelu(grid + self.conv3(x), approximate=False)

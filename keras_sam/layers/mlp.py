@@ -9,13 +9,16 @@ from keras_sam.layers.linear import linear
 
 
 class MLP(keras.layers.Layer):
-    """Dense layers with an activation after each but the last.
+    """Dense layers with an activation after each except the last.
 
     Args:
-        hidden_dim: width of the layers before the last.
-        output_dim: width of the last layer.
-        num_layers: number of dense layers, at least 1.
-        activation: name of a Keras activation.
+        hidden_dim: Width of all layers except the last.
+        output_dim: Width of the last layer.
+        num_layers: Number of dense layers, at least 1.
+        activation: Name of a Keras activation.
+
+    Raises:
+        ValueError: If `num_layers` is less than 1.
     """
 
     def __init__(
@@ -48,9 +51,9 @@ class MLP(keras.layers.Layer):
             width = dense.units
 
     def call(self, inputs: Any) -> Any:
-        """`(..., C)` to `(..., output_dim)`."""
+        """Convert inputs `(..., C)` to outputs `(..., output_dim)`."""
         shape = ops.shape(inputs)
-        # TensorFlow fuses activations into 2-D products alone.
+        # TensorFlow fuses activations only into products of two matrices.
         is_flat = keras.backend.backend() == "tensorflow"
         x = ops.reshape(inputs, (-1, shape[-1])) if is_flat else inputs
         for dense in self.dense_layers[:-1]:

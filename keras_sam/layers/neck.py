@@ -1,4 +1,4 @@
-"""`Neck`: from the image encoder's width to the decoder's."""
+"""`Neck`: from the width of the image encoder to that of the mask decoder."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class Neck(keras.layers.Layer):
     """A 1 x 1 and a 3 x 3 convolution without bias, each followed by a layer norm.
 
     Args:
-        num_output_channels: width of the image embedding.
+        num_output_channels: Width `D` of the image embedding.
     """
 
     def __init__(self, num_output_channels: int, **kwargs: Any) -> None:
@@ -38,5 +38,5 @@ class Neck(keras.layers.Layer):
             layer.build(output_shape)
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, E)` to `(B, H, W, num_output_channels)`."""
+        """Convert a grid `(B, G, G, E)` to an image embedding `(B, G, G, num_output_channels)`."""
         return self.layer_norm2(self.conv2(self.layer_norm1(self.conv1(grid))))

@@ -1,4 +1,4 @@
-"""`openvino_loop`: a function of each slice of some tensors, as a loop of OpenVINO."""
+"""`openvino_loop`: a function applied to slices of tensors, as a loop in OpenVINO."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,35 +6,35 @@ from typing import Any
 from keras import ops
 
 
-def openvino_loop(function: Callable[..., Any], parts: Sequence[Any], *, axis: int) -> Any:
-    """Results of a function of each slice of length 1, joined.
+def openvino_loop(function: Callable[..., Any], tensors: Sequence[Any], *, axis: int) -> Any:
+    """Apply a function to each slice of length 1, and concatenate the results.
 
-    Where `ops.map` (Keras 3.15) writes the function once for each slice, this is one loop, whose
-    memory is used again.
+    The slices share one loop body and its memory. `ops.map` (Keras 3.15) would repeat the
+    operations for each slice.
 
     Args:
-        function: of as many tensors as there are parts, in float32 whatever the parts are. It may
-            use no other tensor but constants.
-        parts: tensors of fixed shapes, of one dtype, and of one length along the axis.
-        axis: along which they are sliced, and results are joined.
+        function: Function of one slice of each tensor, all in float32. It must use no other
+            tensors except constants.
+        tensors: Tensors with static shapes, the same dtype, and the same length along the axis.
+        axis: Axis of the slices and of the concatenation.
 
     Returns:
-        Tensor of the dtype of the parts.
+        Concatenated results, in the dtype of the tensors.
     """
     import openvino
     from keras.src.backend.openvino.core import OpenVINOKerasTensor, get_ov_output
     from openvino import opset16
 
     slices = []
-    for part in parts:
-        shape = [1 if index == axis else size for index, size in enumerate(part.shape)]
+    for tensor in tensors:
+        shape = [1 if index == axis else size for index, size in enumerate(tensor.shape)]
         slices.append(opset16.parameter(shape, openvino.Type.f32))
-    found = function(*(OpenVINOKerasTensor(one.output(0)) for one in slices))
-    result = opset16.result(get_ov_output(found))
+    output = function(*(OpenVINOKerasTensor(part.output(0)) for part in slices))
+    result = opset16.result(get_ov_output(output))
     loop = opset16.tensor_iterator()
     loop.set_body(openvino.Model([result], slices))
-    for part, one in zip(parts, slices, strict=True):
-        whole = get_ov_output(ops.cast(part, "float32"))
-        loop.set_sliced_input(one, whole, 0, 1, 1, -1, axis)
+    for tensor, part in zip(tensors, slices, strict=True):
+        whole = get_ov_output(ops.cast(tensor, "float32"))
+        loop.set_sliced_input(part, whole, 0, 1, 1, -1, axis)
     joined = loop.get_concatenated_slices(result.output(0), 0, 1, 1, -1, axis)
-    return ops.cast(OpenVINOKerasTensor(joined), parts[0].dtype)
+    return ops.cast(OpenVINOKerasTensor(joined), tensors[0].dtype)

@@ -1,4 +1,4 @@
-"""`PatchEmbedding`: image patches to tokens."""
+"""`PatchEmbedding`: from image patches to tokens."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from keras import ops
 
 
 class PatchEmbedding(keras.layers.Layer):
-    """Projects each `patch_size x patch_size` patch of an image to a token.
+    """Projection of each `patch_size x patch_size` patch of an image to a token.
 
-    The same as a convolution whose stride is its kernel's size, written as one matrix product.
+    This equals a convolution whose stride is its kernel size, computed as one matrix product.
 
     Args:
-        hidden_size: width of a token.
-        patch_size: side of a patch in pixels.
+        hidden_size: Width of a token.
+        patch_size: Side of a patch in pixels.
     """
 
     def __init__(self, hidden_size: int, *, patch_size: int, **kwargs: Any) -> None:
@@ -31,7 +31,14 @@ class PatchEmbedding(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.hidden_size,), initializer="zeros")
 
     def call(self, images: Any) -> Any:
-        """`(B, H, W, C)` to `(B, H / patch_size, W / patch_size, hidden_size)`."""
+        """Embed images.
+
+        Args:
+            images: Images `(B, H, W, C)` whose sides are multiples of `patch_size`.
+
+        Returns:
+            Tokens `(B, H / patch_size, W / patch_size, hidden_size)`.
+        """
         side = self.patch_size
         height, width, channels = images.shape[1:]
         rows, columns = height // side, width // side

@@ -1,4 +1,4 @@
-"""`PatchMerging`: from one stage of an image encoder to the next, wider one."""
+"""`PatchMerging`: from one stage of TinyViT to the next."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from keras_sam.layers.conv_norm import ConvNorm
 
 
 class PatchMerging(keras.layers.Layer):
-    """Widens, convolves each channel with a stride, and mixes the channels.
+    """A 1 x 1, a depthwise 3 x 3 and a 1 x 1 convolution, with GELUs between them.
 
     Args:
-        output_dim: width of a token of the next stage.
-        strides: by how much the grid gets smaller.
-        use_batch_norm: whether a batch norm follows each convolution.
+        output_dim: Width of a token of the next stage.
+        strides: Stride of the depthwise convolution.
+        use_batch_norm: If True, a batch norm follows each convolution.
     """
 
     def __init__(
@@ -35,7 +35,14 @@ class PatchMerging(keras.layers.Layer):
             layer.build((*input_shape[:-1], self.output_dim))
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, C)` to `(B, H / strides, W / strides, output_dim)`, sides rounded up."""
+        """Merge the tokens of a grid.
+
+        Args:
+            grid: Grid `(B, H, W, C)`.
+
+        Returns:
+            Grid `(B, H / strides, W / strides, output_dim)`, sides rounded up.
+        """
         x = ops.gelu(self.conv1(grid), approximate=False)
         x = ops.gelu(self.conv2(x), approximate=False)
         return self.conv3(x)

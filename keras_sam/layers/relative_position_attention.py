@@ -1,4 +1,4 @@
-"""`RelativePositionAttention`: self-attention over a grid or over its windows."""
+"""`RelativePositionAttention`: self-attention over a grid or within its windows."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from keras_sam.layers.windows import pad_grid
 
 
 class RelativePositionAttention(keras.layers.Layer):
-    """Self-attention over an embedding grid, whole or in windows, as in ViTDet and SAM.
+    """Self-attention over the whole embedding grid or within windows, as in ViTDet and SAM.
 
-    A grid that the window does not divide is padded. The tokens are normalized before they are
-    padded, so a padded token is zero and its query, key and value are the bias of the
-    projection: they are filled in and never computed. Padded keys stay, since they take their
-    share of the softmax; padded queries are dropped before the output is projected.
+    A grid whose sides are not multiples of the window size is padded with zeros. The query, key and
+    value of a padding token equal the bias of the projection, so they are never computed. Padding
+    keys take part in the softmax, as in the released code of SAM. Padding queries are dropped
+    before the output projection.
 
     Args:
-        num_heads: number of heads.
-        head_dim: width of a head.
+        num_heads: Number of heads.
+        head_dim: Width of a head.
         grid_size: `(height, width)` of the grid in tokens.
-        output_dim: width of the output; the input's width if `None`.
-        window_size: side of a window in tokens; 0 attends over the whole grid.
-        use_bias: whether query, key and value are projected with a bias.
-        use_rel_pos: whether to add the decomposed relative position bias.
+        output_dim: Width of the output. Defaults to `num_heads * head_dim`.
+        window_size: Side of an attention window in tokens. 0 attends to the whole grid.
+        use_bias: If True, query, key and value are projected with a bias.
+        use_rel_pos: If True, the decomposed relative position bias is added.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class RelativePositionAttention(keras.layers.Layer):
 
     @property
     def attended_size(self) -> tuple[int, int]:
-        """`(height, width)` of what one query sees: a window, or the whole grid."""
+        """`(height, width)` of the keys of a query in tokens: a window, or the whole grid."""
         return (self.window_size, self.window_size) if self.window_size else self.grid_size
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -73,8 +73,15 @@ class RelativePositionAttention(keras.layers.Layer):
             )
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, C)` to `(B, H, W, output_dim)`."""
-        # Project the tokens that exist; in windows, padded ones get the bias.
+        """Attend within a grid.
+
+        Args:
+            grid: Normalized tokens `(B, H, W, C)`.
+
+        Returns:
+            Tokens `(B, H, W, output_dim)`.
+        """
+        # Project the tokens of the grid, then pad: the bias is added to padding tokens too.
         if self.window_size:
             qkv = pad_grid(ops.matmul(grid, self.qkv.kernel), self.window_size)
             if self.use_bias:
@@ -90,12 +97,15 @@ class RelativePositionAttention(keras.layers.Layer):
             )
         else:
             attended = attention(query, key, value)
-        # Drop padded queries, then project.
+        # Drop padding queries, then project.
         attended = self._merge(attended, (qkv.shape[1], qkv.shape[2]))
         return linear(self.projection, attended[:, : self.grid_size[0], : self.grid_size[1]])
 
     def _split(self, qkv: Any) -> tuple[Any, Any, Any]:
-        """`(B, H, W, 3 * K * d)` to three `(N, K, T, d)`, N windows in row-major order."""
+        """Split a grid `(B, H, W, 3 * K * d)` into query, key and value `(N, K, T, d)`.
+
+        `N` is the number of windows in the batch, in row-major order within each image.
+        """
         height, width = self.attended_size
         rows, columns = qkv.shape[1] // height, qkv.shape[2] // width
         heads, head_dim = self.num_heads, self.head_dim
@@ -105,7 +115,7 @@ class RelativePositionAttention(keras.layers.Layer):
         return qkv[0], qkv[1], qkv[2]
 
     def _merge(self, attended: Any, size: tuple[int, int]) -> Any:
-        """`(N, K, T, d)` to a grid `(B, *size, K * d)`."""
+        """Merge windows `(N, K, T, d)` into a grid `(B, *size, K * d)`."""
         height, width = self.attended_size
         rows, columns = size[0] // height, size[1] // width
         heads, head_dim = self.num_heads, self.head_dim

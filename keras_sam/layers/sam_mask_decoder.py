@@ -1,5 +1,6 @@
-"""`SAMMaskDecoder`: image and prompt embeddings to masks."""
+"""`SAMMaskDecoder`: from image and prompt embeddings to masks."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -8,35 +9,40 @@ from keras import ops
 from keras_sam.layers.high_quality_branch import HighQualityBranch
 from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid, pixels_to_masks
 from keras_sam.layers.mlp import MLP
+from keras_sam.layers.prepend_tokens import prepend_tokens
 from keras_sam.layers.two_way_transformer import DecoderImageCache, TwoWayTransformer
 
-# Which masks `multimask_output` asks for: all, those of an ambiguous prompt, or the single one.
+# Masks of each value of `multimask_output`: all, those for an ambiguous prompt, or the single one.
 MASK_SLICES = {None: slice(None), True: slice(1, None), False: slice(0, 1)}
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class SAMMaskDecoder(keras.layers.Layer):
-    """Predicts masks and their quality (arXiv 2304.02643, section 3 and appendix A).
+    """Mask decoder of the Segment Anything Model (arXiv 2304.02643, section 3 and appendix A).
 
-    The work falls into two parts: `decoder_cache`, once for an image, and `decode`, for each
-    prompt. Calling the layer does both.
+    The work has two parts: `decoder_cache` runs once per image, and `decode` once per batch of
+    prompts. A call of the layer does both.
 
     Args:
-        hidden_size: width `D` of the transformer; must equal `embedding_dim`.
-        num_layers: blocks of the two-way transformer.
-        intermediate_dim: hidden width of its MLPs.
-        num_heads: heads of its attentions.
-        embedding_dim: width of the learned tokens; a multiple of 8.
-        num_multimask_outputs: masks for an ambiguous prompt, at least 1. One more is predicted:
-            mask 0, for prompts that are not ambiguous.
-        iou_head_depth: dense layers of the head that predicts IoU.
-        iou_head_hidden_dim: their hidden width.
-        activation: activation of the mask upscaler.
-        early_feature_dim: width `E` of the image encoder's early feature, with which the decoder
-            is that of SAM-HQ; 0 for SAM's. Image embeddings end in the early feature then:
-            `(B, G, G, D + E)`.
-        hq_token_only: whether the masks of SAM-HQ are drawn by its own token alone, all alike,
-            rather than added to those of SAM.
+        hidden_size: Width `D` of the transformer, a multiple of `num_heads`.
+        num_layers: Number of blocks of the two-way transformer.
+        intermediate_dim: Hidden width of the blocks' MLP.
+        num_heads: Number of attention heads.
+        embedding_dim: Width of the learned tokens, at least 8. Masks can be predicted only if it
+            equals `hidden_size`.
+        num_multimask_outputs: Number of masks for an ambiguous prompt, at least 1. The decoder
+            also predicts mask 0, for prompts that are not ambiguous.
+        iou_head_depth: Number of dense layers in the head that predicts IoU.
+        iou_head_hidden_dim: Hidden width of that head.
+        activation: Name of a Keras activation, used in the mask upscaler.
+        early_feature_dim: Width `E` of the image encoder's early features. If greater than 0, the
+            decoder is that of SAM-HQ (arXiv 2306.01567). If 0, it is that of SAM.
+        hq_token_only: If True, SAM-HQ's own mask replaces all masks of SAM. If False, it is added
+            to them.
+
+    Raises:
+        ValueError: If an argument is out of the range above, or if `hq_token_only` is set without
+            `early_feature_dim`.
     """
 
     def __init__(
@@ -56,22 +62,6 @@ class SAMMaskDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if hq_token_only and not early_feature_dim:
-            raise ValueError("hq_token_only=True needs early_feature_dim, as in SAM-HQ")
-        if hidden_size != embedding_dim:
-            raise ValueError(
-                "the transformer works on the learned tokens, so hidden_size must equal "
-                f"embedding_dim; got {hidden_size} and {embedding_dim}"
-            )
-        if hidden_size % num_heads or embedding_dim % 8:
-            raise ValueError(
-                f"hidden_size {hidden_size} must be a multiple of num_heads {num_heads} and of 8"
-            )
-        if num_multimask_outputs < 1:
-            raise ValueError(
-                "num_multimask_outputs must be 1 or more (mask 0 comes beside them), got "
-                f"{num_multimask_outputs}"
-            )
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.intermediate_dim = intermediate_dim
@@ -83,6 +73,7 @@ class SAMMaskDecoder(keras.layers.Layer):
         self.activation = activation
         self.early_feature_dim = early_feature_dim
         self.hq_token_only = hq_token_only
+        _check_arguments(self)
         self.transformer = TwoWayTransformer(
             num_layers,
             hidden_size,
@@ -91,46 +82,38 @@ class SAMMaskDecoder(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="transformer",
         )
+        settings = {"activation": activation, "dtype": self.dtype_policy}
         self.upscaler = MaskUpscaler(
-            embedding_dim // 4,
-            embedding_dim // 8,
-            activation=activation,
-            dtype=self.dtype_policy,
-            name="upscaler",
+            embedding_dim // 4, embedding_dim // 8, name="upscaler", **settings
         )
         self.hypernetworks = [
-            MLP(
-                embedding_dim,
-                embedding_dim // 8,
-                num_layers=3,
-                dtype=self.dtype_policy,
-                name=f"hypernetworks_{index}",
-            )
+            self._mlp(f"hypernetworks_{index}", embedding_dim, embedding_dim // 8, 3)
             for index in range(self.num_mask_tokens)
         ]
-        self.iou_head = MLP(
-            iou_head_hidden_dim,
-            self.num_mask_tokens,
-            num_layers=iou_head_depth,
-            dtype=self.dtype_policy,
-            name="iou_head",
+        self.iou_head = self._mlp(
+            "iou_head", iou_head_hidden_dim, self.num_mask_tokens, iou_head_depth
         )
         self.high_quality: HighQualityBranch | None = None
         if early_feature_dim:
             self.high_quality = HighQualityBranch(
-                embedding_dim,
-                early_feature_dim,
-                activation=activation,
-                dtype=self.dtype_policy,
-                name="high_quality",
+                embedding_dim, early_feature_dim, name="high_quality", **settings
             )
 
     @property
     def num_mask_tokens(self) -> int:
-        """Number `M` of masks predicted for a prompt."""
+        """Number `M` of masks per prompt, including mask 0."""
         return self.num_multimask_outputs + 1
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(
+        self,
+        image_embeddings_shape: Any = None,
+        prompt_dense_positional_embeddings_shape: Any = None,
+        prompt_sparse_embeddings_shape: Any = None,
+        prompt_dense_embeddings_shape: Any = None,
+        prompt_sparse_mask_shape: Any = None,
+        early_features_shape: Any = None,
+    ) -> None:
+        """Create the weights. Their shapes depend on the constructor's arguments alone."""
         self.transformer.build()
         shape = (None, None, self.embedding_dim)
         self.iou_token = self.add_weight(
@@ -149,20 +132,8 @@ class SAMMaskDecoder(keras.layers.Layer):
             self.high_quality.build()
 
     def get_config(self) -> dict[str, Any]:
-        names = (
-            "hidden_size",
-            "num_layers",
-            "intermediate_dim",
-            "num_heads",
-            "embedding_dim",
-            "num_multimask_outputs",
-            "iou_head_depth",
-            "iou_head_hidden_dim",
-            "activation",
-            "early_feature_dim",
-            "hq_token_only",
-        )
-        return super().get_config() | {name: getattr(self, name) for name in names}
+        names = set(inspect.signature(SAMMaskDecoder.__init__).parameters) - {"self", "kwargs"}
+        return super().get_config() | {name: getattr(self, name) for name in sorted(names)}
 
     def call(
         self,
@@ -173,32 +144,37 @@ class SAMMaskDecoder(keras.layers.Layer):
         prompt_sparse_mask: Any = None,
         early_features: Any = None,
     ) -> dict[str, Any]:
-        """Decode the outputs of `SAMBackbone`.
+        """Predict masks from the outputs of `SAMBackbone`.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
-            prompt_dense_positional_embeddings: `(1, G, G, D)`.
-            prompt_sparse_embeddings: `(B, T, D)` or `(B, P, T, D)`.
-            prompt_dense_embeddings: `(B, G, G, D)` or `(B, P, G, G, D)`.
-            prompt_sparse_mask: boolean `(B, T)` or `(B, P, T)`, false for padding, or `None`.
-            early_features: `(B, G, G, E)` of the image encoder, with SAM-HQ.
+            image_embeddings: Image embeddings `(B, G, G, D)`. `B` may be 1 for several prompts
+                of one image.
+            prompt_dense_positional_embeddings: Positional encoding of the grid `(1, G, G, D)`.
+            prompt_sparse_embeddings: Prompt tokens `(B, T, D)` or `(B, P, T, D)`.
+            prompt_dense_embeddings: Mask embeddings `(B, G, G, D)` or `(B, P, G, G, D)`.
+            prompt_sparse_mask: Boolean `(B, T)` or `(B, P, T)`, False for padding.
+            early_features: Early features of the image encoder `(B, G, G, E)`, for SAM-HQ.
 
         Returns:
-            `masks`, logits `(B, M, L, L)` or `(B, P, M, L, L)` with `L = 4 G`, and `iou_pred`
-            `(B, M)` or `(B, P, M)`.
+            Dictionary with the logits `masks` `(B, M, L, L)`, where `L = 4 G`, and the predicted
+            IoU `iou_pred` `(B, M)`. With P prompts per image, both have the axis `P` after `B`.
+
+        Raises:
+            ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
-        sparse, dense = prompt_sparse_embeddings, prompt_dense_embeddings
-        has_prompt_axis = len(sparse.shape) == 4
+        dense, sparse = prompt_dense_embeddings, prompt_sparse_embeddings
+        mask, has_prompt_axis = prompt_sparse_mask, len(sparse.shape) == 4
         if not has_prompt_axis:
-            sparse, dense = sparse[:, None], dense[:, None]
-            if prompt_sparse_mask is not None:
-                prompt_sparse_mask = prompt_sparse_mask[:, None]
+            dense, sparse = dense[:, None], sparse[:, None]
+            mask = None if mask is None else mask[:, None]
+            if dense.shape[0] == 1:  # one image and one mask embedding for several prompts
+                dense = ops.broadcast_to(dense, (ops.shape(sparse)[0], *dense.shape[1:]))
         outputs = self.decode_with_mask_prompts(
             image_embeddings,
             prompt_dense_positional_embeddings,
             dense,
             sparse,
-            prompt_sparse_mask,
+            mask,
             early_features=early_features,
         )
         if not has_prompt_axis:
@@ -209,181 +185,214 @@ class SAMMaskDecoder(keras.layers.Layer):
         self,
         image_embeddings: Any,
         positions: Any,
-        dense: Any,
-        sparse: Any,
+        dense_embeddings: Any,
+        sparse_embeddings: Any,
         sparse_mask: Any = None,
         *,
         early_features: Any = None,
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
-        """`decode` where each prompt has a dense embedding `(B, P, G, G, D)` of its own."""
-        # Tokens that are learned come first: without sparse prompts there would be none to count.
-        tokens, token_mask = self._with_output_tokens(sparse, sparse_mask)
+        """Predict the masks of P prompts per image, each with its own mask embedding.
+
+        The arguments are those of `decoder_cache` and of `decode`. So is the result.
+        """
+        # With no prompt tokens, a reshape before the learned tokens could not infer the batch size.
+        tokens, token_mask = self._with_learned_tokens(sparse_embeddings, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        features = self.decoder_cache(image_embeddings, positions, dense, early_features)
-        tokens, keys = self.transformer(
-            features,
+        cache = self.decoder_cache(image_embeddings, positions, dense_embeddings, early_features)
+        # Each prompt has its own image tokens, like one prompt of one of B * P images.
+        tokens, image_tokens = self.transformer(
+            cache,
             ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
             None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
         )
         return self._outputs(
             tokens,
-            keys,
-            features,
+            image_tokens,
+            cache.hq_features,
             prompts=prompts,
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
         )
 
-        def decoder_cache(
-        self, image_embeddings: Any, positions: Any, dense: Any, early_features: Any = None
+    def decoder_cache(
+        self,
+        image_embeddings: Any,
+        positions: Any,
+        dense_embeddings: Any,
+        early_features: Any = None,
     ) -> DecoderImageCache:
-        """The work that depends on the image and its dense prompt alone.
+        """Compute the intermediate results that depend on the image and its mask embedding alone.
 
         Args:
-            image_embeddings: `(B, G, G, D)`.
-            positions: `(1, G, G, D)`.
-            dense: `(1, 1, 1, 1, D)` or `(B, P, G, G, D)`, added to the embedding.
-            early_features: `(B, G, G, E)`, with SAM-HQ.
+            image_embeddings: Image embeddings `(B, G, G, D)`.
+            positions: Positional encoding of the grid `(1, G, G, D)`.
+            dense_embeddings: Mask embeddings `(B, P, G, G, D)`, or one for all `(1, 1, 1, 1, D)`.
+            early_features: Early features of the image encoder `(B, G, G, E)`, for SAM-HQ.
 
         Returns:
-            Features of `B` images, or of `B * P` where each prompt has its own dense embedding;
-            `hq_features` is of `B` images always.
+            Cache of `B * P` images, or of `B` images if all prompts have the same mask embedding.
+            Its `hq_features` are always of `B` images.
+
+        Raises:
+            ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
-        hq_features = None
-        if self.high_quality is not None:
-            if early_features is None:
-                raise ValueError("a SAM-HQ decoder needs early_features of the image encoder")
-            hq_features = self.high_quality.hq_features(image_embeddings, early_features)
-        keys = image_embeddings[:, None] + dense  # (B, P, G, G, D)
-        tokens = image_embeddings.shape[1] * image_embeddings.shape[2]
-        keys = ops.reshape(keys, (-1, tokens, self.hidden_size))
-        positions = ops.reshape(positions, (1, tokens, self.hidden_size))
-        features = self.transformer.blocks[0].decoder_cache(keys, positions)
-        return features._replace(hq_features=hq_features)
+        self._check_can_decode(early_features)
+        keys = image_embeddings[:, None] + dense_embeddings  # (B, P, G, G, D)
+        length = image_embeddings.shape[1] * image_embeddings.shape[2]
+        keys = ops.reshape(keys, (-1, length, self.hidden_size))
+        positions = ops.reshape(positions, (1, length, self.hidden_size))
+        cache = self.transformer.blocks[0].decoder_cache(keys, positions)
+        if self.high_quality is None:
+            return cache
+        hq_features = self.high_quality.hq_features(image_embeddings, early_features)
+        return cache._replace(hq_features=hq_features)
 
     def decode(
         self,
-        features: DecoderImageCache,
-        sparse: Any,
+        cache: DecoderImageCache,
+        sparse_embeddings: Any,
         sparse_mask: Any = None,
         *,
         grid_size: tuple[int, int],
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
-        """Masks of P prompts for each image.
+        """Predict the masks of P prompts per image, which share one mask embedding.
 
         Args:
-            features: of `B` images, each shared by its prompts.
-            sparse: `(B, P, T, D)`.
-            sparse_mask: boolean `(B, P, T)`, or `None`.
+            cache: Cache of `B` images, each shared by its prompts.
+            sparse_embeddings: Prompt tokens `(B, P, T, D)`.
+            sparse_mask: Boolean `(B, P, T)`, False for padding. If `None`, there is no padding.
             grid_size: `(height, width)` of the embedding grid.
-            multimask_output: `True` for masks 1 and up, `False` for mask 0, `None` for all.
+            multimask_output: If True, masks 1 and up. If False, mask 0. If `None`, all masks.
 
         Returns:
-            `masks` `(B, P, M, L, L)` and `iou_pred` `(B, P, M)`.
+            Dictionary with the logits `masks` `(B, P, M, L, L)` and the predicted IoU `iou_pred`
+            `(B, P, M)`.
         """
-        tokens, keys = self.run_transformer(features, sparse, sparse_mask)
+        tokens, image_tokens = self.run_transformer(cache, sparse_embeddings, sparse_mask)
         return self._outputs(
             tokens,
-            keys,
-            features,
-            prompts=ops.shape(sparse)[1],
+            image_tokens,
+            cache.hq_features,
+            prompts=ops.shape(sparse_embeddings)[1],
             grid_size=grid_size,
             multimask_output=multimask_output,
         )
 
     def run_transformer(
-        self, features: DecoderImageCache, sparse: Any, sparse_mask: Any = None
+        self, cache: DecoderImageCache, sparse_embeddings: Any, sparse_mask: Any = None
     ) -> tuple[Any, Any]:
-        """The first step of `decode`: prompts and image attend to each other.
+        """Run the two-way transformer, the first step of `decode`, with the same arguments.
 
         Returns:
-            Tokens `(B * P, 1 + M + T, D)`, which `rate` and `draw` take, and image tokens
-            `(B * P, G * G, D)`.
+            Tokens for `predict_iou` and `predict_masks`: `(B * P, 1 + M + T, D)`, or
+            `(B * P, 2 + M + T, D)` with SAM-HQ. And image tokens `(B * P, G * G, D)`.
         """
-        return self.transformer(features, *self._with_output_tokens(sparse, sparse_mask))
+        return self.transformer(cache, *self._with_learned_tokens(sparse_embeddings, sparse_mask))
 
     def predict_iou(self, tokens: Any, *, multimask_output: bool | None = None) -> Any:
-        """IoU predictions `(B * P, M)` for the tokens of `attend`; no mask is needed."""
+        """Predict the IoU of masks without computing them.
+
+        Args:
+            tokens: Tokens `(B * P, 1 + M + T, D)` of `run_transformer`.
+            multimask_output: If True, masks 1 and up. If False, mask 0. If `None`, all masks.
+
+        Returns:
+            IoU predictions `(B * P, M)`.
+        """
         return self.iou_head(tokens[:, 0])[:, MASK_SLICES[multimask_output]]
 
     def predict_masks(
         self,
         tokens: Any,
-        keys: Any,
+        image_tokens: Any,
         hq_features: Any = None,
         *,
         prompts: Any,
         grid_size: tuple[int, int],
         multimask_output: bool | None = None,
     ) -> Any:
-        """Masks for the tokens of `attend`, or of some of its prompts.
+        """Predict masks for all prompts of `run_transformer`, or for some of them.
 
         Args:
-            tokens: `(B * P, 1 + M + T, D)`.
-            keys: `(B * P, G * G, D)`.
-            hq_features: `(B, L, L, D / 8)` of the image's features, with SAM-HQ.
-            prompts: the number P.
-            grid_size: as `decode`.
-            multimask_output: as `decode`.
+            tokens: Tokens `(B * P, 1 + M + T, D)`.
+            image_tokens: Image tokens `(B * P, G * G, D)`.
+            hq_features: High-quality features `(B, L, L, D / 8)` of the cache, for SAM-HQ.
+            prompts: Number P of prompts per image.
+            grid_size: `(height, width)` of the embedding grid.
+            multimask_output: If True, masks 1 and up. If False, mask 0. If `None`, all masks.
 
         Returns:
-            Logits `(B * P, M, L, L)`.
+            Mask logits `(B * P, M, L, L)`.
         """
-        # Upscale the image tokens, and weigh their channels for each mask.
-        pixels = self.upscaler(keys)  # (B * P, T * 16, D / 8)
+        # Each mask is a weighted sum of the channels of the upscaled image tokens.
+        pixels = self.upscaler(image_tokens)  # (B * P, G * G * 16, D / 8)
         indices = range(self.num_mask_tokens)[MASK_SLICES[multimask_output]]
         weights = [self.hypernetworks[index](tokens[:, 1 + index]) for index in indices]
         masks = ops.matmul(ops.stack(weights, axis=1), ops.swapaxes(pixels, 1, 2))
         masks = pixels_to_masks(masks, grid_size)
         if self.high_quality is None:
             return masks
-        own = self.high_quality(
+        hq_mask = self.high_quality(
             tokens[:, 1 + self.num_mask_tokens],
             pixels_to_grid(pixels, grid_size),
             hq_features,
             prompts=prompts,
         )
-        return ops.broadcast_to(own, ops.shape(masks)) if self.hq_token_only else masks + own
+        if self.hq_token_only:
+            return ops.broadcast_to(hq_mask, ops.shape(masks))
+        return masks + hq_mask
 
     def _outputs(
-        self,
-        tokens: Any,
-        keys: Any,
-        features: DecoderImageCache,
-        *,
-        prompts: Any,
-        grid_size: tuple[int, int],
-        multimask_output: bool | None,
+        self, tokens: Any, image_tokens: Any, hq_features: Any, *, prompts: Any, **options: Any
     ) -> dict[str, Any]:
-        masks = self.predict_masks(
-            tokens,
-            keys,
-            features.hq_features,
-            prompts=prompts,
-            grid_size=grid_size,
-            multimask_output=multimask_output,
-        )
-        ratings = self.predict_iou(tokens, multimask_output=multimask_output)
+        """Predict masks and IoU, with the axis `P`."""
+        masks = self.predict_masks(tokens, image_tokens, hq_features, prompts=prompts, **options)
+        iou_predictions = self.predict_iou(tokens, multimask_output=options["multimask_output"])
         return {
             "masks": ops.reshape(masks, (-1, prompts, *masks.shape[1:])),
-            "iou_pred": ops.reshape(ratings, (-1, prompts, ratings.shape[1])),
+            "iou_pred": ops.reshape(iou_predictions, (-1, prompts, iou_predictions.shape[1])),
         }
 
-    def _with_output_tokens(self, sparse: Any, sparse_mask: Any) -> tuple[Any, Any]:
-        """Puts the learned IoU and mask tokens, and that of SAM-HQ, before those of the prompts."""
-        images, prompts = ops.shape(sparse)[:2]
+    def _with_learned_tokens(self, sparse_embeddings: Any, sparse_mask: Any) -> tuple[Any, Any]:
+        """Prepend the tokens for IoU, for masks, and for SAM-HQ's mask to the prompt tokens."""
         learned = [self.iou_token, self.mask_tokens]
         if self.high_quality is not None:
             learned.append(self.high_quality.token)
-        learned = ops.concatenate(learned, axis=0)
-        count = learned.shape[0]
-        learned = ops.cast(learned, self.compute_dtype)[None, None]
-        shape = (images, prompts, count)
-        learned = ops.broadcast_to(learned, (*shape, self.embedding_dim))
-        tokens = ops.concatenate([learned, sparse], axis=2)
-        if sparse_mask is not None:
-            seen = ops.ones(shape, dtype="bool")
-            sparse_mask = ops.concatenate([seen, ops.cast(sparse_mask, "bool")], axis=2)
-        return tokens, sparse_mask
+        learned = ops.cast(ops.concatenate(learned, axis=0), self.compute_dtype)
+        return prepend_tokens(learned, sparse_embeddings, sparse_mask)
+
+    def _check_can_decode(self, early_features: Any) -> None:
+        if self.embedding_dim != self.hidden_size:
+            raise ValueError(
+                f"embedding_dim {self.embedding_dim} must equal hidden_size {self.hidden_size} to "
+                "predict masks: the learned tokens and the image tokens enter the same transformer"
+            )
+        if (early_features is None) != (self.high_quality is None):
+            raise ValueError(
+                "early_features must be given if early_feature_dim is greater than 0 (SAM-HQ), and "
+                f"only then; early_feature_dim is {self.early_feature_dim}"
+            )
+
+    def _mlp(self, name: str, hidden_dim: int, output_dim: int, num_layers: int) -> MLP:
+        return MLP(
+            hidden_dim, output_dim, num_layers=num_layers, dtype=self.dtype_policy, name=name
+        )
+
+
+def _check_arguments(decoder: SAMMaskDecoder) -> None:
+    if decoder.hq_token_only and not decoder.early_feature_dim:
+        raise ValueError("hq_token_only=True requires early_feature_dim > 0, as in SAM-HQ")
+    if decoder.hidden_size % decoder.num_heads:
+        raise ValueError(
+            f"hidden_size must be a multiple of num_heads, got {decoder.hidden_size} and "
+            f"{decoder.num_heads}"
+        )
+    if decoder.embedding_dim < 8:
+        raise ValueError(f"embedding_dim must be at least 8, got {decoder.embedding_dim}")
+    if decoder.num_multimask_outputs < 1:
+        raise ValueError(
+            "num_multimask_outputs must be at least 1, not counting mask 0; got "
+            f"{decoder.num_multimask_outputs}"
+        )

@@ -1,4 +1,4 @@
-"""`SAMPromptEncoder`: clicks, boxes and rough masks to embeddings."""
+"""`SAMPromptEncoder`: from points, boxes and low-res masks to embeddings."""
 
 import math
 from typing import Any, NamedTuple
@@ -19,34 +19,36 @@ from keras_sam.layers.prompts import (
 
 
 class PromptEmbeddings(NamedTuple):
-    """What the mask decoder takes of the prompts.
+    """Embeddings of P prompts per image, for the mask decoder.
 
     Attributes:
-        sparse: `(B, P, T, D)`, a token for each point and two for each box.
-        sparse_mask: `(B, P, T)` boolean, false where a token only pads.
-        dense: `(B, P, G, G, D)`, or `None` when no prompt has a mask.
+        sparse_embeddings: Tokens `(B, P, T, D)`, one per point and two per box.
+        sparse_mask: Boolean `(B, P, T)`, False for padding.
+        dense_embeddings: Mask embeddings `(B, P, G, G, D)`, or `None` without mask prompts.
     """
 
-    sparse: Any
+    sparse_embeddings: Any
     sparse_mask: Any
-    dense: Any
+    dense_embeddings: Any
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class SAMPromptEncoder(keras.layers.Layer):
-    """Encodes the prompts of the Segment Anything Model (arXiv 2304.02643, section 3).
+    """Prompt encoder of the Segment Anything Model (arXiv 2304.02643, section 3).
 
-    A point is the sum of the random Fourier features of its place and a learned embedding of
-    its label; a box is two such tokens, one for each corner; a mask is downscaled to the
-    embedding grid and added to the image embedding. Positions are encoded in float32 under any
-    dtype policy.
+    A point is the sum of random Fourier features of its position and a learned embedding of its
+    label. A box is two such tokens, one per corner. A mask is downscaled to the embedding grid and
+    added to the image embedding. Positions are encoded in float32 for every dtype policy.
 
     Args:
-        hidden_size: width `D` of the embeddings; an even number.
+        hidden_size: Width `D` of the embeddings, an even number.
         image_embedding_size: `(height, width)` of the embedding grid.
         input_image_size: `(height, width)` of the model frame in pixels.
-        mask_in_channels: channels of the downscaled mask; a multiple of 4.
-        activation: activation of the mask downscaler.
+        mask_in_channels: Number of channels in the mask downscaler, at least 4.
+        activation: Name of a Keras activation, used in the mask downscaler.
+
+    Raises:
+        ValueError: If `hidden_size` is odd, or `mask_in_channels` is less than 4.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class SAMPromptEncoder(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         if hidden_size % 2:
             raise ValueError(f"hidden_size must be even, got {hidden_size}")
-        if mask_in_channels % 4:
-            raise ValueError(f"mask_in_channels must be a multiple of 4, got {mask_in_channels}")
+        if mask_in_channels < 4:
+            raise ValueError(f"mask_in_channels must be at least 4, got {mask_in_channels}")
         self.hidden_size = hidden_size
         self.image_embedding_size = tuple(image_embedding_size)
         self.input_image_size = tuple(input_image_size)
@@ -77,7 +79,14 @@ class SAMPromptEncoder(keras.layers.Layer):
             name="mask_downscaler",
         )
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(
+        self,
+        points_shape: Any = None,
+        labels_shape: Any = None,
+        boxes_shape: Any = None,
+        masks_shape: Any = None,
+    ) -> None:
+        """Create the weights. Their shapes depend on the constructor's arguments alone."""
         self.positional_encoding_gaussian_matrix = self.add_weight(
             name="positional_encoding_gaussian_matrix",
             shape=(2, self.hidden_size // 2),
@@ -112,29 +121,33 @@ class SAMPromptEncoder(keras.layers.Layer):
         boxes: Any = None,
         masks: Any = None,
     ) -> dict[str, Any]:
-        """Encodes prompts given in either form of `resolve_prompts`; any may be left out.
+        """Encode prompts. All arguments are optional, and follow `resolve_prompts`.
 
         Args:
-            images: tensor `(B, ...)` of which only the batch size is read, or `None`.
-            points: `(B, N, 2)` or `(B, P, N, 2)`, pixels (x, y) of the model frame.
-            labels: `(B, N)` or `(B, P, N)`: 1 foreground, 0 background, -1 not a point (a
-                learned token), 2 and 3 the corners of a box, -10 padding.
-            boxes: `(B, P, 2, 2)`, corners (x, y); NaN where a prompt has no box.
-            masks: `(B, P, H, W, 1)`, logits of four times the embedding grid; NaN where a
-                prompt has no mask.
+            images: Images or image embeddings `(B, ...)`, of which only the batch size is used.
+            points: Points `(B, N, 2)` or `(B, P, N, 2)`, (x, y) in pixels of the model frame.
+            labels: Labels `(B, N)` or `(B, P, N)`: 1 foreground, 0 background, -1 not a point (a
+                learned token), 2 and 3 top-left and bottom-right corner of a box, -10 padding.
+            boxes: Box corners `(B, P, 2, 2)`, (x, y) in pixels of the model frame. NaN for
+                prompts without a box.
+            masks: Logits `(B, P, 4 G, 4 G, 1)`. NaN for prompts without a mask.
 
         Returns:
-            `prompt_sparse_embeddings` `(B, T, D)`, `prompt_dense_embeddings` `(B, G, G, D)` and
-            `prompt_dense_positional_embeddings` `(1, G, G, D)`. With P prompts for each image
-            the first two have the axis `P` behind `B`, and `prompt_sparse_mask` `(B, P, T)`
-            tells tokens from padding.
+            Dictionary with `prompt_sparse_embeddings` `(B, T, D)`, `prompt_dense_embeddings`
+            `(B, G, G, D)` and `prompt_dense_positional_embeddings` `(1, G, G, D)`. With P prompts
+            per image, the first two have the axis `P` after `B`, and `prompt_sparse_mask`
+            `(B, P, T)` is False for padding. Without the axis `P` there is no such mask, so
+            labels must not contain padding.
+
+        Raises:
+            ValueError: If the shapes of the prompts are invalid.
         """
         prompts = resolve_prompts(
             images=images, points=points, labels=labels, boxes=boxes, masks=masks
         )
-        given = [x for x in (images, points, labels, boxes, masks) if x is not None]
-        embeddings = self.encode(prompts, batch_size=ops.shape(given[0])[0] if given else 1)
-        sparse, sparse_mask, dense = embeddings
+        inputs = [x for x in (images, points, labels, boxes, masks) if x is not None]
+        batch_size = ops.shape(inputs[0])[0] if inputs else 1
+        sparse, sparse_mask, dense = self.encode(prompts, batch_size=batch_size)
         if dense is None:
             shape = (*ops.shape(sparse)[:2], *self.image_embedding_size)
             dense = ops.broadcast_to(self.no_mask(), (*shape, self.hidden_size))
@@ -150,39 +163,53 @@ class SAMPromptEncoder(keras.layers.Layer):
         return outputs
 
     def encode(self, prompts: Prompts, *, batch_size: Any) -> PromptEmbeddings:
-        """Encodes resolved prompts; `batch_size` is used where there is no point and no box."""
-        tokens, masks = [], []
+        """Encode resolved prompts.
+
+        Args:
+            prompts: Output of `resolve_prompts`.
+            batch_size: Number B of images, used if there are no points and no boxes.
+
+        Returns:
+            Embeddings with an axis `P`.
+
+        Raises:
+            ValueError: If masks do not have four times the size of the embedding grid.
+        """
+        tokens = []
         if prompts.points is not None:
-            token, mask = self._encode_points(prompts.points, prompts.labels)
-            tokens.append(token)
-            masks.append(mask)
+            tokens.append(self._encode_points(prompts.points, prompts.labels))
         if prompts.boxes is not None:
-            corners = ops.convert_to_tensor(prompts.boxes)
-            no_box = ops.any(ops.isnan(ops.cast(corners, "float32")), axis=-1)
-            corner_labels = ops.where(no_box, PADDING, ops.array([TOP_LEFT, BOTTOM_RIGHT]))
-            corners = ops.where(no_box[..., None], ops.zeros_like(corners), corners)
-            token, mask = self._encode_points(corners, corner_labels)
-            tokens.append(token)
-            masks.append(mask)
+            tokens.append(self._encode_boxes(prompts.boxes))
         if not tokens:
             shape = (batch_size, prompts.count, 0)
-            tokens = [ops.zeros((*shape, self.hidden_size), dtype=self.compute_dtype)]
-            masks = [ops.ones(shape, dtype="bool")]
-        if len(tokens) == 1:
-            sparse, sparse_mask = tokens[0], masks[0]
-        else:
-            sparse = ops.concatenate(tokens, axis=2)
-            sparse_mask = ops.concatenate(masks, axis=2)
+            empty = ops.zeros((*shape, self.hidden_size), dtype=self.compute_dtype)
+            tokens.append((empty, ops.ones(shape, dtype="bool")))
+        sparse, sparse_mask = tokens[0]
+        if len(tokens) > 1:
+            sparse, sparse_mask = (
+                ops.concatenate(parts, axis=2) for parts in zip(*tokens, strict=True)
+            )
         dense = None if prompts.masks is None else self._encode_masks(prompts.masks)
         return PromptEmbeddings(sparse, sparse_mask, dense)
 
     def no_mask(self) -> Any:
-        """The embedding `(1, 1, 1, 1, D)` that stands for a mask where there is none."""
+        """Return the learned dense embedding `(1, 1, 1, 1, D)` of prompts without a mask."""
         embedding = ops.reshape(self.no_mask_embedding, (1, 1, 1, 1, self.hidden_size))
         return ops.cast(embedding, self.compute_dtype)
 
+    def no_mask_embed(self, indices: Any) -> Any:
+        """Look up the embedding of prompts without a mask, like keras-hub's layer of this name.
+
+        Args:
+            indices: Integers `(N,)`, all 0.
+
+        Returns:
+            Embeddings `(N, D)`.
+        """
+        return ops.cast(ops.take(self.no_mask_embedding, indices, axis=0), self.compute_dtype)
+
     def dense_positions(self) -> Any:
-        """The encoding `(1, G, G, D)` of the center of each cell of the embedding grid."""
+        """Encode the center of each cell of the embedding grid: `(1, G, G, D)`."""
         height, width = self.image_embedding_size
         y = (ops.arange(height, dtype="float32") + 0.5) / height
         x = (ops.arange(width, dtype="float32") + 0.5) / width
@@ -191,7 +218,7 @@ class SAMPromptEncoder(keras.layers.Layer):
         return ops.cast(encoding[None], self.compute_dtype)
 
     def _encode_points(self, points: Any, labels: Any) -> tuple[Any, Any]:
-        """`(B, P, N, 2)` and `(B, P, N)` to tokens `(B, P, N, D)` and their mask."""
+        """Encode points `(B, P, N, 2)` as tokens `(B, P, N, D)` and their mask `(B, P, N)`."""
         height, width = self.input_image_size
         size = ops.array([width, height], dtype="float32")
         pixels = ops.cast(points, "float32") + 0.5  # shift to pixel center
@@ -205,21 +232,29 @@ class SAMPromptEncoder(keras.layers.Layer):
         ):
             embedding = ops.where(labels == label, ops.cast(weight, "float32"), embedding)
         tokens = encoding + embedding
-        no_place = ops.cast(self.not_a_point_embedding, "float32")
-        tokens = ops.where(labels == NOT_A_POINT, no_place, tokens)
+        not_a_point = ops.cast(self.not_a_point_embedding, "float32")
+        tokens = ops.where(labels == NOT_A_POINT, not_a_point, tokens)
         mask = labels != PADDING
         tokens = ops.where(mask, tokens, 0.0)
         return ops.cast(tokens, self.compute_dtype), mask[..., 0]
 
+    def _encode_boxes(self, boxes: Any) -> tuple[Any, Any]:
+        """Encode boxes `(B, P, 2, 2)` as tokens `(B, P, 2, D)` and their mask `(B, P, 2)`."""
+        corners = ops.convert_to_tensor(boxes)
+        no_box = ops.any(ops.isnan(ops.cast(corners, "float32")), axis=-1)
+        labels = ops.where(no_box, PADDING, ops.array([TOP_LEFT, BOTTOM_RIGHT]))
+        corners = ops.where(no_box[..., None], ops.zeros_like(corners), corners)
+        return self._encode_points(corners, labels)
+
     def _encode_masks(self, masks: Any) -> Any:
-        """`(B, P, H, W, 1)` logits to `(B, P, G, G, D)`."""
+        """Encode logits `(B, P, 4 G, 4 G, 1)` as dense embeddings `(B, P, G, G, D)`."""
         height, width = self.image_embedding_size
         count = ops.shape(masks)[1]
         expected = (4 * height, 4 * width, 1)
         if tuple(masks.shape[2:]) != expected:
             raise ValueError(
-                "`masks` are logits of four times the embedding grid: expected shape "
-                f"{('B', 'P', *expected)}, got {tuple(masks.shape)}"
+                "`masks` must be logits of four times the embedding grid, with shape "
+                f"(B, P, {', '.join(map(str, expected))}); got {tuple(masks.shape)}"
             )
         masks = ops.cast(masks, self.compute_dtype)
         no_mask = ops.any(ops.isnan(masks), axis=(2, 3, 4), keepdims=True)  # (B, P, 1, 1, 1)
@@ -229,12 +264,12 @@ class SAMPromptEncoder(keras.layers.Layer):
         return ops.where(no_mask, self.no_mask(), dense)
 
     def _encode_positions(self, positions: Any) -> Any:
-        """Random Fourier features `(..., D)` of places `(..., 2)` in 0..1, in float32."""
+        """Random Fourier features `(..., D)` of positions `(..., 2)` in [0, 1], in float32."""
         matrix = ops.cast(self.positional_encoding_gaussian_matrix, "float32")
         angles = 2.0 * math.pi * _matmul_exactly(2.0 * positions - 1.0, matrix)
         return ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
 
 
 def _matmul_exactly(positions: Any, matrix: Any) -> Any:
-    """`positions @ matrix` as two products: an accelerator's matrix unit would round to TF32."""
+    """`positions @ matrix` without a matrix product, which accelerators may round to TF32."""
     return positions[..., :1] * matrix[0] + positions[..., 1:] * matrix[1]

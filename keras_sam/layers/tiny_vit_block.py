@@ -1,4 +1,4 @@
-"""`TinyViTBlock`: one block of TinyViT with attention."""
+"""`TinyViTBlock`: an attention block of TinyViT."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from keras_sam.layers.window_attention import WindowAttention
 
 
 class TinyViTBlock(keras.layers.Layer):
-    """Attention in windows, a convolution of each channel, and an MLP (arXiv 2207.10666).
+    """Window attention, a depthwise convolution and an MLP (arXiv 2207.10666).
 
-    Attention and MLP each normalize their input and are added to it. The 3 x 3 convolution
-    between them joins the windows, and is not added to anything.
+    Attention and MLP are residual, each after a layer norm. The 3 x 3 convolution between them
+    connects the windows and has no residual connection.
 
     Args:
-        num_heads: number of heads; divides `hidden_size`.
-        intermediate_dim: hidden width of the MLP.
-        hidden_size: width of a token.
-        window_size: side of a window in tokens.
-        use_batch_norm: whether a batch norm follows the convolution.
+        num_heads: Number of heads. Divides `hidden_size`.
+        intermediate_dim: Hidden width of the MLP.
+        hidden_size: Width of a token.
+        window_size: Side of an attention window in tokens.
+        use_batch_norm: If True, a batch norm follows the convolution.
     """
 
     def __init__(
@@ -60,6 +60,6 @@ class TinyViTBlock(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, hidden_size)` to the same shape."""
+        """Transform a grid `(B, H, W, hidden_size)`; the shape stays the same."""
         grid = self.local_conv(grid + self.attention(grid))
         return grid + self.mlp(self.layer_norm(grid))

@@ -1,4 +1,4 @@
-"""`TwoWayTransformer`: prompt tokens and image tokens attend to each other."""
+"""`TwoWayTransformer`: attention between prompt tokens and image tokens, both ways."""
 
 from typing import Any, NamedTuple
 
@@ -11,15 +11,17 @@ from keras_sam.layers.mlp import MLP
 
 
 class DecoderImageCache(NamedTuple):
-    """The decoder's work that depends on the image alone, shared by all its prompts.
+    """Intermediate results of the mask decoder that depend on the image alone.
+
+    All prompts of an image share them.
 
     Attributes:
-        keys: image tokens `(B, T, D)`.
-        positions: their positional encoding `(1, T, D)`.
-        attended_keys: keys `(B, K, T, d)` of the first attention of tokens to the image.
-        attended_values: its values `(B, K, T, d)`.
-        image_queries: queries `(B, K, T, d)` of the first attention of the image to tokens.
-        hq_features: `(B, L, L, D / 8)` of `HighQualityBranch`, or `None` without one.
+        keys: Image tokens `(B, S, D)`, with the dense embedding added.
+        positions: Positional encoding of the image tokens `(1, S, D)`.
+        attended_keys: Keys `(B, K, S, d)` of the first attention of tokens to the image.
+        attended_values: Values `(B, K, S, d)` of the same attention.
+        image_queries: Queries `(B, K, S, d)` of the first attention of the image to tokens.
+        hq_features: High-quality features `(B, L, L, D / 8)` of SAM-HQ, or `None` for SAM.
     """
 
     keys: Any
@@ -34,11 +36,11 @@ class TwoWayBlock(keras.layers.Layer):
     """Self-attention of tokens, tokens to image, MLP, image to tokens.
 
     Args:
-        hidden_size: width of the tokens.
-        num_heads: number of heads.
-        intermediate_dim: hidden width of the MLP.
-        is_first: the first block attends to its tokens without positions and keeps only what
-            the self-attention gives.
+        hidden_size: Width of the tokens.
+        num_heads: Number of heads.
+        intermediate_dim: Hidden width of the MLP.
+        is_first: If True, the self-attention has no positions and no residual connection, as in
+            SAM's first block.
     """
 
     def __init__(
@@ -76,79 +78,93 @@ class TwoWayBlock(keras.layers.Layer):
     def call(
         self,
         queries: Any,
-        features: DecoderImageCache,
+        cache: DecoderImageCache,
         query_positions: Any,
         query_mask: Any = None,
     ) -> tuple[Any, Any]:
-        """One block for all prompts.
+        """Apply the block to all prompts.
 
         Args:
-            queries: `(B, P, N, D)`.
-            features: of `B` images; in later blocks with the keys of `B * P`.
-            query_positions: `(B, P, N, D)`.
-            query_mask: boolean `(B, P, N)`, or `None`.
+            queries: Tokens `(B, P, T, D)`.
+            cache: Cache of `B` images. After the first block, its keys are those of `B * P`
+                prompts.
+            query_positions: Positional encoding of the tokens `(B, P, T, D)`.
+            query_mask: Boolean `(B, P, T)`, False for padding. If `None`, there is no padding.
 
         Returns:
-            Queries `(B, P, N, D)` and image tokens `(B * P, T, D)`.
+            Tokens `(B, P, T, D)` and image tokens `(B * P, S, D)`.
         """
         _, prompts, length, _ = ops.shape(queries)
         shape = (-1, prompts, length, self.hidden_size)
         query_positions = _merge_prompts(query_positions)
-        queries = _merge_prompts(queries)  # (B * P, N, D)
+        queries = _merge_prompts(queries)  # (B * P, T, D)
         mask = None if query_mask is None else ops.reshape(query_mask, (-1, length))
         # Tokens to tokens.
         if self.is_first:
             queries = self.self_attention(queries, queries, queries, mask)
         else:
-            placed = queries + query_positions
-            queries = queries + self.self_attention(placed, placed, queries, mask)
+            with_positions = queries + query_positions
+            queries = queries + self.self_attention(with_positions, with_positions, queries, mask)
         queries = self.layer_norm1(queries)
-        # Tokens to image: the prompts of an image are one long query to its shared keys.
-        placed = queries + query_positions
-        queries = queries + self._to_image(placed, features, prompts)
+        # Tokens to image.
+        with_positions = queries + query_positions
+        queries = queries + self._token_to_image(with_positions, cache, prompts)
         queries = self.layer_norm2(queries)
-        # Each token by itself.
+        # MLP.
         queries = self.layer_norm3(queries + self.mlp(queries))
         # Image to tokens.
-        placed = queries + query_positions
-        image_tokens = self._from_image(features, placed, queries, mask, prompts)
+        with_positions = queries + query_positions
+        image_tokens = self._image_to_token(cache, with_positions, queries, mask, prompts)
         return ops.reshape(queries, shape), self.layer_norm4(image_tokens)
 
     def decoder_cache(self, keys: Any, positions: Any) -> DecoderImageCache:
-        """Everything this block computes of image tokens `(B, T, D)` alone."""
-        placed = keys + positions
-        to_image, to_tokens = self.token_to_image_attention, self.image_to_token_attention
+        """Compute the part of this block that depends on the image alone.
+
+        Args:
+            keys: Image tokens `(B, S, D)`.
+            positions: Positional encoding of the image tokens `(1, S, D)`.
+
+        Returns:
+            Cache without `hq_features`.
+        """
+        with_positions = keys + positions
+        to_image, to_token = self.token_to_image_attention, self.image_to_token_attention
         return DecoderImageCache(
             keys=keys,
             positions=positions,
-            attended_keys=to_image.heads(to_image.key, placed),
+            attended_keys=to_image.heads(to_image.key, with_positions),
             attended_values=to_image.heads(to_image.value, keys),
-            image_queries=to_tokens.heads(to_tokens.query, placed),
+            image_queries=to_token.heads(to_token.query, with_positions),
         )
 
-    def _to_image(self, placed: Any, features: DecoderImageCache, prompts: Any) -> Any:
-        """Queries `(B * P, N, D)` attend to the tokens of `B` or of `B * P` images."""
-        cross = self.token_to_image_attention
+    def _token_to_image(self, with_positions: Any, cache: DecoderImageCache, prompts: Any) -> Any:
+        """Attention of tokens with positions `(B * P, T, D)` to image tokens: `(B * P, T, D)`."""
+        attention = self.token_to_image_attention
         if not self.is_first:
-            return cross.token_to_image(placed, features.keys + features.positions, features.keys)
-        length = ops.shape(placed)[1]
-        placed = ops.reshape(placed, (-1, prompts * length, self.hidden_size))
-        query = cross.heads(cross.query, placed)
-        attended = cross.attend(query, features.attended_keys, features.attended_values)
+            return attention.token_to_image(
+                with_positions, cache.keys + cache.positions, cache.keys
+            )
+        # All prompts of an image have the same keys, so their tokens form one long query.
+        length = ops.shape(with_positions)[1]
+        tokens = ops.reshape(with_positions, (-1, prompts * length, self.hidden_size))
+        query = attention.heads(attention.query, tokens)
+        attended = attention.attend(query, cache.attended_keys, cache.attended_values)
         return ops.reshape(attended, (-1, length, self.hidden_size))
 
-    def _from_image(
-        self, features: DecoderImageCache, placed: Any, queries: Any, mask: Any, prompts: Any
+    def _image_to_token(
+        self, cache: DecoderImageCache, with_positions: Any, queries: Any, mask: Any, prompts: Any
     ) -> Any:
-        """Image tokens `(B * P, T, D)`, with what they make of the queries `(B * P, N, D)`."""
-        cross, tokens = self.image_to_token_attention, features.keys
+        """Attention of image tokens to tokens `(B * P, T, D)`, added to them: `(B * P, S, D)`."""
+        attention, image_tokens = self.image_to_token_attention, cache.keys
         if not self.is_first:
-            return tokens + cross.image_to_token(tokens + features.positions, placed, queries, mask)
-        attended = cross.image_to_token(
-            features.image_queries, placed, queries, mask, prompts=prompts
+            return image_tokens + attention.image_to_token(
+                image_tokens + cache.positions, with_positions, queries, mask
+            )
+        attended = attention.image_to_token(
+            cache.image_queries, with_positions, queries, mask, prompts=prompts
         )
-        attended = ops.reshape(attended, (-1, prompts, *tokens.shape[1:]))
-        return ops.reshape(tokens[:, None] + attended, (-1, *tokens.shape[1:]))
+        attended = ops.reshape(attended, (-1, prompts, *image_tokens.shape[1:]))
+        return ops.reshape(image_tokens[:, None] + attended, (-1, *image_tokens.shape[1:]))
 
     def _attention(self, name: str, downsample_rate: int) -> DownsampledAttention:
         return DownsampledAttention(
@@ -161,13 +177,16 @@ class TwoWayBlock(keras.layers.Layer):
 
 
 class TwoWayTransformer(keras.layers.Layer):
-    """Blocks of two-way attention, then a last attention of the tokens to the image.
+    """Blocks of two-way attention, then a final attention of the tokens to the image.
 
     Args:
-        num_layers: number of blocks, at least 1.
-        hidden_size: width of the tokens.
-        num_heads: number of heads.
-        intermediate_dim: hidden width of the blocks' MLP.
+        num_layers: Number of blocks, at least 1.
+        hidden_size: Width of the tokens.
+        num_heads: Number of heads.
+        intermediate_dim: Hidden width of the blocks' MLP.
+
+    Raises:
+        ValueError: If `num_layers` is less than 1.
     """
 
     def __init__(
@@ -214,24 +233,28 @@ class TwoWayTransformer(keras.layers.Layer):
         self.final_layer_norm.build((None, None, self.hidden_size))
 
     def call(
-        self, features: DecoderImageCache, tokens: Any, token_mask: Any = None
+        self, cache: DecoderImageCache, tokens: Any, token_mask: Any = None
     ) -> tuple[Any, Any]:
-        """Tokens `(B, P, N, D)`, their mask `(B, P, N)` and the features of `B` images.
+        """Apply all blocks and the final attention.
+
+        Args:
+            cache: Cache of `B` images.
+            tokens: Output tokens and prompt tokens `(B, P, T, D)`.
+            token_mask: Boolean `(B, P, T)`, False for padding. If `None`, there is no padding.
 
         Returns:
-            Tokens `(B * P, N, D)` and image tokens `(B * P, T, D)`.
+            Tokens `(B * P, T, D)` and image tokens `(B * P, S, D)`.
         """
-        positions = features.positions
-        queries, keys = self.blocks[0](tokens, features, tokens, token_mask)
+        positions = cache.positions
+        queries, keys = self.blocks[0](tokens, cache, tokens, token_mask)
         for block in self.blocks[1:]:
-            features = features._replace(keys=keys)
-            queries, keys = block(queries, features, tokens, token_mask)
-        placed = _merge_prompts(queries + tokens)
+            queries, keys = block(queries, cache._replace(keys=keys), tokens, token_mask)
+        with_positions = _merge_prompts(queries + tokens)
         queries = _merge_prompts(queries)
-        queries = queries + self.final_attention.token_to_image(placed, keys + positions, keys)
-        return self.final_layer_norm(queries), keys
+        attended = self.final_attention.token_to_image(with_positions, keys + positions, keys)
+        return self.final_layer_norm(queries + attended), keys
 
 
 def _merge_prompts(tokens: Any) -> Any:
-    """`(B, P, N, D)` to `(B * P, N, D)`."""
+    """Reshape `(B, P, T, D)` to `(B * P, T, D)`."""
     return ops.reshape(tokens, (-1, *ops.shape(tokens)[2:]))

@@ -1,4 +1,4 @@
-"""`ViTBlock`: one block of the image encoder."""
+"""`ViTBlock`: a transformer block of the ViTDet image encoder."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from keras_sam.layers.relative_position_attention import RelativePositionAttenti
 
 
 class ViTBlock(keras.layers.Layer):
-    """Attention and MLP, each after a layer norm and added to its input.
+    """Attention and an MLP, both residual and each after a layer norm.
 
     Args:
-        num_heads: number of heads.
-        intermediate_dim: hidden width of the MLP.
+        num_heads: Number of heads. Divides `hidden_size`.
+        intermediate_dim: Hidden width of the MLP.
         grid_size: `(height, width)` of the grid in tokens.
-        hidden_size: width of a token.
-        window_size: side of a window in tokens; 0 attends over the whole grid.
-        use_bias: whether query, key and value are projected with a bias.
-        use_rel_pos: whether to add the decomposed relative position bias.
-        layer_norm_epsilon: epsilon of both layer norms.
-        activation: activation of the MLP.
+        hidden_size: Width of a token.
+        window_size: Side of an attention window in tokens. 0 attends to the whole grid.
+        use_bias: If True, query, key and value are projected with a bias.
+        use_rel_pos: If True, the decomposed relative position bias is added.
+        layer_norm_epsilon: Epsilon of both layer norms.
+        activation: Name of a Keras activation, used in the MLP.
     """
 
     def __init__(
@@ -78,6 +78,6 @@ class ViTBlock(keras.layers.Layer):
             layer.build(input_shape)
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, hidden_size)` to the same shape."""
+        """Transform a grid `(B, H, W, hidden_size)`; the shape stays the same."""
         grid = grid + self.attention(self.layer_norm1(grid))
         return grid + self.mlp(self.layer_norm2(grid))

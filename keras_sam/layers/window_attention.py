@@ -1,4 +1,4 @@
-"""`WindowAttention`: self-attention in windows with a learned bias for each distance."""
+"""`WindowAttention`: self-attention within windows, with a learned bias per distance."""
 
 from typing import Any
 
@@ -12,16 +12,16 @@ from keras_sam.layers.windows import grid_to_windows, pad_grid, windows_to_grid
 
 
 class WindowAttention(keras.layers.Layer):
-    """A layer norm and self-attention in windows of a grid, as in TinyViT.
+    """A layer norm and self-attention within the windows of a grid, as in TinyViT.
 
-    A grid that the window does not divide is padded before it is normalized, so a padded token
-    is the bias of the norm, and is projected like any other. Padded keys take their share of
-    the softmax; padded queries are dropped before the output is projected.
+    A grid whose sides are not multiples of the window size is padded with zeros before the layer
+    norm. Padding tokens are normalized and projected like all others, and padding keys take part in
+    the softmax. Padding queries are dropped before the output projection.
 
     Args:
-        num_heads: number of heads; divides `hidden_size`.
-        hidden_size: width of a token.
-        window_size: side of a window in tokens.
+        num_heads: Number of heads. Divides `hidden_size`.
+        hidden_size: Width of a token.
+        window_size: Side of an attention window in tokens.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class WindowAttention(keras.layers.Layer):
         )
 
     def call(self, grid: Any) -> Any:
-        """`(B, H, W, hidden_size)` to the same shape."""
+        """Attend within windows of a grid `(B, H, W, hidden_size)`; the shape stays the same."""
         size = grid.shape[1], grid.shape[2]
         windows = grid_to_windows(pad_grid(grid, self.window_size), self.window_size)
         attended = self._attend(linear(self.qkv, self.layer_norm(windows)))
         return linear(self.projection, windows_to_grid(attended, size))
 
     def _attend(self, qkv: Any) -> Any:
-        """`(N, S, S, K * 3 * d)` to `(N, S, S, K * d)`."""
+        """Attend within N windows: from `(N, S, S, K * 3 * d)` to `(N, S, S, K * d)`."""
         side, heads = self.window_size, self.num_heads
         qkv = ops.reshape(qkv, (-1, side * side, heads, 3, self.hidden_size // heads))
         qkv = ops.transpose(qkv, (3, 0, 2, 1, 4))  # (3, N, K, T, d)

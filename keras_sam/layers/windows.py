@@ -1,4 +1,4 @@
-"""Windows: cut an embedding grid into square windows, and put it together again."""
+"""Attention windows: an embedding grid cut into squares, and merged again."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ from keras import ops
 
 
 def grid_to_windows(grid: Any, window_size: int) -> Any:
-    """Cuts a padded grid into windows.
+    """Cut a padded grid into attention windows.
 
     Args:
-        grid: tensor `(B, H, W, C)`; `H` and `W` are multiples of `window_size`.
-        window_size: side of a window in tokens.
+        grid: Grid `(B, H, W, C)`. `H` and `W` are multiples of `window_size`.
+        window_size: Side of a window in tokens.
 
     Returns:
-        Tensor `(B * windows, window_size, window_size, C)`, windows of an image in row-major
-        order.
+        Windows `(B * windows, window_size, window_size, C)`, in row-major order within each image.
     """
     height, width, channels = grid.shape[1:]
     rows, columns = height // window_size, width // window_size
@@ -24,14 +23,14 @@ def grid_to_windows(grid: Any, window_size: int) -> Any:
 
 
 def windows_to_grid(windows: Any, grid_size: tuple[int, int]) -> Any:
-    """Undoes `grid_to_windows`, and drops the tokens that only padded the grid.
+    """Merge attention windows into a grid, and drop the padding.
 
     Args:
-        windows: tensor `(B * windows, S, S, C)`.
-        grid_size: `(height, width)` of the grid before it was padded.
+        windows: Windows `(B * windows, S, S, C)` of `grid_to_windows`.
+        grid_size: `(height, width)` of the grid before padding.
 
     Returns:
-        Tensor `(B, height, width, C)`.
+        Grid `(B, height, width, C)`.
     """
     window_size, channels = windows.shape[1], windows.shape[-1]
     height, width = grid_size
@@ -43,7 +42,15 @@ def windows_to_grid(windows: Any, grid_size: tuple[int, int]) -> Any:
 
 
 def pad_grid(grid: Any, window_size: int) -> Any:
-    """Pads a grid `(B, H, W, C)` with zeros, right and bottom, to multiples of `window_size`."""
+    """Pad a grid with zeros at the right and the bottom.
+
+    Args:
+        grid: Grid `(B, H, W, C)`.
+        window_size: Side of a window in tokens.
+
+    Returns:
+        Grid whose sides are the next multiples of `window_size`.
+    """
     height, width = grid.shape[1], grid.shape[2]
     bottom, right = -height % window_size, -width % window_size
     if not bottom and not right:

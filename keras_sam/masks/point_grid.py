@@ -1,4 +1,4 @@
-"""`point_grid`: points spread evenly over an image, for everything mode."""
+"""`point_grid`: evenly spaced prompt points for automatic mask generation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,30 +7,36 @@ import numpy as np
 
 
 def point_grid(points_per_side: int) -> np.ndarray:
-    """The centers of equal cells, row by row.
+    """Return the centers of the cells of a regular grid, row by row.
 
     Args:
-        points_per_side: cells along each side, at least 1.
+        points_per_side: Number of cells along each side, at least 1.
 
     Returns:
-        `(points_per_side ** 2, 2)` float64 (x, y), each in 0..1 of the image's sides.
+        Points `(points_per_side ** 2, 2)` float64 (x, y), as fractions of the image's width and
+        height in [0, 1].
+
+    Raises:
+        ValueError: If `points_per_side` is less than 1.
     """
     if points_per_side < 1:
-        raise ValueError(f"points_per_side must be 1 or more, got {points_per_side}")
+        raise ValueError(f"points_per_side must be at least 1, got {points_per_side}")
     centers = (np.arange(points_per_side) + 0.5) / points_per_side
     x, y = np.meshgrid(centers, centers)
     return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 def subdivide_points(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """The centers of the quarters of cells: those of a grid of `2 n` cells a side from one of n.
+    """Replace each cell of a grid by its four quarters.
+
+    Subdividing all points of a grid with n cells per side gives the grid with 2 n cells per side.
 
     Args:
         points: `(P, 2)` (x, y), centers of cells.
-        cell: `(width, height)` of a cell.
+        cell: `(2,)`, width and height of a cell.
 
     Returns:
-        `(4 P, 2)`.
+        Centers `(4 P, 2)` of the quarters.
     """
     quarters = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]]) / 4 * cell
     return (points[:, None] + quarters).reshape(-1, 2)
@@ -39,45 +45,50 @@ def subdivide_points(points: np.ndarray, cell: np.ndarray) -> np.ndarray:
 def points_per_layer(
     points_per_side: int, *, crop_n_layers: int, downscale_factor: int
 ) -> list[int]:
-    """Points per side for the whole image, and for the crops of each layer.
+    """Return the number of points per side in the image and in the crops of each layer.
 
     Args:
-        points_per_side: of the whole image.
-        crop_n_layers: number of layers of crops.
-        downscale_factor: layer n has `points_per_side / factor ** n` points per side.
+        points_per_side: Number of points per side in the whole image.
+        crop_n_layers: Number of layers of crops.
+        downscale_factor: Divisor per layer. Layer n has
+            `points_per_side // downscale_factor ** n` points per side.
+
+    Returns:
+        `crop_n_layers + 1` numbers, the first one of the whole image.
 
     Raises:
-        ValueError: if a layer would have no point.
+        ValueError: If a layer would have no point.
     """
     sides = [points_per_side // downscale_factor**layer for layer in range(crop_n_layers + 1)]
     if min(sides) < 1:
         raise ValueError(
-            f"points_per_side={points_per_side} leaves no point in layer {crop_n_layers}, where "
-            f"it is divided by {downscale_factor}**{crop_n_layers}"
+            f"points_per_side={points_per_side} is too small for {crop_n_layers} layers of crops. "
+            f"It must be at least {downscale_factor}**{crop_n_layers}"
         )
     return sides
 
 
 def check_point_grids(grids: Sequence[Any], *, crop_n_layers: int) -> list[np.ndarray]:
-    """Grids as arrays, if they are points in 0..1.
+    """Return point grids given by the user as float64 arrays.
 
     Args:
-        grids: for each layer `(P, 2)` (x, y), for the whole image first.
-        crop_n_layers: number of layers of crops.
+        grids: Points `(P, 2)` (x, y) in [0, 1] of each layer, the whole image first.
+        crop_n_layers: Number of layers of crops.
 
     Raises:
-        ValueError: if they are something else, or too few.
+        ValueError: If there are fewer than `crop_n_layers + 1` grids, or one has another shape,
+            no points, or points outside [0, 1].
     """
-    checked = [np.asarray(grid, np.float64) for grid in grids]
-    if len(checked) <= crop_n_layers:
+    arrays = [np.asarray(grid, np.float64) for grid in grids]
+    if len(arrays) <= crop_n_layers:
         raise ValueError(
-            f"point_grids must hold one grid for each of {crop_n_layers + 1} layers, got "
-            f"{len(checked)}"
+            f"point_grids must contain one grid for each of the {crop_n_layers + 1} layers, got "
+            f"{len(arrays)}"
         )
-    for grid in checked:
-        is_inside = grid.ndim == 2 and grid.shape[1:] == (2,) and len(grid)
-        if not is_inside or not ((grid >= 0) & (grid <= 1)).all():
+    for grid in arrays:
+        has_points = grid.ndim == 2 and grid.shape[1:] == (2,) and len(grid)
+        if not has_points or not ((grid >= 0) & (grid <= 1)).all():
             raise ValueError(
-                f"a point grid holds points (P, 2) (x, y) in 0..1, got shape {grid.shape}"
+                f"a point grid must be points (P, 2) (x, y) in [0, 1], got shape {grid.shape}"
             )
-    return checked
+    return arrays

@@ -1,111 +1,124 @@
-"""`polygons_to_mask`: the pixels of polygons, the same ones as pycocotools finds."""
+"""`polygons_to_mask`: the pixels inside polygons, the same ones as in pycocotools."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-SCALE = 5  # pycocotools traces outlines in fifths of a pixel
-FARTHEST = 100_000_000  # whose fifths still fit its 32-bit numbers
-MOST_CROSSINGS = 4_000_000  # bounds the work memory to a few hundred megabytes
+from keras_sam.masks.intervals import counts_to_mask, intervals_to_counts, merge_intervals
+from keras_sam.types import Size
+
+SCALE = 5  # pycocotools traces polygons on a grid of fifths of a pixel
+MAX_COORDINATE = 100_000_000  # pixels. Fifths of it fit into the 32-bit integers of pycocotools
+MAX_CROSSINGS = 4_000_000  # bounds the working memory to a few hundred megabytes
 
 
-def polygons_to_mask(polygons: Iterable[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """The pixels inside any of some polygons; what lies outside the image is cut off.
+def polygons_to_mask(polygons: Iterable[np.ndarray], size: Size) -> np.ndarray:
+    """Convert polygons to the mask of their union, clipped to the image.
 
-    The rule is that of `rleFrPoly` in pycocotools: an outline is traced in fifths of a pixel, and
-    a column changes between outside and inside where the trace passes its center. The trace is
-    computed at the columns of the image only, so that far corners cost nothing.
+    The result equals that of `rleFrPoly` in pycocotools. It traces each polygon in fifths of a
+    pixel; a column changes between background and foreground where the trace passes its center.
+    Here, the trace is computed only at the columns of the image, so that memory does not grow
+    with the length of the polygons. pycocotools also has the defect described in `coco_rle.py`.
 
     Args:
-        polygons: corners `(N, 2)` of each, pixels (x, y), in order.
+        polygons: Corners `(N, 2)` (x, y) of each polygon, in pixels.
         size: `(height, width)` of the image.
 
     Returns:
-        The mask `(H, W)`.
+        Boolean mask `(H, W)`.
 
     Raises:
-        ValueError: if a polygon is not finite, reaches too far, or winds too often.
+        ValueError: If a coordinate is not finite or larger than 100,000,000 pixels, or the
+            polygons cross columns of the image more than 4,000,000 times in total.
     """
     height, width = size
-    pixels = np.zeros(height * width, bool)  # runs go down the columns
+    remaining = MAX_CROSSINGS
+    intervals = [np.zeros((0, 2), np.int64)]
     for corners in polygons:
-        changes = _changes(corners, height, width)
-        if len(changes):
-            is_inside = np.arange(len(changes) - 1) % 2 == 0
-            pixels[changes[0] : changes[-1]] |= np.repeat(is_inside, np.diff(changes))
-    return pixels.reshape(width, height).T
+        columns, steps = _crossings(*_sides(corners), width, max_crossings=remaining)
+        remaining -= len(columns)
+        rows = np.clip(np.ceil((steps + 0.5) / SCALE - 0.5), 0, height).astype(np.int64)
+        # A closed polygon crosses a column an even number of times.
+        intervals.append(np.sort(columns * height + rows).reshape(-1, 2))
+    starts, ends = np.concatenate(intervals).T
+    is_run = starts < ends
+    starts, ends = merge_intervals(starts[is_run], ends[is_run])
+    return counts_to_mask(intervals_to_counts(starts, ends, total=height * width), size)
 
 
-def _changes(corners: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Pixels `(K,)`, counted down the columns, where outside and inside change."""
+def _sides(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return start and end `(N, 2)` int64 of each side of a polygon, in fifths of a pixel."""
     if not np.isfinite(corners).all():
-        raise ValueError("a polygon must be finite, got NaN or infinity")
-    farthest = np.abs(corners).max()
-    if farthest > FARTHEST:
-        raise ValueError(f"a polygon must lie within {FARTHEST} pixels, got {farthest:g}")
+        raise ValueError("coordinates of a polygon must be finite, got NaN or infinity")
+    largest = np.abs(corners).max(initial=0)
+    if largest > MAX_COORDINATE:
+        raise ValueError(
+            f"coordinates of a polygon must be at most {MAX_COORDINATE} pixels, got {largest:g}"
+        )
     starts = np.trunc(SCALE * corners + 0.5).astype(np.int64)
-    columns, steps = _crossings(starts, np.roll(starts, -1, axis=0), width)
-    rows = np.clip(np.ceil((steps + 0.5) / SCALE - 0.5), 0, height).astype(np.int64)
-    return np.sort(columns * height + rows)
+    return starts, np.roll(starts, -1, axis=0)
 
 
-def _crossings(starts: np.ndarray, ends: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the sides of a polygon pass the centers of columns.
+def _crossings(
+    starts: np.ndarray, ends: np.ndarray, width: int, *, max_crossings: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find where the sides of a polygon cross the centers of columns.
 
     Args:
-        starts: `(N, 2)` int64, where each side begins, in fifths of a pixel.
-        ends: `(N, 2)`, where it ends.
-        width: number of columns.
+        starts: `(N, 2)` int64 (x, y), start of each side, in fifths of a pixel.
+        ends: `(N, 2)` int64 (x, y), end of each side, in fifths of a pixel.
+        width: Number of columns.
+        max_crossings: Number of crossings above which the polygon is refused.
 
     Returns:
-        Columns `(K,)`, and the upper end `(K,)` of the trace's step there, in fifths of a pixel.
+        Column `(K,)` of each crossing, and the upper end `(K,)` of the trace's step across its
+        center, in fifths of a pixel.
     """
-    # A step from fifth 2 to fifth 3 passes the center.
-    first = -((2 - np.minimum(starts, ends)[:, 0]) // SCALE)
-    last = (np.maximum(starts, ends)[:, 0] - 3) // SCALE
-    first, last = np.maximum(first, 0), np.minimum(last, width - 1)
+    # The step from fifth 2 to fifth 3 of a column crosses its center.
+    first = np.maximum(-((2 - np.minimum(starts, ends)[:, 0]) // SCALE), 0)
+    last = np.minimum((np.maximum(starts, ends)[:, 0] - 3) // SCALE, width - 1)
     counts = np.maximum(last - first + 1, 0)
     total = int(counts.sum())
-    if total > MOST_CROSSINGS:
+    if total > max_crossings:
         raise ValueError(
-            f"a polygon may pass {MOST_CROSSINGS} columns of pixels in all, got {total}"
+            f"polygons must cross columns of the image at most {MAX_CROSSINGS} times in total, "
+            f"got {MAX_CROSSINGS - max_crossings + total} or more"
         )
     sides = np.repeat(np.arange(len(counts)), counts)
     columns = first[sides] + np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
     x = SCALE * columns + 2
+    widths, heights = np.abs(ends - starts).T
+    is_steep = (widths < heights)[sides]
     steps = np.empty(total, np.int64)
-    wide, high = np.abs(ends - starts).T
-    for chosen, rule in (
-        ((wide >= high)[sides], _flat_steps),
-        ((wide < high)[sides], _steep_steps),
-    ):
-        steps[chosen] = rule(starts[sides[chosen]], ends[sides[chosen]], x[chosen])
+    for is_chosen, rule in ((~is_steep, _flat_steps), (is_steep, _steep_steps)):
+        chosen = sides[is_chosen]
+        steps[is_chosen] = rule(starts[chosen], ends[chosen], x[is_chosen])
     return columns, steps
 
 
 def _flat_steps(starts: np.ndarray, ends: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Upper ends of the steps from `x` to `x + 1` of sides that are at least as wide as high."""
+    """Upper ends of the steps from x to x + 1 on sides that are at least as wide as high."""
     (left, y), (right, y_end) = _ordered(starts, ends, axis=0)
     slope = (y_end - y) / (right - left)
-    here, there = (np.floor(y + slope * (at - left) + 0.5) for at in (x, x + 1))
-    return np.minimum(here, there).astype(np.int64)
+    before, after = (np.floor(y + slope * (at - left) + 0.5) for at in (x, x + 1))
+    return np.minimum(before, after).astype(np.int64)
 
 
 def _steep_steps(starts: np.ndarray, ends: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Upper ends of the steps from `x` to `x + 1` of sides that are higher than wide."""
+    """Upper ends of the steps from x to x + 1 on sides that are higher than wide."""
     (left, top), (right, bottom) = _ordered(starts, ends, axis=1)
     slope = (right - left) / (bottom - top)
 
-    def has_passed(step: np.ndarray) -> np.ndarray:
+    def has_crossed(step: np.ndarray) -> np.ndarray:
         return (np.floor(left + slope * step + 0.5) > x) == (slope > 0)
 
     step = np.ceil((x + 0.5 - left) / slope)
-    step -= has_passed(step - 1)  # the division above rounds
-    step += ~has_passed(step)
+    step -= has_crossed(step - 1)  # corrects the rounding of the division
+    step += ~has_crossed(step)
     return top + step.astype(np.int64) - 1
 
 
 def _ordered(starts: np.ndarray, ends: np.ndarray, *, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of sides, `(2, K)` each, from the lesser to the greater along an axis."""
-    is_turned = (starts[:, axis] > ends[:, axis])[:, None]
-    return np.where(is_turned, ends, starts).T, np.where(is_turned, starts, ends).T
+    """Return both ends `(2, K)` of each side, the one with the smaller coordinate first."""
+    is_reversed = (starts[:, axis] > ends[:, axis])[:, None]
+    return np.where(is_reversed, ends, starts).T, np.where(is_reversed, starts, ends).T

@@ -1,16 +1,16 @@
-"""`flush_denormals`: numbers too small to matter do not slow a training down."""
+"""`flush_denormals`: treat denormal numbers as zero, which makes training on a CPU faster."""
 
 import keras
 
 
 def flush_denormals() -> bool:
-    """Lets PyTorch take numbers below 1e-38 as 0, in the whole process; call it before all else.
+    """Make PyTorch treat numbers below 1e-38 as zero, in the whole process.
 
-    A processor computes with them many times slower, and moments of gradients that have become
-    small are such numbers. JAX and TensorFlow do so by themselves.
+    CPUs compute many times slower with such denormal numbers, and small moments of gradients
+    are denormal. JAX and TensorFlow flush them by default. Call this before other PyTorch code.
 
     Returns:
-        Whether PyTorch does so now.
+        True if the backend is PyTorch and the CPU supports the setting.
     """
     if keras.backend.backend() != "torch":
         return False

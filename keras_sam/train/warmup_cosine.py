@@ -1,19 +1,24 @@
-"""`WarmupCosine`: a learning rate that rises, then falls."""
+"""`WarmupCosine`: a learning-rate schedule with linear warmup and cosine decay."""
 
 import math
 from typing import Any
 
 import keras
 
+END_SHARE = 0.05  # of the peak
+
 
 @keras.saving.register_keras_serializable(package="keras_sam")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly over `warmup` steps, then falls along a cosine to a twentieth.
+    """Learning rate that rises linearly, then falls along a cosine to a twentieth of its peak.
+
+    Unlike `keras.optimizers.schedules.CosineDecay`, it does not waste its first step on a rate
+    of zero.
 
     Args:
-        peak: the highest rate.
-        steps: number of steps.
-        warmup: steps of the rise.
+        peak: Highest learning rate.
+        steps: Total number of steps.
+        warmup: Number of steps of the rise. Limited to half of `steps`.
     """
 
     def __init__(self, peak: float, steps: int, warmup: int = 100) -> None:
@@ -22,13 +27,14 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup = min(warmup, max(1, steps // 2))
 
     def __call__(self, step: Any) -> Any:
-        """The rate of a step."""
+        """Return the learning rate of a step, counted from 0."""
         step = keras.ops.cast(step, "float32")
         rise = (step + 1.0) / self.warmup
-        share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        fall = 0.05 + 0.475 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(share, 0.0, 1.0)))
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        cosine = 0.5 * (1.0 + keras.ops.cos(math.pi * keras.ops.clip(progress, 0.0, 1.0)))
+        fall = END_SHARE + (1.0 - END_SHARE) * cosine
         return self.peak * keras.ops.minimum(rise, fall)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments."""
+        """Return the constructor's arguments."""
         return {"peak": self.peak, "steps": self.steps, "warmup": self.warmup}

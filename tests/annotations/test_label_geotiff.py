@@ -52,7 +52,9 @@ def test_large_image_with_many_labels(tmp_path):
     """The map has 0.3 gigapixels, and masks in two blocks only."""
     size = (15_000, 20_000)
     pixel = mask_to_runs(np.ones((1, 1), bool))
-    masks = [runs_to_annotation(pixel.moved(1023 + index % 300, 511), size) for index in range(300)]
+    masks = [
+        runs_to_annotation(pixel.shifted(1023 + index % 300, 511), size) for index in range(300)
+    ]
     path = tmp_path / "a.tif"
     write_label_geotiff(masks, size, path, georeference=MAP)
     assert path.stat().st_size < 1_000_000

@@ -128,7 +128,6 @@ def test_mask_shape_is_clipped_to_the_image(read):
         ({"points": [[1, 1], [2, 2], [3]]}, "points"),
         ({"points": [[1, 1], [2, "2"], [3, 3]]}, "points"),
         ({"points": [[1, 1], [2, None], [3, 3]]}, "points"),
-        ({"points": [[1, 1], [2, float("nan")], [3, 3]]}, "finite"),
         ({"points": [[1, 1], [2, 1e300], [3, 3]]}, "finite"),
         ({"points": [[1, 1], [2, 10**400], [3, 3]]}, "points"),
         ({"shape_type": "circle"}, "2 points, got 4"),

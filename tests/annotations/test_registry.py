@@ -86,7 +86,7 @@ def test_label_map_with_large_labels_is_done_too(tmp_path):
 def test_large_image_is_never_decoded(tmp_path, format):
     """The image has 200 gigapixels."""
     size = (400_000, 500_000)
-    record = runs_to_annotation(mask_to_runs(MASK).moved(300_000, 390_000), size)
+    record = runs_to_annotation(mask_to_runs(MASK).shifted(300_000, 390_000), size)
     write_masks([record], size, tmp_path / "out", format=format, georeference=MAP)
     if format == "geojson":
         (feature,) = json.loads((tmp_path / "out").read_text())["features"]

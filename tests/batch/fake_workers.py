@@ -16,7 +16,8 @@ from keras_sam.batch.part_writer import PartLimits
 from keras_sam.batch.run_batch import run_batch
 from keras_sam.batch.worker import WorkerFailed, work
 from keras_sam.batch.worker_process import WorkerDiedError
-from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
+from keras_sam.masks.measures import mask_to_box
 
 FACTS = {"preset": "fake", "revision": "f" * 16, "backend": "none"}
 

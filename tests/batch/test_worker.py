@@ -10,7 +10,7 @@ from PIL import Image
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.worker import Ready, WorkerSettings, work
-from keras_sam.masks.measures import coco_rle_to_mask
+from keras_sam.masks.coco_rle import coco_rle_to_mask
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.predictor import SAMPredictor
 

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.checkpoint import Checkpoint
-from keras_sam.checkpoints.keras_hub.config import parse_arguments
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
+from keras_sam.checkpoints import Checkpoint, expected_shapes, write_keras_hub
+from keras_sam.checkpoints.architectures.parse_arguments import parse_arguments
 
 ENCODER = {
     "hidden_size": 16,
@@ -28,7 +26,8 @@ DECODER = {
 }
 
 
-def tiny_config(**decoder: int) -> dict:
+def tiny_config(**decoder) -> dict:
+    """The config of a tiny model, with changed arguments of its decoder."""
     parts = {
         "image_encoder": {"class_name": "ViTDetBackbone", "config": dict(ENCODER)},
         "prompt_encoder": {"class_name": "SAMPromptEncoder", "config": dict(PROMPTS)},
@@ -37,15 +36,37 @@ def tiny_config(**decoder: int) -> dict:
     return parse_arguments("SAMBackbone", parts, source="tiny")
 
 
-def tiny_checkpoint(**decoder: int) -> Checkpoint:
-    """Random arrays for `tiny_config`, the same in each run."""
+def random_checkpoint(config: dict) -> Checkpoint:
+    """A `SAMBackbone` with random arrays, the same in each run."""
     random = np.random.default_rng(0)
-    config = tiny_config(**decoder)
     arrays = {
         name: random.normal(size=shape).astype("float32")
         for name, shape in expected_shapes("SAMBackbone", config).items()
     }
     return Checkpoint("SAMBackbone", config, arrays)
+
+
+def tiny_checkpoint(**decoder) -> Checkpoint:
+    """A tiny model with random arrays, and changed arguments of its decoder."""
+    return random_checkpoint(tiny_config(**decoder))
+
+
+def image_encoder_of(checkpoint: Checkpoint) -> Checkpoint:
+    """The image encoder of a checkpoint as a model of its own."""
+    part, prefix = checkpoint.config["image_encoder"], "image_encoder/"
+    arrays = {
+        name.removeprefix(prefix): array
+        for name, array in checkpoint.arrays.items()
+        if name.startswith(prefix)
+    }
+    return Checkpoint(part["class_name"], part["config"], arrays)
+
+
+def assert_same_arrays(arrays, expected) -> None:
+    """Names and values are equal."""
+    assert set(arrays) == set(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(arrays[name], array)
 
 
 @pytest.fixture
@@ -55,7 +76,7 @@ def tiny() -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def checkpoint() -> Checkpoint:
-    """A tiny model whose decoder has eight heads, as all of Meta's have."""
+    """A tiny model whose decoder has eight heads, as in all of Meta's models."""
     return tiny_checkpoint(num_heads=8)
 
 

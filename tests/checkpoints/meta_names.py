@@ -1,4 +1,4 @@
-"""Names in Meta's checkpoints of transformers' tensors: an oracle, from published maps."""
+"""`to_meta_name`: an oracle for tensor names, from published maps between Meta and transformers."""
 
 import re
 
@@ -25,7 +25,7 @@ RULES = [
     (r"upscale_conv1", "output_upscaling.0"),
     (r"upscale_layer_norm", "output_upscaling.1"),
     (r"upscale_conv2", "output_upscaling.3"),
-    # SAM-HQ's, as its authors name them.
+    # Names of SAM-HQ by its authors.
     ("hq_token", "hf_token"),
     ("hq_mask_mlp", "hf_mlp"),
     (r"compress_vit_conv1", "compress_vit_feat.0"),
@@ -45,7 +45,7 @@ RULES = [
 
 
 def to_meta_name(name: str) -> str:
-    """The name in Meta's code of a tensor of transformers' `SamModel` and `SamHQModel`."""
+    """Return the name in Meta's code of a tensor of `SamModel` or `SamHQModel` of transformers."""
     for pattern, replacement in RULES:
         name = re.sub(pattern, replacement, name)
     return name

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.keras_hub.config import parse_arguments
+from keras_sam.checkpoints import expected_shapes
+from keras_sam.checkpoints.architectures.parse_arguments import parse_arguments
 from keras_sam.checkpoints.meta.tensor_names import meta_name
 from keras_sam.checkpoints.torch_layout import torch_shape
 
-RECORDED = Path(__file__).parent.parent / "timm_1_0_31" / "outputs.npz"
-IMAGE_SHAPE = (64, 96, 3)  # of what timm was given
+REFERENCE = Path(__file__).parent.parent / "timm_1_0_31" / "outputs.npz"
+IMAGE_SHAPE = (64, 96, 3)  # of the input of timm
 ENCODER = {
     "hidden_sizes": [8, 16, 20, 24],
     "depths": [1, 1, 2, 1],
@@ -37,9 +37,9 @@ def mobile_sam_config() -> dict:
 
 
 def mobile_sam_tensors() -> dict[str, np.ndarray]:
-    """By the names of MobileSAM, with the tensors that the model does not use."""
+    """Tensors by the names of MobileSAM, with those that the model does not use."""
     prefix = "encoder/weights/"
-    with np.load(RECORDED) as stored:
+    with np.load(REFERENCE) as stored:
         tensors = {
             f"image_encoder.{name.removeprefix(prefix)}": stored[name]
             for name in stored
@@ -58,5 +58,5 @@ def mobile_sam_tensors() -> dict[str, np.ndarray]:
 
 def timm_outputs() -> dict[str, np.ndarray]:
     """`input` images, `output` embedding and `early` feature of the encoder."""
-    with np.load(RECORDED) as stored:
+    with np.load(REFERENCE) as stored:
         return {name: stored[f"encoder/{name}"] for name in ("input", "output", "early")}

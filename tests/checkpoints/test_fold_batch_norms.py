@@ -1,15 +1,19 @@
-"""Batch norms folded into convolutions. That outputs stay is checked in tests/models."""
+"""Batch norms folded into convolutions. Outputs of models are compared in tests/models."""
 
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.checkpoint import Checkpoint, CheckpointError
-from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.fold_batch_norms import fold_batch_norms
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    convert_checkpoint,
+    expected_shapes,
+    fold_batch_norms,
+    read_checkpoint,
+)
+from tests.checkpoints.conftest import assert_same_arrays, image_encoder_of
 from tests.checkpoints.mobile_sam import mobile_sam_tensors
 
 STEM = "image_encoder/patch_embedding/conv1"
@@ -17,7 +21,7 @@ MERGING = "image_encoder/stages_0_merging/conv2"
 
 
 @pytest.fixture
-def checkpoint(tmp_path) -> Checkpoint:
+def mobile_sam(tmp_path) -> Checkpoint:
     save_file(mobile_sam_tensors(), tmp_path / "mobile_sam.safetensors")
     return read_checkpoint(tmp_path / "mobile_sam.safetensors")
 
@@ -30,12 +34,11 @@ def scale_and_shift(arrays, layer):
     return gamma / np.sqrt(variance + 1e-5), beta - mean * gamma / np.sqrt(variance + 1e-5)
 
 
-def test_what_is_folded(checkpoint):
-    arrays, folded = checkpoint.arrays, fold_batch_norms(checkpoint)
+def test_kernels_and_biases_follow_the_formula(mobile_sam):
+    arrays, folded = mobile_sam.arrays, fold_batch_norms(mobile_sam)
     shapes = expected_shapes("SAMBackbone", folded.config)
     assert {name: array.shape for name, array in folded.arrays.items()} == shapes
     assert not any("batch_norm" in name for name in folded.arrays)
-    assert "image_encoder/stages_1_blocks_0/attention/distance_bias" in folded.arrays
     scale, shift = scale_and_shift(arrays, STEM)
     kernel = folded.arrays[f"{STEM}/convolution/kernel"]
     np.testing.assert_allclose(kernel, arrays[f"{STEM}/convolution/kernel"] * scale, rtol=1e-6)
@@ -44,49 +47,48 @@ def test_what_is_folded(checkpoint):
     kernel = folded.arrays[f"{MERGING}/depthwise/kernel"]
     expected = arrays[f"{MERGING}/depthwise/kernel"] * scale[:, None]
     np.testing.assert_allclose(kernel, expected, rtol=1e-6)
-    for name in ("image_encoder/neck/conv1/kernel", "mask_decoder/iou_token"):
-        assert np.array_equal(folded.arrays[name], arrays[name])
-    assert checkpoint.config["image_encoder"]["config"]["use_batch_norm"] is True
 
 
-def test_stored_types_stay(checkpoint):
-    arrays = {name: array.astype(ml_dtypes.bfloat16) for name, array in checkpoint.arrays.items()}
-    folded = fold_batch_norms(Checkpoint("SAMBackbone", checkpoint.config, arrays))
+def test_other_weights_are_unchanged(mobile_sam):
+    folded = fold_batch_norms(mobile_sam)
+    for name in (
+        "image_encoder/stages_1_blocks_0/attention/distance_bias",
+        "image_encoder/neck/conv1/kernel",
+        "mask_decoder/iou_token",
+    ):
+        np.testing.assert_array_equal(folded.arrays[name], mobile_sam.arrays[name])
+    assert mobile_sam.config["image_encoder"]["config"]["use_batch_norm"] is True
+
+
+def test_stored_types_are_kept(mobile_sam):
+    arrays = {name: array.astype(ml_dtypes.bfloat16) for name, array in mobile_sam.arrays.items()}
+    folded = fold_batch_norms(Checkpoint("SAMBackbone", mobile_sam.config, arrays))
     assert {array.dtype.name for array in folded.arrays.values()} == {"bfloat16"}
 
 
-def test_a_config_alone(checkpoint):
-    folded = fold_batch_norms(Checkpoint("SAMBackbone", checkpoint.config))
+def test_config_without_weights(mobile_sam):
+    folded = fold_batch_norms(Checkpoint("SAMBackbone", mobile_sam.config))
     assert folded.config["image_encoder"]["config"]["use_batch_norm"] is False
     assert folded.arrays == {}
 
 
-def test_no_batch_norms(checkpoint, tiny):
-    for other in (tiny, fold_batch_norms(checkpoint)):
+def test_model_without_batch_norms_raises(mobile_sam, tiny):
+    for other in (tiny, fold_batch_norms(mobile_sam)):
         with pytest.raises(CheckpointError, match="has no batch norms to fold"):
             fold_batch_norms(other)
 
 
-def test_a_lone_image_encoder(checkpoint):
-    config = checkpoint.config["image_encoder"]["config"]
-    prefix = "image_encoder/"
-    arrays = {
-        name.removeprefix(prefix): array
-        for name, array in checkpoint.arrays.items()
-        if name.startswith(prefix)
-    }
-    folded = fold_batch_norms(Checkpoint("TinyViTBackbone", config, arrays))
+def test_image_encoder_alone(mobile_sam):
+    folded = fold_batch_norms(image_encoder_of(mobile_sam))
     assert set(folded.arrays) == set(expected_shapes("TinyViTBackbone", folded.config))
     assert folded.arrays["patch_embedding/conv1/convolution/bias"].shape == (4,)
 
 
-def test_conversion(checkpoint, tmp_path):
+def test_converted_file_contains_the_folded_weights(mobile_sam, tmp_path):
     report = convert_checkpoint(
-        checkpoint.source, tmp_path / "folded", to="keras", fold_batch_norms=True
+        mobile_sam.source, tmp_path / "folded", to="keras", fold_batch_norms=True
     )
-    expected = fold_batch_norms(checkpoint)
-    found = read_checkpoint(tmp_path / "folded")
-    assert found.config["image_encoder"] == expected.config["image_encoder"]
-    assert report.tensors == len(expected.arrays) == len(found.arrays)
-    for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
+    expected, converted = fold_batch_norms(mobile_sam), read_checkpoint(tmp_path / "folded")
+    assert converted.config["image_encoder"] == expected.config["image_encoder"]
+    assert report.tensors == len(expected.arrays)
+    assert_same_arrays(converted.arrays, expected.arrays)

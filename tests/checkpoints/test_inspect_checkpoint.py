@@ -1,22 +1,21 @@
-"""What is said of whole and of damaged checkpoints."""
-
 import h5py
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints.inspect_checkpoint import inspect_checkpoint
+from keras_sam.checkpoints import inspect_checkpoint
+from keras_sam.transforms.inference_config import InferenceConfig
 
 
-def test_a_preset(preset, tiny):
-    seen = []
-    found = inspect_checkpoint(preset, progress=lambda done, total: seen.append((done, total)))
+def test_report_of_a_preset(preset, tiny):
+    calls = []
+    report = inspect_checkpoint(preset, progress=lambda count, total: calls.append((count, total)))
     count = len(tiny.arrays)
-    assert (found.format, found.class_name, found.tensors) == ("keras", "SAMBackbone", count)
-    assert found.parameters == sum(array.size for array in tiny.arrays.values())
-    assert (found.dtypes, found.problems, found.license) == (("float32",), (), None)
-    assert found.architecture["image_encoder"]["hidden_size"] == 16
-    assert found.preprocessing["resize"] == "longest_side"
-    assert seen[-1] == (count, count)
+    assert (report.format, report.class_name, report.tensors) == ("keras", "SAMBackbone", count)
+    assert report.parameters == sum(array.size for array in tiny.arrays.values())
+    assert (report.dtypes, report.problems, report.license) == (("float32",), (), None)
+    assert report.architecture["image_encoder"]["hidden_size"] == 16
+    assert report.inference_config == InferenceConfig()
+    assert calls == [(index, count) for index in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(
@@ -29,16 +28,16 @@ def test_a_preset(preset, tiny):
         ("---\nlicense: " + "x" * 1000 + "\n---\n", None),
     ],
 )
-def test_the_license_is_that_of_the_readme(preset, readme, license):
+def test_license_comes_from_the_header_of_the_readme(preset, readme, license):
     (preset / "README.md").write_text(readme)
     assert inspect_checkpoint(preset).license == license
 
 
-def test_a_damaged_checkpoint_is_a_problem(preset):
+def test_damaged_checkpoint_is_a_problem(preset):
     (preset / "model.weights.h5").write_bytes(b"")
-    found = inspect_checkpoint(preset)
-    assert (found.format, found.tensors) == (None, 0)
-    assert "not an HDF5 file" in found.problems[0]
+    report = inspect_checkpoint(preset)
+    assert (report.format, report.tensors) == (None, 0)
+    assert "not an HDF5 file" in report.problems[0]
 
 
 def test_every_tensor_with_a_problem_is_listed(preset):
@@ -46,10 +45,23 @@ def test_every_tensor_with_a_problem_is_listed(preset):
         for token in ("iou_token", "mask_tokens"):
             dataset = file[f"mask_decoder/{token}/vars/0"]
             dataset[...] = np.full(dataset.shape, np.nan, "float32")
-    found = inspect_checkpoint(preset)
-    assert len(found.problems) == 2
-    assert all("NaN" in problem for problem in found.problems)
+    report = inspect_checkpoint(preset)
+    assert len(report.problems) == 2
+    assert all("NaN" in problem for problem in report.problems)
 
 
-def test_nothing_there(tmp_path):
+def test_many_problems_are_summarized(preset):
+    with h5py.File(preset / "model.weights.h5", "r+") as file:
+
+        def spoil(name, item):
+            if isinstance(item, h5py.Dataset):
+                item[...] = np.full(item.shape, np.nan, "float32")
+
+        file.visititems(spoil)
+    report = inspect_checkpoint(preset)
+    assert len(report.problems) == 21
+    assert report.problems[-1] == f"and {report.tensors - 20} more tensors with problems"
+
+
+def test_missing_path_is_a_problem(tmp_path):
     assert "no directory" in inspect_checkpoint(tmp_path / "nothing").problems[0]

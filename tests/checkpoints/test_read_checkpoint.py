@@ -1,175 +1,36 @@
-import contextlib
-import json
+"""Presets by name, directory and file. Formats are tested in the folders next to this file."""
 
-import h5py
-import numpy as np
+import sys
+
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-
-TOKEN = "mask_decoder/iou_token/vars/0"
-
-
-def edit_config(preset, change):
-    config = json.loads((preset / "config.json").read_text())
-    change(config)
-    (preset / "config.json").write_text(json.dumps(config))
-
-
-def replace_token(preset, **options):
-    with h5py.File(preset / "model.weights.h5", "a") as file:
-        del file[TOKEN]
-        file.create_dataset(TOKEN, **options)
-
-
-def refused(preset, match):
-    with pytest.raises(CheckpointError, match=match):
-        dict(read_checkpoint(preset).arrays)
-
-
-@pytest.mark.parametrize("package", ["keras_hub", "keras_nlp", "keras_sam"])
-def test_known_packages(preset, package):
-    edit_config(preset, lambda c: c.update(registered_name=f"{package}>SAMBackbone"))
-    assert read_checkpoint(preset, load_weights=False).class_name == "SAMBackbone"
-
-
-@pytest.mark.parametrize("name", ["keras_hub>GemmaBackbone", "evil>SAMBackbone", "Lambda"])
-def test_unknown_class(preset, name):
-    edit_config(preset, lambda c: c.update(registered_name=name))
-    refused(preset, name.rpartition(">")[2])
-
-
-def test_unknown_argument(preset):
-    edit_config(preset, lambda c: c["config"]["mask_decoder"]["config"].update(extra=1))
-    refused(preset, "extra")
-
-
-@pytest.mark.parametrize("value", [-1, 10**9, "16", True, None, [16], 1.5])
-def test_invalid_argument(preset, value):
-    edit_config(preset, lambda c: c["config"]["image_encoder"]["config"].update(hidden_size=value))
-    refused(preset, "hidden_size")
-
-
-def test_unknown_dtype(preset):
-    edit_config(preset, lambda c: c["config"].update(dtype="int8_from_float32"))
-    refused(preset, "int8")
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, "3"])
-def test_damaged_config(preset, text):
-    (preset / "config.json").write_text(text)
-    refused(preset, "config")
-
-
-def test_missing_weights_file(preset):
-    (preset / "model.weights.h5").unlink()
-    refused(preset, "no model.weights.h5")
-
-
-@pytest.mark.parametrize("content", [b"", b"not hdf5 at all"])
-def test_not_hdf5(preset, content):
-    (preset / "model.weights.h5").write_bytes(content)
-    refused(preset, "not an HDF5 file")
-
-
-def test_missing_and_left_over_weights(preset):
-    with h5py.File(preset / "model.weights.h5", "a") as file:
-        file.move(TOKEN, "mask_decoder/iou_tokens/vars/0")
-    refused(preset, "missing mask_decoder/iou_token/vars/0 .nearest: mask_decoder/iou_tokens")
-
-
-def test_wrong_shape(preset):
-    replace_token(preset, data=np.zeros((2, 16), "float32"))
-    refused(preset, r"\(2, 16\), expected \(1, 16\)")
-
-
-@pytest.mark.parametrize("data", [np.zeros((1, 16), "int32"), np.full((1, 16), b"x")])
-def test_wrong_type(preset, data):
-    replace_token(preset, data=data)
-    refused(preset, "expected floats")
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_not_finite(preset, value):
-    replace_token(preset, data=np.full((1, 16), value, "float32"))
-    refused(preset, "NaN or infinity")
-
-
-def test_declared_but_not_stored(preset):
-    replace_token(preset, shape=(1, 16), dtype="float32")
-    refused(preset, "declares 64 bytes")
-
-
-def test_external_storage(preset, tmp_path):
-    (tmp_path / "secret").write_bytes(bytes(64))
-    replace_token(
-        preset, shape=(1, 16), dtype="float32", external=[(str(tmp_path / "secret"), 0, 64)]
-    )
-    refused(preset, "outside the file")
-
-
-def test_virtual_dataset(preset):
-    layout = h5py.VirtualLayout((1, 16), "float32")
-    layout[:] = h5py.VirtualSource("other.h5", "x", (1, 16))
-    with h5py.File(preset / "model.weights.h5", "a") as file:
-        del file[TOKEN]
-        file.create_virtual_dataset(TOKEN, layout)
-    refused(preset, "outside the file")
-
-
-@pytest.mark.parametrize(
-    "link", [h5py.SoftLink("/mask_decoder/mask_tokens"), h5py.ExternalLink("o.h5", "/x")]
+from keras_sam.checkpoints import (
+    CheckpointError,
+    convert_checkpoint,
+    read_checkpoint,
+    write_keras_hub,
 )
-@pytest.mark.parametrize("place", [TOKEN, "mask_decoder/iou_token", "mask_decoder/extra"])
-def test_links(preset, link, place):
-    with h5py.File(preset / "model.weights.h5", "a") as file:
-        if place in file:
-            del file[place]
-        file[place] = link
-    refused(preset, "link")
-
-
-def test_a_cycle_of_groups(preset):
-    with h5py.File(preset / "model.weights.h5", "a") as file:
-        file["mask_decoder/again"] = file["mask_decoder"]
-    refused(preset, "two names")
-
-
-def test_compressed_weights_are_read(preset):
-    data = np.arange(16, dtype="float32")[None]
-    replace_token(preset, data=data, compression="gzip", chunks=(1, 16))
-    np.testing.assert_array_equal(read_checkpoint(preset).arrays["mask_decoder/iou_token"], data)
-
-
-@pytest.mark.parametrize("name", ["../model_00000.weights.h5", "/etc/passwd", "x.h5", 3])
-def test_shard_names(preset, name):
-    (preset / "model.weights.h5").unlink()
-    (preset / "model.weights.json").write_text(json.dumps({"weight_map": {"/a/vars": name}}))
-    refused(preset, "names the file")
-
-
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+from keras_sam.transforms.inference_config import (
+    NAMED_CONFIGS,
+    InferenceConfig,
+    MaskRefiner,
+    MaskThresholds,
 )
-@given(share=st.floats(0.0, 0.999), flip=st.integers(1, 255))
-def test_cut_and_flipped_files_raise_nothing_else(preset, share, flip):
-    file = preset / "model.weights.h5"
-    content = file.read_bytes()
-    place = int(share * len(content))
-    try:
-        file.write_bytes(content[:place])
-        with pytest.raises(CheckpointError):
-            dict(read_checkpoint(preset).arrays)
-        changed = bytearray(content)
-        changed[place] ^= flip
-        file.write_bytes(changed)
-        with contextlib.suppress(CheckpointError):
-            dict(read_checkpoint(preset).arrays)
-    finally:
-        file.write_bytes(content)
+from tests.checkpoints.conftest import assert_same_arrays
+
+
+def test_preset_directory(preset, tiny):
+    checkpoint = read_checkpoint(preset)
+    assert (checkpoint.class_name, checkpoint.format) == ("SAMBackbone", "keras")
+    assert checkpoint.source == str(preset)
+    assert checkpoint.config == tiny.config
+    assert_same_arrays(checkpoint.arrays, tiny.arrays)
+
+
+def test_config_without_weights(preset, tiny):
+    (preset / "model.weights.h5").unlink()
+    checkpoint = read_checkpoint(preset, load_weights=False)
+    assert (checkpoint.config, checkpoint.arrays) == (tiny.config, {})
 
 
 def test_unknown_name_lists_the_built_in_ones():
@@ -178,6 +39,62 @@ def test_unknown_name_lists_the_built_in_ones():
 
 
 @pytest.mark.parametrize("address", ["hf://a", "hf://a/../b", "kaggle://a/b", "s3://a/b"])
-def test_malformed_addresses(address):
-    with pytest.raises(CheckpointError, match="not a preset's address"):
+def test_malformed_address_raises(address):
+    with pytest.raises(CheckpointError, match="is not the address of a preset"):
         read_checkpoint(address)
+
+
+def test_settings_of_named_presets():
+    for name in ("sam_vit_base", "sam_base_sa1b", "slimsam_77"):
+        assert read_checkpoint(name, load_weights=False).inference_config == InferenceConfig()
+    medsam = read_checkpoint("medsam", load_weights=False).inference_config
+    assert medsam == NAMED_CONFIGS["medsam"]
+
+
+def test_settings_of_the_shipped_preset():
+    settings = read_checkpoint("sam_tiny_synthetic", load_weights=False).inference_config
+    assert settings == InferenceConfig(
+        mask_thresholds=MaskThresholds(pred_iou_thresh=0.45, stability_score_thresh=0.6),
+        mask_refiner=MaskRefiner(
+            boundary_refinement="guided_filter",
+            box_constraint="expand",
+            iou_calibration=(0.706, 1.134, -0.749),
+        ),
+    )
+
+
+def test_settings_of_a_named_preset_replace_those_of_its_files(preset, monkeypatch):
+    """The repository of MedSAM contains a copy of SAM's file."""
+    module = sys.modules[read_checkpoint.__module__]
+    monkeypatch.setattr(module, "resolve_preset", lambda *_, **__: preset)
+    assert read_checkpoint("medsam").inference_config == NAMED_CONFIGS["medsam"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("sam", InferenceConfig()),
+        ("medsam", NAMED_CONFIGS["medsam"]),
+        (NAMED_CONFIGS["medsam"], NAMED_CONFIGS["medsam"]),
+        (
+            {"mask_thresholds": {"pred_iou_thresh": 0.5}},
+            InferenceConfig(mask_thresholds=MaskThresholds(pred_iou_thresh=0.5)),
+        ),
+    ],
+)
+def test_given_settings_replace_stored_ones(value, expected):
+    for name in ("sam_tiny_synthetic", "medsam"):
+        checkpoint = read_checkpoint(name, load_weights=False, inference_config=value)
+        assert checkpoint.inference_config == expected
+
+
+def test_unknown_settings_raise_before_anything_is_read(tmp_path):
+    with pytest.raises(CheckpointError, match="one of sam, medsam, got 'medsan'"):
+        read_checkpoint(tmp_path / "nothing", inference_config="medsan")
+
+
+def test_files_of_meta_have_the_settings_of_sam(checkpoint, tmp_path):
+    write_keras_hub(tmp_path / "preset", checkpoint, task=False)
+    file = tmp_path / "sam.safetensors"
+    convert_checkpoint(tmp_path / "preset", file, to="meta", inference_config="medsam")
+    assert read_checkpoint(file).inference_config == InferenceConfig()

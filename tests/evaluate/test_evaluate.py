@@ -9,7 +9,8 @@ from PIL import Image
 from keras_sam.annotations.coco import read_coco
 from keras_sam.engines.engine import Engine
 from keras_sam.evaluate.evaluate import evaluate, next_click
-from keras_sam.masks.measures import mask_interior_point, mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
+from keras_sam.masks.measures import mask_interior_point
 from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
 from keras_sam.predict.predictor import SAMPredictor
 

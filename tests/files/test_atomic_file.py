@@ -1,4 +1,4 @@
-"""Files are whole or not there."""
+"""A file is written as a whole or not at all."""
 
 import os
 import stat
@@ -22,7 +22,7 @@ def permissions(path):
 
 
 @pytest.mark.parametrize("data", [b"", b"new", bytearray(b"new"), memoryview(b"new")])
-def test_writes_and_replaces(tmp_path, data):
+def test_a_file_is_written_and_replaced(tmp_path, data):
     path = tmp_path / "file"
     for _ in range(2):
         write_atomically(path, data)
@@ -35,12 +35,12 @@ def test_writes_and_replaces(tmp_path, data):
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("crash", [OSError("disk full"), KeyboardInterrupt()], ids=["full", "stop"])
 def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch, step, crash):
-    def fails(*_, **__):
+    def fail(*_, **__):
         raise crash
 
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    monkeypatch.setattr(os, step, fails)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises(type(crash)):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
@@ -48,7 +48,7 @@ def test_a_crash_leaves_the_old_file(tmp_path, monkeypatch, step, crash):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_permissions_are_those_of_open_and_are_kept(tmp_path):
+def test_new_files_get_the_usual_permissions_and_old_ones_keep_theirs(tmp_path):
     expected, path = tmp_path / "expected", tmp_path / "file"
     expected.write_bytes(b"")
     write_atomically(path, b"new")
@@ -58,28 +58,37 @@ def test_permissions_are_those_of_open_and_are_kept(tmp_path):
     assert permissions(path) == 0o640
 
 
-def test_a_long_name_is_no_hindrance(tmp_path):
+def test_a_name_of_maximum_length(tmp_path):
     path = tmp_path / ("n" * 250)
     write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
 
 
-def test_what_cannot_be_written_is_refused(tmp_path):
+def test_a_missing_folder_raises(tmp_path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "none" / "file", b"new")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         write_atomically(tmp_path / "folder", b"new")
-    for data in (None, "text", 5):
-        with pytest.raises(TypeError, match="data must be bytes"):
-            write_atomically(tmp_path / "file", data)
     assert names(tmp_path) == ["folder"]
 
 
+@pytest.mark.parametrize("data", [None, "text", 5])
+def test_other_types_raise(tmp_path, data):
+    with pytest.raises(TypeError, match="data must be bytes"):
+        write_atomically(tmp_path / "file", data)
+    assert names(tmp_path) == []
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_a_folder_without_permission_is_left_alone():
-    with tempfile.TemporaryDirectory() as place:  # in a folder that everybody may enter
-        folder = Path(place)
+def test_a_folder_without_write_permission_raises():
+    # Not `tmp_path`, whose parents only the owner may enter.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         folder.chmod(0o555)
         with as_nobody(), pytest.raises(PermissionError):
             write_atomically(folder / "file", b"new")
@@ -89,7 +98,7 @@ def test_a_folder_without_permission_is_left_alone():
 
 @contextmanager
 def as_nobody():
-    """Without the superuser's rights, who may write everywhere."""
+    """Drops the rights of the superuser, who may write everywhere."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)

@@ -1,4 +1,4 @@
-"""Outlines: exact there and back, with parts and holes as SciPy counts them."""
+"""Polygons of masks: exact, with the parts and holes that SciPy finds."""
 
 import time
 
@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from keras_sam.masks.mask_to_polygons import mask_to_polygons
+from keras_sam.masks.mask_to_polygons import mask_to_polygons, runs_to_polygons
 from keras_sam.masks.measures import mask_to_box
 from keras_sam.masks.polygons_to_mask import polygons_to_mask
+from keras_sam.masks.run_length_mask import mask_to_runs
 
 MASKS = arrays.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
-# A pixel in a ring in a ring.
+# A pixel inside a ring inside a ring.
 RINGS = np.abs(np.mgrid[-4:5, -4:5]).max(axis=0) % 2 == 0
 
 
@@ -37,20 +38,20 @@ def check_rings(mask):
         assert all(doubled_area(hole) < 0 for hole in polygon.holes)
         assert sum(map(doubled_area, rings)) == 2 * np.count_nonzero(part)
         for ring in rings:
-            assert len(np.unique(ring, axis=0)) == len(ring)  # meets itself nowhere
+            assert len(np.unique(ring, axis=0)) == len(ring)  # does not touch itself
             steps = np.roll(ring, -1, axis=0) - ring
             assert (np.count_nonzero(steps, axis=1) == 1).all()
-            assert (np.count_nonzero(steps[::2], axis=0) == 0).any()  # each corner turns
+            assert (np.count_nonzero(steps[::2], axis=0) == 0).any()  # turns at each corner
 
 
 @given(MASKS)
 @settings(deadline=None, max_examples=300)
-def test_any_mask_there_and_back(mask):
+def test_any_mask_is_restored(mask):
     check_rings(mask)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.6, 0.8, 0.97])
-def test_large_masks_there_and_back(share):
+def test_large_masks_are_restored(share):
     random = np.random.default_rng(0)
     mask = random.random((60, 70)) < share
     check_rings(mask)
@@ -58,7 +59,7 @@ def test_large_masks_there_and_back(share):
 
 
 @pytest.mark.parametrize("value", [1, 2, 255, -1, 0.5])
-def test_whatever_is_not_zero_is_inside(value):
+def test_nonzero_values_are_inside(value):
     (polygon,) = mask_to_polygons(np.full((2, 3), value))
     np.testing.assert_array_equal(polygon.outer, [[0, 0], [3, 0], [3, 2], [0, 2]])
 
@@ -69,23 +70,23 @@ def test_one_pixel():
     assert polygon.holes == ()
 
 
-def test_no_pixel():
+def test_an_empty_mask():
     assert mask_to_polygons(np.zeros((3, 4), bool)) == ()
 
 
-def test_a_part_within_a_hole_is_a_part_of_its_own():
+def test_an_island_in_a_hole_is_a_separate_part():
     outer, inner, pixel = mask_to_polygons(RINGS)
     assert [len(polygon.holes) for polygon in (outer, inner, pixel)] == [1, 1, 0]
     check_rings(RINGS)
 
 
-def test_pixels_that_touch_at_a_corner_are_parts():
+def test_pixels_that_touch_at_a_corner_are_separate_parts():
     first, second = mask_to_polygons(np.eye(2, dtype=bool))
     np.testing.assert_array_equal(first.outer, [[0, 0], [1, 0], [1, 1], [0, 1]])
     np.testing.assert_array_equal(second.outer, first.outer + 1)
 
 
-def test_a_hole_that_touches_the_outline_stays_a_hole():
+def test_a_hole_that_touches_the_outer_ring_stays_a_hole():
     mask = np.ones((4, 4), bool)
     mask[1, 1] = mask[0, 0] = False
     (polygon,) = mask_to_polygons(mask)
@@ -94,42 +95,51 @@ def test_a_hole_that_touches_the_outline_stays_a_hole():
     assert [1, 1] in polygon.outer.tolist()
 
 
-def test_a_tolerance_drops_corners_but_keeps_the_box():
+def test_simplification_keeps_the_box():
     y, x = np.mgrid[:200, :240]
     mask = np.hypot(x - 120, y - 100) < 90
-    (exact,), (rough,) = mask_to_polygons(mask), mask_to_polygons(mask, tolerance=1.5)
-    assert len(rough.outer) < len(exact.outer) / 5
-    back = polygons_to_mask([rough.outer], mask.shape)
+    (exact,), (simple,) = mask_to_polygons(mask), mask_to_polygons(mask, tolerance=1.5)
+    assert len(simple.outer) < len(exact.outer) / 5
+    back = polygons_to_mask([simple.outer], mask.shape)
     np.testing.assert_array_equal(mask_to_box(back), mask_to_box(mask))
     assert np.count_nonzero(back ^ mask) < 0.01 * np.count_nonzero(mask)
     for corner in exact.outer:
-        assert distance_to_ring(corner, rough.outer) <= 1.5
+        assert distance_to_ring(corner, simple.outer) <= 1.5
 
 
 @given(MASKS, st.floats(0.1, 20))
 @settings(deadline=None, max_examples=100)
-def test_simplified_outlines_keep_every_part(mask, tolerance):
-    exact, rough = mask_to_polygons(mask), mask_to_polygons(mask, tolerance=tolerance)
-    assert [len(polygon.holes) for polygon in rough] == [len(polygon.holes) for polygon in exact]
-    for one, other in zip(exact, rough, strict=True):
-        for corners, fewer in zip(
-            (one.outer, *one.holes), (other.outer, *other.holes), strict=True
+def test_simplification_keeps_every_part_and_hole(mask, tolerance):
+    exact, simple = mask_to_polygons(mask), mask_to_polygons(mask, tolerance=tolerance)
+    for polygon, simplified in zip(exact, simple, strict=True):
+        rings = zip(
+            (polygon.outer, *polygon.holes), (simplified.outer, *simplified.holes), strict=True
+        )
+        for corners, kept in rings:
+            assert len(kept) >= 4
+            assert {tuple(corner) for corner in kept} <= {tuple(corner) for corner in corners}
+            assert all(distance_to_ring(corner, kept) <= tolerance for corner in corners)
+        assert simplified.to_ring().ndim == 2
+
+
+def test_runs_give_the_polygons_of_their_mask():
+    mask = np.random.default_rng(0).random((20, 30)) < 0.6
+    far = mask_to_runs(mask).shifted(300_000, 400_000)
+    for polygon, shifted in zip(mask_to_polygons(mask), runs_to_polygons(far), strict=True):
+        for ring, other in zip(
+            (polygon.outer, *polygon.holes), (shifted.outer, *shifted.holes), strict=True
         ):
-            assert len(fewer) >= 4
-            assert {tuple(corner) for corner in fewer} <= {tuple(corner) for corner in corners}
-            assert all(distance_to_ring(corner, fewer) <= tolerance for corner in corners)
-    for polygon in rough:
-        assert polygon.to_ring().ndim == 2
+            np.testing.assert_array_equal(ring + np.array([300_000, 400_000]), other)
 
 
 def distance_to_ring(corner, ring):
     ends = np.roll(ring, -1, axis=0)
-    share = ((corner - ring) * (ends - ring)).sum(1) / ((ends - ring) ** 2).sum(1)
-    nearest = ring + np.clip(share, 0, 1)[:, None] * (ends - ring)
+    fraction = ((corner - ring) * (ends - ring)).sum(1) / ((ends - ring) ** 2).sum(1)
+    nearest = ring + np.clip(fraction, 0, 1)[:, None] * (ends - ring)
     return np.hypot(*(corner - nearest).T).min() - 1e-9
 
 
-def test_a_photograph_sized_mask_takes_a_moment():
+def test_a_mask_of_three_megapixels_takes_at_most_seconds():
     random = np.random.default_rng(0)
     noise = ndimage.zoom(random.standard_normal((60, 80)), 25, order=1)
     mask = noise > 0
@@ -139,12 +149,14 @@ def test_a_photograph_sized_mask_takes_a_moment():
 
 
 @pytest.mark.parametrize("tolerance", [-1, np.nan, np.inf])
-def test_a_senseless_tolerance_is_refused(tolerance):
-    with pytest.raises(ValueError, match="tolerance"):
+def test_an_invalid_tolerance_raises(tolerance):
+    with pytest.raises(ValueError, match="tolerance must be"):
         mask_to_polygons(np.ones((2, 2)), tolerance=tolerance)
+    with pytest.raises(ValueError, match="tolerance must be"):
+        runs_to_polygons(mask_to_runs(np.ones((2, 2))), tolerance=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3)])
-def test_another_shape_is_refused(shape):
+def test_another_shape_raises(shape):
     with pytest.raises(ValueError, match="shape"):
         mask_to_polygons(np.ones(shape))

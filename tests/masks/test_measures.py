@@ -1,100 +1,81 @@
-"""Masks against pycocotools and SciPy."""
+"""Measures of masks, against sums over pixels."""
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
-from scipy.ndimage import distance_transform_edt
 
 from keras_sam.masks.measures import (
-    coco_rle_to_mask,
+    mask_area,
     mask_interior_point,
     mask_iou,
     mask_to_box,
-    mask_to_coco_rle,
     stability_score,
 )
 
+RECTANGLE = np.zeros((6, 8), bool)
+RECTANGLE[1:4, 2:7] = True
 
-def random_masks(count):
+
+def test_area():
+    assert mask_area(RECTANGLE) == 15
+    np.testing.assert_array_equal(mask_area(np.stack([RECTANGLE, ~RECTANGLE])), [15, 33])
+
+
+def test_box():
+    np.testing.assert_array_equal(mask_to_box(RECTANGLE), [2, 1, 7, 4])
+    np.testing.assert_array_equal(mask_to_box(np.zeros((6, 8))), [0, 0, 0, 0])
+
+
+def test_iou():
+    other = np.zeros_like(RECTANGLE)
+    other[1:4, 2:4] = True
+    assert mask_iou(RECTANGLE, other) == pytest.approx(6 / 15)
+    assert mask_iou(~RECTANGLE, RECTANGLE) == 0
+    assert mask_iou(other & False, other & False) == 1
+    masks = np.stack([RECTANGLE, other])
+    np.testing.assert_allclose(mask_iou(masks[:, None], masks), [[1, 0.4], [0.4, 1]])
+
+
+def test_iou_of_two_sizes_raises():
+    with pytest.raises(ValueError, match="masks must have the same size"):
+        mask_iou(RECTANGLE, RECTANGLE[1:])
+
+
+def test_stability_score():
+    assert stability_score(np.array([[-2.0, 0.5], [2.0, 3.0]])) == pytest.approx(2 / 3)
+    assert stability_score(np.full((2, 2), -5.0)) == 0
+    assert stability_score(np.array([[0.2, 0.4]]), threshold=0.3, offset=0.15) == 0
+    assert stability_score(np.array([[0.2, 0.4]]), threshold=0.2, offset=0.1) == 0.5
+
+
+def squared_distances(mask):
+    """Squared distance of each pixel to the nearest pixel outside the mask, by brute force."""
+    padded = np.pad(mask, 1)
+    pixels = np.argwhere(np.ones_like(padded))
+    outside = np.argwhere(~padded)
+    distances = ((pixels[:, None] - outside) ** 2).sum(axis=-1).min(axis=1)
+    return distances.reshape(padded.shape)[1:-1, 1:-1]
+
+
+def test_interior_point_is_the_first_of_the_deepest_pixels():
     random = np.random.default_rng(0)
-    for _ in range(count):
-        yield random.random(random.integers(1, 40, 2)) < random.random()
-
-
-def test_rle_there_and_back():
-    for mask in random_masks(40):
-        rle = mask_to_coco_rle(mask)
-        np.testing.assert_array_equal(coco_rle_to_mask(rle), mask)
-        np.testing.assert_array_equal(coco_rle_to_mask(rle), coco_mask.decode(rle))
-
-
-def test_uncompressed_rle_runs_down_the_columns():
-    mask = coco_rle_to_mask({"size": [2, 3], "counts": [1, 2, 3]})
-    np.testing.assert_array_equal(mask, [[0, 1, 0], [1, 0, 0]])
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [
-        [1, 2],
-        [7, -1],
-        [],
-        [6.0],
-        [None, 6],
-        ["6"],
-        [[6]],
-        [True, 5],
-        [10**30],
-        "~~~",
-        "1o",
-        "",
-        b"",
-        5,
-        None,
-        {},
-        bytearray(b"6"),
-    ],
-    ids=repr,
-)
-def test_damaged_rle_is_refused(counts):
-    with pytest.raises(ValueError, match="RLE"):
-        coco_rle_to_mask({"size": [2, 3], "counts": counts})
-
-
-@pytest.mark.parametrize(
-    "size",
-    [None, 6, "23", ["2", "3"], [2.0, 3.0], [2], [2, 3, 1], [0, 6], [True, 6], {2: 3, 3: 2}],
-    ids=repr,
-)
-def test_an_rle_of_no_size_is_refused(size):
-    with pytest.raises(ValueError, match=r"an RLE's size is \[height, width\]"):
-        coco_rle_to_mask({"size": size, "counts": [6]})
-
-
-@pytest.mark.parametrize("rle", [None, 5, "abc", bytearray(b"6"), [], {"size": [2, 3]}], ids=repr)
-def test_what_is_no_rle_is_refused(rle):
-    with pytest.raises(ValueError, match="an RLE is a dictionary"):
-        coco_rle_to_mask(rle)
-
-
-def test_a_huge_rle_is_refused_before_it_is_decoded():
-    with pytest.raises(ValueError, match="at most"):
-        coco_rle_to_mask({"size": [10**9, 10**9], "counts": [10**18]})
-
-
-def test_deepest_point_is_the_distance_transforms():
-    for mask in random_masks(40):
+    for share in np.linspace(0.3, 1, 40):
+        mask = random.random(random.integers(1, 16, 2)) < share
         if mask.any():
-            inside = np.rint(distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] ** 2)
-            y, x = np.unravel_index(inside.argmax(), inside.shape)
+            distances = squared_distances(mask)
+            y, x = np.unravel_index(distances.argmax(), mask.shape)
             assert mask_interior_point(mask) == (x, y)
 
 
-def test_box_iou_and_stability():
-    mask = np.zeros((6, 8), bool)
-    mask[1:4, 2:7] = True
-    np.testing.assert_array_equal(mask_to_box(mask), [2, 1, 7, 4])
-    other = np.zeros_like(mask)
-    other[1:4, 2:4] = True
-    assert mask_iou(mask, other) == pytest.approx(6 / 15)
-    assert stability_score(np.array([[-2.0, 0.5], [2.0, 3.0]])) == pytest.approx(2 / 3)
+def test_interior_point_of_a_mask_that_covers_the_image():
+    assert mask_interior_point(np.ones((4, 9))) == (1, 1)
+
+
+def test_interior_point_of_an_empty_mask_raises():
+    with pytest.raises(ValueError, match="no interior point"):
+        mask_interior_point(np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("measure", [mask_to_box, mask_interior_point])
+def test_another_shape_raises(measure):
+    with pytest.raises(ValueError, match=r"shape \(H, W\)"):
+        measure(np.ones((2, 3, 4)))

@@ -1,4 +1,4 @@
-"""Rings joined by bridges."""
+"""Polygons with holes as a single ring."""
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -18,7 +18,7 @@ def test_a_polygon_without_holes_is_its_ring():
     assert Polygon(SQUARE).to_ring() is SQUARE
 
 
-def test_a_hole_is_reached_straight_from_above():
+def test_a_vertical_bridge_joins_a_hole_to_the_edge_above():
     ring = Polygon(SQUARE, (hole(3, 4),)).to_ring()
     np.testing.assert_array_equal(
         ring,
@@ -26,21 +26,21 @@ def test_a_hole_is_reached_straight_from_above():
     )
 
 
-def test_holes_hang_below_each_other():
-    """Two at one edge, and one below another."""
+def test_several_holes():
+    """Two bridges start at one edge, and one starts at another hole."""
     polygon = Polygon(SQUARE, (hole(5, 1), hole(1, 1), hole(1, 5), hole(6, 5)))
     mask = polygons_to_mask([polygon.to_ring()], (8, 8))
     assert np.count_nonzero(mask) == 64 - 16
     np.testing.assert_array_equal(mask, mask_from_pycocotools(polygon.to_ring(), (8, 8)))
 
 
-def test_a_ring_beside_the_first_is_joined_too():
+def test_separate_rings_are_joined():
     ring = join_rings([SQUARE, SQUARE + np.array([10, 0]), SQUARE + np.array([0, 10])])
     assert np.count_nonzero(polygons_to_mask([ring], (20, 20))) == 3 * 64
 
 
-def test_bridges_leave_both_rules_of_filling_alone():
-    """Each side of a bridge runs against the other, so that windings cancel."""
+def test_the_winding_number_is_that_of_the_mask():
+    """Both sides of a bridge cancel, so that the even-odd and the nonzero rule agree."""
     mask = np.ones((9, 12), bool)
     mask[2:4, 2:4] = mask[5:8, 3:9] = mask[1:3, 7:10] = False
     (polygon,) = mask_to_polygons(mask)

@@ -1,20 +1,17 @@
-"""Masks as runs against the same operations on pixels, and against pycocotools."""
+"""Masks as runs, against the same operations on pixels."""
 
 import itertools
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
 
-from keras_sam.masks.measures import mask_iou, mask_to_box, mask_to_coco_rle
-from keras_sam.masks.rle_counts import read_counts, write_counts
+from keras_sam.masks.measures import mask_iou, mask_to_box
 from keras_sam.masks.run_length_mask import (
-    coco_rle_to_runs,
+    RunLengthMask,
+    intersection_area,
     mask_to_runs,
     runs_iou,
-    runs_to_coco_rle,
     runs_to_mask,
-    unite_runs,
 )
 
 
@@ -25,7 +22,7 @@ def random_masks(count, size=None):
         yield random.random(shape) < (0, 1, random.random())[min(index, 2)]
 
 
-def test_masks_there_and_back():
+def test_conversion_to_runs_and_back_restores_the_mask():
     for mask in random_masks(40):
         height, width = mask.shape
         runs = mask_to_runs(mask)
@@ -34,73 +31,51 @@ def test_masks_there_and_back():
         assert runs.box == tuple(mask_to_box(mask))
 
 
-def test_an_rle_is_that_of_pycocotools():
-    for mask in random_masks(40):
-        rle = runs_to_coco_rle(mask_to_runs(mask), mask.shape)
-        assert rle == mask_to_coco_rle(mask)
-        back = coco_rle_to_runs(rle)
-        np.testing.assert_array_equal(runs_to_mask(back, (0, 0, *mask.shape[::-1])), mask)
+def test_runs_of_a_column_do_not_touch():
+    runs = mask_to_runs(np.array([[1, 1], [1, 0], [0, 1]]))
+    assert runs.columns.tolist() == [0, 1, 1]
+    assert (runs.tops.tolist(), runs.bottoms.tolist()) == ([0, 0, 2], [2, 1, 3])
 
 
-def test_empty_runs_of_an_rle_are_no_runs():
-    runs = coco_rle_to_runs({"size": [4, 2], "counts": [0, 1, 0, 2, 2, 0, 3]})
-    assert (runs.tops.tolist(), runs.bottoms.tolist()) == ([0], [3])
+@pytest.mark.parametrize("box", [(3, 2, 12, 7), (0, 0, 14, 9), (-2, -3, 5, 20), (4, 4, 4, 6)])
+def test_cropped_to_a_box(box):
+    x0, y0, x1, y1 = box
+    for mask in random_masks(6, (9, 14)):
+        padded = np.pad(mask, 20)
+        part = np.zeros_like(padded)
+        part[20 + y0 : 20 + y1, 20 + x0 : 20 + x1] = padded[20 + y0 : 20 + y1, 20 + x0 : 20 + x1]
+        runs = mask_to_runs(mask)
+        np.testing.assert_array_equal(runs_to_mask(runs.cropped(box), (-20, -20, 34, 29)), part)
+        np.testing.assert_array_equal(
+            runs_to_mask(runs, box), part[20 + y0 : 20 + y1, 20 + x0 : 20 + x1]
+        )
 
 
-def test_parts_unions_and_overlap():
-    masks = list(random_masks(12, (9, 14)))
-    for mask, other in itertools.pairwise(masks):
+def test_union_and_overlap():
+    for mask, other in itertools.pairwise(random_masks(12, (9, 14))):
         runs, others = mask_to_runs(mask), mask_to_runs(other)
-        part = runs_to_mask(runs.within((3, 2, 12, 7)), (0, 0, 14, 9))
-        expected = np.zeros_like(mask)
-        expected[2:7, 3:12] = mask[2:7, 3:12]
-        np.testing.assert_array_equal(part, expected)
-        np.testing.assert_array_equal(runs_to_mask(runs, (3, 2, 12, 7)), mask[2:7, 3:12])
-        united = unite_runs([runs, others, runs])
-        np.testing.assert_array_equal(runs_to_mask(united, (0, 0, 14, 9)), mask | other)
-        assert runs_to_coco_rle(united, (9, 14)) == mask_to_coco_rle(mask | other)
+        union, expected = runs.union(others, runs), mask_to_runs(mask | other)
+        for name in ("columns", "tops", "bottoms"):
+            np.testing.assert_array_equal(getattr(union, name), getattr(expected, name))
+        assert intersection_area(runs, others) == (mask & other).sum()
         assert runs_iou(runs, others) == pytest.approx(float(mask_iou(mask, other)))
 
 
-def test_a_moved_mask_in_an_image_that_no_array_holds():
-    size = (700_000, 700_000)  # 0.49 of the terapixel below the limit
+def test_union_of_one_mask_and_of_empty_masks():
+    runs, empty = mask_to_runs(np.ones((2, 3))), mask_to_runs(np.zeros((2, 3)))
+    assert RunLengthMask.union(runs).area == 6
+    assert empty.union(empty).area == 0
+    assert runs_iou(empty, empty) == 1
+
+
+def test_shifted_far_from_the_origin():
     mask = np.random.default_rng(0).random((20, 30)) < 0.5
-    runs = mask_to_runs(mask).moved(600_000, 500_000)
-    rle = runs_to_coco_rle(runs, size)
-    assert len(rle["counts"]) < 2_000
-    back = coco_rle_to_runs(rle)
-    np.testing.assert_array_equal(runs_to_mask(back, (600_000, 500_000, 600_030, 500_020)), mask)
-    assert back.area == mask.sum()
+    runs = mask_to_runs(mask).shifted(600_000, 500_000)
+    np.testing.assert_array_equal(runs_to_mask(runs, (600_000, 500_000, 600_030, 500_020)), mask)
+    union = runs.union(runs.shifted(-600_000, -500_000))
+    assert union.area == 2 * mask.sum()
 
 
-def test_strings_are_those_of_pycocotools():
-    random = np.random.default_rng(0)
-    for size in (1, 2, 3, 4, 50, 300):
-        runs = random.integers(0, 2 ** random.integers(1, 26, size), endpoint=True)
-        runs[0] += 1
-        theirs = coco_mask.frPyObjects(
-            {"size": [int(runs.sum()), 1], "counts": runs.tolist()}, int(runs.sum()), 1
-        )
-        assert write_counts(runs) == theirs["counts"].decode()
-        np.testing.assert_array_equal(read_counts(write_counts(runs)), runs)
-
-
-@pytest.mark.parametrize(
-    ("rle", "match"),
-    [
-        ({"counts": [4]}, "dictionary with"),
-        ({"size": [2, 2], "counts": [1, 2]}, "do not fill"),
-        ({"size": [2, 2.0], "counts": [4]}, "whole pixels"),
-        ({"size": [2**20, 2**20], "counts": [2**38]}, "at most 549755813887 pixels"),
-    ],
-)
-def test_malformed_rles_are_refused(rle, match):
-    with pytest.raises(ValueError, match=match):
-        coco_rle_to_runs(rle)
-
-
-def test_a_mask_outside_its_image_is_refused():
-    runs = mask_to_runs(np.ones((2, 2), bool))
-    for moved in (runs.moved(3, 0), runs.moved(0, -1)):
-        with pytest.raises(ValueError, match="not in an image of size"):
-            runs_to_coco_rle(moved, (4, 4))
+def test_another_shape_raises():
+    with pytest.raises(ValueError, match=r"shape \(H, W\)"):
+        mask_to_runs(np.ones((1, 2, 3)))

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 import keras_sam
-from keras_sam.masks.measures import coco_rle_to_mask
+from keras_sam.masks.coco_rle import coco_rle_to_mask
 
 SIZE = (70, 100)
 PHOTOGRAPH = Path(keras_sam.__file__).parent / "assets" / "coffee.jpg"

@@ -9,7 +9,8 @@ from PIL import Image
 
 from keras_sam.annotations.coco import read_coco
 from keras_sam.evaluate.evaluate import evaluate
-from keras_sam.masks.measures import mask_to_box, mask_to_coco_rle
+from keras_sam.masks.coco_rle import mask_to_coco_rle
+from keras_sam.masks.measures import mask_to_box
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.frame_for_model import transform_for_model
 from keras_sam.predict.predictor import SAMPredictor

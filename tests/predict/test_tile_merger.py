@@ -33,7 +33,7 @@ def pieces_of(labels, tile, number, ratings=None):
     x0, y0, x1, y1 = tile
     window = labels[y0:y1, x0:x1]
     return [
-        Piece(mask_to_runs(window == label).moved(x0, y0), number, (ratings or {}).get(label, 0.5))
+        Piece(mask_to_runs(window == label).shifted(x0, y0), number, (ratings or {}).get(label, 0.5))
         for label in np.unique(window[window > 0]).tolist()
     ]
 

@@ -9,7 +9,8 @@ from PIL import Image
 import keras_sam
 from keras_sam.annotations.mask_record import record_to_runs
 from keras_sam.images.image_reader import ArrayReader, ImageReader
-from keras_sam.masks.measures import coco_rle_to_mask, mask_iou
+from keras_sam.masks.coco_rle import coco_rle_to_mask
+from keras_sam.masks.measures import mask_iou
 from keras_sam.masks.run_length_mask import mask_to_runs, runs_iou
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.mask_generator import SAMMaskGenerator
@@ -171,7 +172,7 @@ def test_of_a_gigapixel_one_tile_at_a_time_is_read(generator):
     assert all(record["segmentation"]["size"] == list(size) for record in records)
     assert all(len(record["segmentation"]["counts"]) < 20_000 for record in records)
     corner = x - 300, y - 300
-    truth = mask_to_runs(source.mask((*corner, x + 300, y + 300))).moved(*corner)
+    truth = mask_to_runs(source.mask((*corner, x + 300, y + 300))).shifted(*corner)
     assert max(runs_iou(record_to_runs(record), truth) for record in records) > 0.7
 
 

@@ -7,22 +7,22 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def kernel_and_bias(name: str, kernel: tuple[int, ...]) -> Shapes:
-    """A dense layer or a convolution."""
+    """Return the weights of a dense layer or a convolution."""
     return {f"{name}/kernel": kernel, f"{name}/bias": kernel[-1:]}
 
 
 def transposed_convolution(name: str, inputs: int, outputs: int) -> Shapes:
-    """One of kernel 2."""
+    """Return the weights of a transposed convolution of kernel size 2."""
     return {f"{name}/kernel": (2, 2, outputs, inputs), f"{name}/bias": (outputs,)}
 
 
 def layer_norm(name: str, width: int) -> Shapes:
-    """A layer norm."""
+    """Return the weights of a layer norm."""
     return {f"{name}/gamma": (width,), f"{name}/beta": (width,)}
 
 
 def mlp(name: str, widths: Sequence[int]) -> Shapes:
-    """Dense layers, from one width to the next."""
+    """Return the weights of dense layers, each from one width to the next."""
     shapes: Shapes = {}
     for index, kernel in enumerate(itertools.pairwise(widths), start=1):
         shapes |= kernel_and_bias(f"{name}/dense{index}", kernel)
@@ -30,7 +30,7 @@ def mlp(name: str, widths: Sequence[int]) -> Shapes:
 
 
 def neck(name: str, inputs: int, outputs: int) -> Shapes:
-    """The two convolutions behind an image encoder."""
+    """Return the weights of the two convolutions after an image encoder."""
     shapes: Shapes = {f"{name}/conv1/kernel": (1, 1, inputs, outputs)}
     shapes |= layer_norm(f"{name}/layer_norm1", outputs)
     shapes[f"{name}/conv2/kernel"] = (3, 3, outputs, outputs)
@@ -38,5 +38,5 @@ def neck(name: str, inputs: int, outputs: int) -> Shapes:
 
 
 def prefixed(prefix: str, shapes: Shapes) -> Shapes:
-    """The weights of a part, under its name."""
+    """Return the weights of a part under its name."""
     return {f"{prefix}/{name}": shape for name, shape in shapes.items()}

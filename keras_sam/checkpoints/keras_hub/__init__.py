@@ -1,3 +1,3 @@
-"""Presets in the format of keras-hub."""
+"""Preset directories in the layout of keras-hub; other formats have their own folders."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""`check_storage`: that arrays of an HDF5 file are plain floats, each whole and apart in it."""
+"""`check_storage`: check that arrays of an HDF5 file are plain floats, stored once and whole."""
 
 import itertools
 import math
@@ -7,28 +7,28 @@ from collections.abc import Iterator, Mapping
 
 import h5py
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.errors import CheckpointError
 
-# In the order of writing: nothing, or gzip, which h5py may let follow on a shuffle.
+# Filters in the order of writing: none, or gzip, which h5py may put after a shuffle.
 PIPELINES = (
     (),
     (h5py.h5z.FILTER_DEFLATE,),
     (h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE),
 )
-SMALL_CHUNK = 2**20  # bytes; a chunk may exceed its dataset up to this size
-MOST_CHUNKS = 2**16
+SMALL_CHUNK = 2**20  # bytes; up to this size, a chunk may exceed its dataset
+MAX_CHUNKS = 2**16
 
 
 def check_storage(datasets: Mapping[str, h5py.Dataset], *, source: str) -> None:
-    """Refuses what is not plain floats, stored once and in full inside the file.
+    """Check types and storage of datasets before any is read.
 
     Args:
-        datasets: path to dataset, all of one file.
-        source: the preset, for messages.
+        datasets: All datasets of one file, by path.
+        source: Name of the preset, for error messages.
 
     Raises:
-        CheckpointError: for another type or filter, for storage outside the file, that overlaps
-            or is of another size than the dataset declares.
+        CheckpointError: If a dataset is not of plain floats, has another filter than gzip, lies
+            outside the file, overlaps another one, or is stored in another size than declared.
     """
     spans = []
     for path, dataset in datasets.items():
@@ -44,10 +44,14 @@ def check_storage(datasets: Mapping[str, h5py.Dataset], *, source: str) -> None:
 
 
 def check_inflation(where: str, dataset: h5py.Dataset) -> None:
-    """Inflates each gzip chunk up to its declared size, for HDF5 itself knows no limit.
+    """Check that each gzip chunk inflates to its declared size. HDF5 has no limit of its own.
+
+    Args:
+        where: Name of the dataset, for error messages.
+        dataset: Dataset that passed `check_storage`.
 
     Raises:
-        CheckpointError: if a chunk inflates to any other size.
+        CheckpointError: If a chunk is damaged or inflates to another size.
     """
     if not _filters(dataset):
         return
@@ -72,20 +76,20 @@ def _check_type(where: str, dataset: h5py.Dataset) -> None:
         raise CheckpointError(f"{where} lies outside the file")
     if _filters(dataset) not in PIPELINES:
         raise CheckpointError(
-            f"{where} is filtered by other means than gzip; save it again without compression"
+            f"{where} has a filter other than gzip; save it again without compression"
         )
 
 
 def _spans(where: str, dataset: h5py.Dataset) -> Iterator[tuple[int, int]]:
-    """First byte and end of each stretch of the file that holds the dataset."""
+    """Yield the first byte and the end of each part of the file that contains the dataset."""
     layout = dataset.id.get_create_plist().get_layout()
     if layout == h5py.h5d.CHUNKED:
         yield from _chunk_spans(where, dataset)
         return
     declared, stored = _declared_bytes(dataset), dataset.id.get_storage_size()
     if stored != declared:
-        raise CheckpointError(f"{where} declares {declared} bytes, but the file holds {stored}")
-    if layout == h5py.h5d.CONTIGUOUS:  # a compact one lies in its own header
+        raise CheckpointError(f"{where} declares {declared} bytes, but the file contains {stored}")
+    if layout == h5py.h5d.CONTIGUOUS:  # a compact dataset lies in its own header
         start = dataset.id.get_offset()
         yield start, start + stored
 
@@ -94,12 +98,12 @@ def _chunk_spans(where: str, dataset: h5py.Dataset) -> Iterator[tuple[int, int]]
     size = _chunk_bytes(dataset)
     if size > max(_declared_bytes(dataset), SMALL_CHUNK):
         raise CheckpointError(f"{where} is stored in chunks larger than itself")
-    expected = math.prod(map(_divided_up, dataset.shape, dataset.chunks))
-    found = dataset.id.get_num_chunks()
-    if found != expected or found > MOST_CHUNKS:
+    expected = math.prod(map(_divide_up, dataset.shape, dataset.chunks))
+    count = dataset.id.get_num_chunks()
+    if count != expected or count > MAX_CHUNKS:
         raise CheckpointError(
-            f"{where} is stored in {found} of {expected} chunks, expected all and at most "
-            f"{MOST_CHUNKS}"
+            f"{where} is stored in {count} of {expected} chunks; expected all, and at most "
+            f"{MAX_CHUNKS}"
         )
     # Deflate adds less than a thousandth to what it cannot compress.
     largest = size + size // 1000 + 64 if _filters(dataset) else size
@@ -133,5 +137,5 @@ def _chunk_bytes(dataset: h5py.Dataset) -> int:
     return math.prod(dataset.chunks) * dataset.dtype.itemsize
 
 
-def _divided_up(length: int, part: int) -> int:
+def _divide_up(length: int, part: int) -> int:
     return -(-length // part)

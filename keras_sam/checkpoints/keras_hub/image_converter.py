@@ -1,58 +1,65 @@
-"""`image_converter_config`: how keras-hub is told to prepare images; and back."""
+"""`image_converter_config` and its inverse: preprocessing as keras-hub stores it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
+from keras_sam.checkpoints.architectures.argument import MAX_SIZE, is_bool
 from keras_sam.checkpoints.keras_hub.config import (
-    LARGEST_SIZE,
     registered_class,
     serialize_dtype,
-    serialized_object,
-    truncate,
+    serialize_object,
 )
-from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD, SAM
-from keras_sam.checkpoints.preset_files import PREPROCESSOR
+from keras_sam.checkpoints.truncate import truncate
+from keras_sam.errors import CheckpointError
+from keras_sam.transforms.preprocessing import PIXEL_MEAN, PIXEL_STD, Preprocessing
 
-LARGEST_FACTOR = 1e6  # pixels are below 256
-# keras-hub's models normalize inside, as ours do: this undoes it, but for rounding.
+IMAGE_CONVERTER = "image_converter.json"
+PREPROCESSOR = "preprocessor.json"
+MAX_FACTOR = 1e6  # pixels are below 256
+# The models of keras-hub apply ImageNet's normalization, as ours do. These values undo it in
+# advance, up to rounding.
 UNIT_SCALE = [std / 255 for std in PIXEL_STD]
 UNIT_OFFSET = list(PIXEL_MEAN)
 
 
 def image_converter_config(
-    config: Mapping[str, Any], preprocessing: Mapping[str, str]
+    config: Mapping[str, Any], preprocessing: Preprocessing
 ) -> dict[str, Any]:
-    """The contents of `image_converter.json` for a `SAMBackbone`: what comes nearest.
+    """Return the `image_converter.json` that is nearest to a preprocessing.
 
-    keras-hub pads with black, not with the mean color, and has no minimum and maximum of an image:
-    `min_max` becomes `unit`.
+    keras-hub pads with black instead of the mean color, and does not normalize by the minimum and
+    maximum of an image: "min_max" is written as "unit".
 
     Args:
-        config: of the backbone; its image size is the converter's.
-        preprocessing: as `parse_preprocessing` gives it.
+        config: Config of the `SAMBackbone`, whose image size is that of the converter.
+        preprocessing: Preprocessing of the model.
     """
     height, width, _ = config["image_encoder"]["config"]["image_shape"]
-    is_normalized = preprocessing["normalization"] == "imagenet"
+    is_imagenet = preprocessing.normalization == "imagenet"
     arguments = {
         "name": "sam_image_converter",
         "trainable": True,
         "dtype": serialize_dtype("float32"),
         "image_size": [height, width],
-        "scale": 1 / 255.0 if is_normalized else UNIT_SCALE,
-        "offset": None if is_normalized else UNIT_OFFSET,
-        "interpolation": preprocessing["interpolation"],
+        "scale": 1 / 255.0 if is_imagenet else UNIT_SCALE,
+        "offset": None if is_imagenet else UNIT_OFFSET,
+        "interpolation": preprocessing.interpolation,
         "antialias": True,
-        "crop_to_aspect_ratio": False,  # keras-hub's default, which SAM never does
-        "pad_to_aspect_ratio": preprocessing["resize"] == "longest_side",
+        "crop_to_aspect_ratio": False,  # the default of keras-hub crops, which SAM never does
+        "pad_to_aspect_ratio": preprocessing.resize == "longest_side",
         "bounding_box_format": "yxyx",
     }
     module = "keras_hub.src.models.sam.sam_image_converter"
-    return serialized_object(module, "SAMImageConverter", arguments)
+    return serialize_object(module, "SAMImageConverter", arguments)
 
 
-def hub_preprocessor_config(converter: dict[str, Any], *, dtype: str) -> dict[str, Any]:
-    """The contents of `preprocessor.json`, which nests the converter."""
+def preprocessor_config(converter: dict[str, Any], *, dtype: str) -> dict[str, Any]:
+    """Return the `preprocessor.json` that contains an image converter.
+
+    Args:
+        converter: Output of `image_converter_config`.
+        dtype: Name of the model's dtype policy.
+    """
     arguments = {
         "name": "sam_image_segmenter_preprocessor",
         "trainable": True,
@@ -61,22 +68,29 @@ def hub_preprocessor_config(converter: dict[str, Any], *, dtype: str) -> dict[st
         "config_file": PREPROCESSOR,
     }
     module = "keras_hub.src.models.sam.sam_image_segmenter_preprocessor"
-    return serialized_object(module, "SAMImageSegmenterPreprocessor", arguments)
+    return serialize_object(module, "SAMImageSegmenterPreprocessor", arguments)
 
 
-def parse_image_converter(serialized: Any, *, source: str) -> dict[str, Any]:
-    """The preprocessing that an `image_converter.json` tells, where it is all there is.
+def parse_image_converter(serialized: Any, *, source: str) -> Preprocessing:
+    """Return the preprocessing that an `image_converter.json` describes.
 
-    The presets of keras-hub are SAM's, whatever their converter is left at, cropping included.
-    Only what `image_converter_config` writes for other models is taken for more than that.
+    Presets of keras-hub are SAM's, even if their converter keeps the default of cropping. Only
+    the settings that `image_converter_config` writes for other models change the result.
+
+    Args:
+        serialized: Contents of the file.
+        source: Name of the preset, for error messages.
 
     Raises:
-        CheckpointError: if it is of another class, or a setting has no value of its kind.
+        CheckpointError: If it is of another class, or a setting is not valid.
     """
     class_name = registered_class(serialized, source=source)
     config = serialized.get("config")
     if class_name != "SAMImageConverter" or not isinstance(config, dict):
-        raise CheckpointError(f"the image converter of '{source}' is a {class_name[:80]}")
+        raise CheckpointError(
+            f"the image converter of '{source}' is a {class_name[:80]}; expected a "
+            "SAMImageConverter with a config"
+        )
     settings = {name: config[name] for name in CHECKS if name in config}
     for name, value in settings.items():
         if not CHECKS[name](value):
@@ -84,31 +98,25 @@ def parse_image_converter(serialized: Any, *, source: str) -> dict[str, Any]:
                 f"the image converter of '{source}' has {name}={truncate(value)}, which is not "
                 "valid"
             )
-    preprocessing = dict(SAM)
-    shapes = [settings.get(f"{way}_to_aspect_ratio") for way in ("crop", "pad")]
-    if shapes == [False, False]:
-        preprocessing["resize"] = "stretch"
-    if settings.get("interpolation") == "bicubic":
-        preprocessing["interpolation"] = "bicubic"
-    if settings.get("scale") == UNIT_SCALE and settings.get("offset") == UNIT_OFFSET:
-        preprocessing["normalization"] = "unit"
-    return preprocessing
+    crop, pad = settings.get("crop_to_aspect_ratio"), settings.get("pad_to_aspect_ratio")
+    is_unit = settings.get("scale") == UNIT_SCALE and settings.get("offset") == UNIT_OFFSET
+    return Preprocessing(
+        resize="stretch" if crop is False and pad is False else "longest_side",
+        interpolation="bicubic" if settings.get("interpolation") == "bicubic" else "bilinear",
+        normalization="unit" if is_unit else "imagenet",
+    )
 
 
 def _is_size(value: Any) -> bool:
     sides = value if isinstance(value, list) and len(value) == 2 else [value]
-    return value is None or all(type(side) is int and 0 < side <= LARGEST_SIZE for side in sides)
+    return value is None or all(type(side) is int and 0 < side <= MAX_SIZE for side in sides)
 
 
 def _is_factor(value: Any) -> bool:
     channels = value if isinstance(value, list) and len(value) == 3 else [value]
     return value is None or all(
-        type(factor) in (int, float) and abs(factor) <= LARGEST_FACTOR for factor in channels
+        type(factor) in (int, float) and abs(factor) <= MAX_FACTOR for factor in channels
     )
-
-
-def _is_bool(value: Any) -> bool:
-    return isinstance(value, bool)
 
 
 def _is_word(value: Any) -> bool:
@@ -120,8 +128,8 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "scale": _is_factor,
     "offset": _is_factor,
     "interpolation": _is_word,
-    "antialias": _is_bool,
-    "crop_to_aspect_ratio": _is_bool,
-    "pad_to_aspect_ratio": _is_bool,
+    "antialias": is_bool,
+    "crop_to_aspect_ratio": is_bool,
+    "pad_to_aspect_ratio": is_bool,
     "bounding_box_format": _is_word,
 }

@@ -1,29 +1,17 @@
-"""`keras_hub_paths`: where keras-hub keeps each weight in an HDF5 file.
+"""`keras_hub_paths`: the path of each weight in the HDF5 files of keras-hub.
 
-keras-hub names a group after the attribute or the class of a layer, numbered among layers of
-the same class in one list, and the variables of a layer `vars/0`, `vars/1` in the order of
-their creation.
+keras-hub names a group after the attribute or the class of a layer, numbered among the layers of
+the same class in one list. The variables of a layer are `vars/0`, `vars/1` in the order of their
+creation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
-from keras_sam.checkpoints.architectures.tiny_vit_names import is_of_tiny_vit
+from keras_sam.checkpoints.architectures.layer_names import keras_variable, numbered, split_name
+from keras_sam.checkpoints.architectures.registry import IMAGE_ENCODERS
+from keras_sam.checkpoints.architectures.sam import SAM, expected_shapes, image_encoder_part
 
-IMAGE_ENCODER = "image_encoder/"
-PROMPT_ENCODER = "prompt_encoder/"
-MASK_DECODER = "mask_decoder/"
-
-# Of a layer with two variables; a single variable is number 0.
-SECOND_VARIABLES = ("bias", "beta", "rel_pos_w")
-
-IMAGE_ENCODER_GROUPS = {
-    "patch_embedding": "vi_t_det_patching_and_embedding/projection",
-    "position_embedding": "add_positional_embedding",
-    "neck/conv1": "sequential/layers/conv2d",
-    "neck/layer_norm1": "sequential/layers/layer_normalization",
-    "neck/conv2": "sequential/layers/conv2d_1",
-    "neck/layer_norm2": "sequential/layers/layer_normalization_1",
-}
 PROMPT_ENCODER_GROUPS = {
     "positional_encoding_gaussian_matrix": "positional_embedding_layer",
     "background_point_embedding": "background_point_embed",
@@ -43,6 +31,7 @@ MASK_DECODER_GROUPS = {
     "upscaler/layer_norm": "output_upscaling/layers/layer_normalization",
     "upscaler/conv_transpose2": "output_upscaling/layers/conv2d_transpose_1",
 }
+TOKENS = ("iou_token", "mask_tokens", "token")  # weights without a layer of their own
 ATTENTIONS = {
     "self_attention": "self_attention",
     "token_to_image_attention": "cross_attention_token_to_image",
@@ -57,73 +46,69 @@ PROJECTIONS = {
 }
 
 
-def keras_hub_paths(names: Iterable[str]) -> dict[str, str]:
-    """The path in `model.weights.h5` of each name of a model or of its image encoder."""
-    return {name: keras_hub_path(name) for name in names}
+def keras_hub_paths(class_name: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the path in `model.weights.h5` of each weight of a model.
+
+    Args:
+        class_name: Class of the model.
+        config: Its constructor arguments.
+    """
+    encoder_class, _ = image_encoder_part(class_name, config)
+    encoder = IMAGE_ENCODERS[encoder_class].keras_hub
+    paths = {}
+    for name in expected_shapes(class_name, config):
+        part, _, rest = name.partition("/") if class_name == SAM else ("image_encoder", "", name)
+        if part == "image_encoder":
+            paths[name] = f"layers/{encoder.weight_path(rest)}"
+        elif part == "prompt_encoder":
+            paths[name] = f"layers/sam_prompt_encoder/{_prompt_encoder_path(rest)}"
+        else:
+            paths[name] = f"mask_decoder/{_mask_decoder_path(rest)}"
+    return paths
 
 
-def keras_hub_path(name: str) -> str:
-    """The path in `model.weights.h5` of one weight."""
-    if is_of_tiny_vit(name):  # keras-hub has no such layers
-        return f"layers/{name.removeprefix(IMAGE_ENCODER)}"
-    group, last = _split(name)
-    variable = 1 if last in SECOND_VARIABLES else 0
-    return f"{_group_path(group)}/vars/{variable}"
+def task_path(path: str) -> str:
+    """Return the path in `task.weights.h5` of a weight of the mask decoder.
+
+    Args:
+        path: Path of the weight in `model.weights.h5`.
+    """
+    return f"layers/sam_{path}"
 
 
-def task_path(name: str) -> str:
-    """The path in `task.weights.h5` of a weight of the mask decoder."""
-    return "layers/sam_" + keras_hub_path(name)
+def _prompt_encoder_path(name: str) -> str:
+    if name in PROMPT_ENCODER_GROUPS:  # a layer with a single variable
+        return keras_variable(PROMPT_ENCODER_GROUPS[name], "")
+    layer, variable = split_name(name)
+    return keras_variable(PROMPT_ENCODER_GROUPS[layer], variable)
 
 
-def _split(name: str) -> tuple[str, str]:
-    """The layer a weight belongs to, and the weight's name in it."""
-    group, _, last = name.rpartition("/")
-    if last in ("kernel", "bias", "gamma", "beta", "rel_pos_h", "rel_pos_w"):
-        return group, last
-    return name, ""
+def _mask_decoder_path(name: str) -> str:
+    layer, variable = split_name(name)
+    if variable in TOKENS:
+        return keras_variable(name, "")
+    return keras_variable(_mask_decoder_group(layer), variable)
 
 
-def _group_path(group: str) -> str:
-    if group.startswith(PROMPT_ENCODER):
-        part = group.removeprefix(PROMPT_ENCODER)
-        return f"layers/sam_prompt_encoder/{PROMPT_ENCODER_GROUPS[part]}"
-    if group.startswith(MASK_DECODER):
-        return f"mask_decoder/{_mask_decoder_group(group.removeprefix(MASK_DECODER))}"
-    return f"layers/{_image_encoder_group(group.removeprefix(IMAGE_ENCODER))}"
-
-
-def _image_encoder_group(group: str) -> str:
-    if group in IMAGE_ENCODER_GROUPS:
-        return IMAGE_ENCODER_GROUPS[group]
-    block, _, part = group.partition("/")  # "blocks_3", "mlp/dense1"
-    prefix = _numbered("windowed_transformer_encoder", int(block.removeprefix("blocks_")))
-    if part.startswith("mlp/"):
-        part = "mlp_block/dense_net/layers/" + _dense(part.removeprefix("mlp/"))
-    elif part == "attention":  # the relative position tables
-        part = "attention/add_decomposed_relative_pe"
-    return f"{prefix}/{part}"
-
-
-def _mask_decoder_group(group: str) -> str:
-    if group in MASK_DECODER_GROUPS:
-        return MASK_DECODER_GROUPS[group]
-    first, _, rest = group.partition("/")
+def _mask_decoder_group(layer: str) -> str:
+    if layer in MASK_DECODER_GROUPS:
+        return MASK_DECODER_GROUPS[layer]
+    first, _, rest = layer.partition("/")
     if first == "transformer":
         return f"transformer/{_transformer_group(rest)}"
     if first == "iou_head":
         return f"iou_prediction_head/mlp_block/layers/{_dense(rest)}"
     if first.startswith("hypernetworks_"):
-        mlp = _numbered("mlp", int(first.removeprefix("hypernetworks_")))
+        mlp = numbered("mlp", int(first.removeprefix("hypernetworks_")))
         return f"output_hypernetworks_mlps/{mlp}/mlp_block/layers/{_dense(rest)}"
-    return group  # iou_token, mask_tokens
+    return layer  # the layers of SAM-HQ, which keras-hub lacks
 
 
-def _transformer_group(group: str) -> str:
-    first, _, rest = group.partition("/")
+def _transformer_group(layer: str) -> str:
+    first, _, rest = layer.partition("/")
     if not first.startswith("blocks_"):
-        return _transformer_part(group)
-    block = _numbered("two_way_multi_head_attention", int(first.removeprefix("blocks_")))
+        return _transformer_part(layer)
+    block = numbered("two_way_multi_head_attention", int(first.removeprefix("blocks_")))
     return f"layers/{block}/{_transformer_part(rest)}"
 
 
@@ -137,9 +122,5 @@ def _transformer_part(part: str) -> str:
 
 
 def _dense(name: str) -> str:
-    """`dense2` counts from one, keras-hub's `dense_1` from zero."""
-    return _numbered("dense", int(name.removeprefix("dense")) - 1)
-
-
-def _numbered(name: str, index: int) -> str:
-    return f"{name}_{index}" if index else name
+    """Return the name of a dense layer: ours count from one, those of keras-hub from zero."""
+    return numbered("dense", int(name.removeprefix("dense")) - 1)

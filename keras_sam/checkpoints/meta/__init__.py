@@ -1,3 +1,3 @@
-"""Files with Meta's tensor names."""
+"""Single files with Meta's tensor names; other formats have their own folders."""
 
 __all__: list[str] = []

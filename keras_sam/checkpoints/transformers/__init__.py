@@ -1,3 +1,3 @@
-"""Directories of transformers."""
+"""Model directories in the layout of transformers; other formats have their own folders."""
 
 __all__: list[str] = []

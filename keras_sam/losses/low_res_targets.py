@@ -1,0 +1,39 @@
+"""`low_res_targets`: ground-truth masks at the resolution of the predicted logits."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_sam.types import Size
+
+
+def low_res_targets(y: Any, low_res_size: Size) -> Any:
+    """Reduce ground-truth masks to the low-res grid.
+
+    A cell is foreground if at least half of its pixels are.
+
+    Args:
+        y: Targets `{"masks": (B, P, H, W)}` or the array itself, 0 or 1.
+        low_res_size: `(height, width)` of the low-res grid. `H` and `W` are the same multiple
+            of it.
+
+    Returns:
+        Masks `(B, P, *low_res_size)`, float32, 0 or 1.
+
+    Raises:
+        ValueError: If there are no masks, or their shape does not fit the low-res grid.
+    """
+    masks = y.get("masks") if isinstance(y, dict) else y
+    height, width = low_res_size
+    shape = () if masks is None else tuple(masks.shape)
+    factor = shape[2] // height if len(shape) == 4 else 0
+    if not factor or shape[2:] != (factor * height, factor * width):
+        raise ValueError(
+            f"targets must be {{'masks': (B, P, H, W)}} with (H, W) the low-res grid "
+            f"{low_res_size} or a multiple of it, got {shape or None}"
+        )
+    masks = ops.cast(masks, "float32")
+    if factor == 1:
+        return masks
+    cells = ops.reshape(masks, (-1, shape[1], height, factor, width, factor))
+    return ops.cast(ops.mean(cells, axis=(3, 5)) >= 0.5, "float32")
