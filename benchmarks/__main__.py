@@ -1,4 +1,4 @@
-"""Benchmarks of keras_sam. Each prints a table."""
+"""Benchmarks of keras_sam: speed, memory and accuracy, and the images of its documentation."""
 
 from collections.abc import Callable
 from typing import Any

@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.background_load import process_cpu_seconds
 from benchmarks.sample_photos import sample_photos
 from keras_sam import GeneratorConfig
-from keras_sam.batch import BatchProgress, BatchSettings, LocalOptions, run_batch
+from keras_sam.batch import BatchSettings, LocalOptions, run_batch
 
 STEPS = ("decode", "encode", "generate")
 
@@ -38,7 +38,7 @@ def main(
     stability_score_thresh: Annotated[
         float | None, typer.Option(help="Minimum stability score. Defaults to the preset's.")
     ] = None,
-    workers: Annotated[str, typer.Option(help="Numbers of processes.")] = "1,2",
+    workers: Annotated[str, typer.Option(help="Numbers of worker processes.")] = "1,2",
     model_threads: Annotated[
         str, typer.Option(help="Numbers of threads that share a model.")
     ] = "1",
@@ -93,7 +93,13 @@ def measure(
 ) -> dict[str, Any]:
     """Run a batch and return its metrics."""
     cpu_time = WorkerCpuTime()
-    summary = run_batch(images, output, settings, options=options, progress=cpu_time.record)
+    summary = run_batch(
+        images,
+        output,
+        settings,
+        options=options,
+        progress=lambda progress: cpu_time.record(progress.completed),
+    )
     table = pq.read_table(output)
     rows = table.filter(pc.equal(table["kind"], "image"))
     finished = sorted(moment.timestamp() for moment in rows["finished_at"].to_pylist())
@@ -121,9 +127,8 @@ class WorkerCpuTime:
         self._samples: list[tuple[int, float]] = []  # completed images, CPU seconds
         self._seconds_of_process: dict[int, float] = {}  # includes processes that have ended
 
-    def record(self, progress: BatchProgress) -> None:
+    def record(self, completed: int) -> None:
         """Add a sample if images were completed since the last one."""
-        completed = progress.completed
         if not completed or (self._samples and self._samples[-1][0] == completed):
             return
         for process in child_processes():

@@ -1,4 +1,4 @@
-"""`python -m benchmarks docs-images`: the images in the documentation that show masks of a preset."""
+"""`python -m benchmarks docs-images`: the documentation's images of masks."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -80,8 +80,8 @@ def measure(path: str, dtype: str) -> dict[str, float]:
     """Load a model in this process.
 
     Returns:
-        `seconds`, `size` of the weights in bytes, and `peak` and `anonymous_peak` as multiples of
-        that size.
+        `seconds`; `size` of the weights in bytes; `peak` and `anonymous_peak` of the memory,
+        divided by `size`.
     """
     from keras_sam.models import SAMBackbone
 

@@ -113,7 +113,7 @@ def random_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if "hypernetworks" in part and part.endswith("dense3"):
         values *= MASK_SCALE
     if part.endswith("iou_head/dense3"):
-        # All masks of a prompt have the same IoU prediction, so that they pass a threshold together.
+        # All masks of a prompt have one IoU prediction, so that they pass a threshold together.
         values = np.broadcast_to(IOU_SPREAD * values[..., :1], shape)
         values = values + (MEAN_IOU if leaf == "bias" else 0)
     return values.astype(np.float32)

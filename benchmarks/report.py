@@ -35,7 +35,8 @@ def write_report(output: Path, report: dict[str, Any]) -> None:
 
 def print_table(job: dict[str, Any], console: Console) -> None:
     """Print the results of a job, one row per participant."""
-    table = Table(title=_title(job), title_justify="left")
+    console.print(_title(job), highlight=False)
+    table = Table()
     table.add_column("implementation")
     columns = ["seconds", f"time / {job['baseline'] or 'baseline'}", "peak memory", "difference"]
     is_encoding = job["gflop"] is not None

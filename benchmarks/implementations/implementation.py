@@ -79,7 +79,7 @@ class GeneratorOptions:
 
 
 class Implementation(ABC):
-    """One implementation. `prepare` is called first. A missing feature raises `UnsupportedError`."""
+    """One implementation. `prepare` comes first. A missing feature raises `UnsupportedError`."""
 
     def convert(self, files: ModelFiles, settings: Settings, *, step: str) -> None:  # noqa: B027
         """Write converted files that `prepare` loads. Runs in a process of its own.
