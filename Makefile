@@ -13,12 +13,13 @@ BACKENDS ?= torch jax tensorflow openvino
 
 # What no backend changes runs once, with the first of them.
 ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing tests/files \
-	tests/images tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
+	tests/images tests/layers/test_keras_hub.py tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
 	tests/predict/test_crops.py tests/predict/test_tile_merger.py tests/predict/test_tiles.py \
 	tests/predict/test_crop_pyramid.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
-	tests/predict/test_tiled_mask_generator.py recipes/sam_tiny_synthetic/tests/test_train.py \
-	recipes/sam_tiny_synthetic/tests/test_scenes.py
+	tests/predict/test_tiled_mask_generator.py \
+	$(addprefix recipes/sam_tiny_synthetic/tests/,scenes test_annotated_crops.py test_batches.py \
+	test_main.py test_scene_dataset.py test_train.py test_training_config.py)
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
 # the files in order, so that the tests of a file share what they compile.
 # Tests compile many small programs and run each once: XLA compiles them faster unoptimized, and in
@@ -75,14 +76,14 @@ check: install
 bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks compare --output runs/bench $(BENCH)
 
-# Stopped and started again, it goes on. In 16 bits the preset takes half the space. LABELLED is a
-# folder of labeled images to mix in, for the shipped preset nuclei; empty trains on scenes alone.
-# DTYPE was mixed_bfloat16 for the shipped one; processors without AVX512-BF16 are slow in it.
-LABELLED ?=
+# If stopped, it resumes when repeated. float16 halves the size of the preset. DATASET is a folder
+# of annotated images to mix in; the shipped preset had nuclei (recipes/sam_tiny_synthetic/README.md).
+# DTYPE=mixed_bfloat16 is faster, but only on CPUs with AVX512-BF16 and on GPUs.
+DATASET ?=
 DTYPE ?= float32
 preset: install
-	KERAS_BACKEND=torch .venv/bin/python -m recipes.sam_tiny_synthetic train --output runs/tiny --dtype $(DTYPE) \
-		$(if $(LABELLED),--labeled $(LABELLED))
+	KERAS_BACKEND=torch .venv/bin/python -m recipes.sam_tiny_synthetic train --output runs/tiny \
+		--dtype $(DTYPE) $(if $(DATASET),--dataset $(DATASET))
 	.venv/bin/keras-sam convert runs/tiny/preset keras_sam/presets/sam_tiny_synthetic \
 		--to keras --dtype float16
 

@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 MAY_IMPORT["cli"] = {"cli", *MAY_IMPORT}
 # Small modules at the root that every folder may import.
-EVERYWHERE = {"errors", "files", "types"}
+EVERYWHERE = {"errors", "files", "point_labels", "types"}
 MAY_IMPORT["files"] = set()
 WITHOUT_KERAS = {"annotations", "checkpoints", "drawing", "files", "images", "masks", "transforms"}
 

@@ -1,6 +1,5 @@
 """SAM checkpoints, on disk or on a hub, as configs and arrays, and back; no Keras models."""
 
-from keras_sam.checkpoints.architectures.registry import IMAGE_ENCODERS
 from keras_sam.checkpoints.architectures.sam import expected_shapes
 from keras_sam.checkpoints.builtin_presets import PresetInfo, builtin_presets
 from keras_sam.checkpoints.checkpoint import Checkpoint
@@ -19,7 +18,6 @@ from keras_sam.errors import CheckpointError
 
 __all__ = [
     "CHECKPOINT_FORMATS",
-    "IMAGE_ENCODERS",
     "Checkpoint",
     "CheckpointError",
     "CheckpointFormat",

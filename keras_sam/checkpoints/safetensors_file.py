@@ -121,7 +121,7 @@ def write_safetensors(
     with open_atomically(file) as opened:
         opened.write(len(encoded).to_bytes(8, "little") + encoded)
         for name, shape in shapes.items():
-            tensor = np.ascontiguousarray(read(name).astype(kind, copy=False))
+            tensor = read(name).astype(kind, copy=False)
             if tensor.shape != shape:
                 raise ValueError(f"{name} has shape {tensor.shape}, expected {shape}")
             opened.write(tensor.tobytes())

@@ -1,9 +1,11 @@
-"""`app`: the commands under one name. Keras is imported by those that need it, when they run."""
+"""`app`: all commands. They import Keras only when they run."""
 
 import os
+from typing import Annotated
 
 import typer
 
+import keras_sam
 from keras_sam.cli.batch import batch_command
 from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
@@ -15,7 +17,6 @@ from keras_sam.cli.segment import segment_command
 
 app = typer.Typer(
     name="keras-sam",
-    help="Segment Anything for Keras 3: masks from clicks and boxes.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -32,7 +33,25 @@ app.command("convert")(convert_command)
 app.command("inspect")(inspect_command)
 
 
+def _print_version(is_given: bool) -> None:
+    if is_given:
+        typer.echo(keras_sam.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Segment Anything for Keras 3: masks from points and boxes."""
+
+
 def main() -> None:
-    """Runs the command line; what the installed script calls."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notices are not results
+    """Run the command line."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # hide TensorFlow's notices
     app()

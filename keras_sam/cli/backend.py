@@ -1,4 +1,4 @@
-"""`choose_backend`: which backend Keras runs on, settled before Keras is imported."""
+"""`choose_backend`: selects Keras' backend before Keras is imported."""
 
 import hashlib
 import json
@@ -12,32 +12,31 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-# Each is also the name of its package.
+# The name of a backend is also the name of its package.
 BACKENDS = ("jax", "torch", "tensorflow", "openvino")
-# In the order in which an installed one is taken: the fastest first (docs/performance.md). OpenVINO
-# is the fastest without a graphics card, and does not train.
+# Fastest first (docs/performance.md). OpenVINO is the fastest on a CPU, and does not train.
 FASTEST_ON_CPU = ("openvino", "torch", "jax", "tensorflow")
 FASTEST_ON_GPU = ("torch", "jax", "tensorflow", "openvino")
-TRAIN = ("jax", "torch", "tensorflow")
+TRAINING_BACKENDS = ("jax", "torch", "tensorflow")
 
 
 def choose_backend(requested: str | None = None, *, trains: bool = False) -> str:
-    """Settles Keras' backend and sets `KERAS_BACKEND` to it.
+    """Select Keras' backend and set `KERAS_BACKEND`.
 
-    What is asked for goes first, then `KERAS_BACKEND`, then Keras' own configuration file if the
-    backend in it is installed, then the fastest of those that are installed. `tensorflow` in the
-    configuration is no choice of anybody: Keras writes it there by itself.
+    In order of priority: the requested backend; `KERAS_BACKEND`; the backend in Keras'
+    configuration file, if it is installed; the fastest installed backend. `tensorflow` in the
+    configuration file is ignored, since Keras writes it there by default.
 
     Args:
-        requested: one of `BACKENDS`; None leaves the choice to the rule above.
-        trains: whether a backend is wanted that trains, as OpenVINO does not.
+        requested: One of `BACKENDS`, or `None` for the rule above.
+        trains: If True, only backends that can train are considered.
 
     Returns:
-        The backend's name.
+        Name of the backend.
 
     Raises:
-        ValueError: if the backend is unknown or not installed, if none is installed, or if Keras
-            is already running on another one.
+        ValueError: If the backend is unknown or not installed, if none is installed, or if Keras
+            already runs on another one.
     """
     backend = (
         requested or os.environ.get("KERAS_BACKEND") or _configured(trains) or _fastest(trains)
@@ -48,34 +47,34 @@ def choose_backend(requested: str | None = None, *, trains: bool = False) -> str
         raise ValueError(
             f"backend '{backend}' is not installed; run: pip install 'keras-sam[{backend}]'"
         )
-    running = _running()
-    if running not in (None, backend):
-        raise ValueError(f"Keras already runs on '{running}', so it cannot change to '{backend}'")
+    current = _current_backend()
+    if current not in (None, backend):
+        raise ValueError(f"Keras already runs on '{current}', so it cannot change to '{backend}'")
     os.environ["KERAS_BACKEND"] = backend
     if backend == "jax":
-        _keep_compiled_programs()
+        _enable_compilation_cache()
     if backend == "torch":
-        # Its idle threads would spin. Where another program keeps the processors busy, that took
-        # an image of `evaluate` from half a second to 40.
+        # Idle threads of torch would spin. With other programs on the same cores, that slowed
+        # `evaluate` from half a second per image to 40.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if backend == "tensorflow" and running is None:
-        with capture_stderr():  # no log level silences what it says about missing GPUs
+    if backend == "tensorflow" and current is None:
+        with capture_stderr():  # no log level silences its messages about missing GPUs
             import_module("tensorflow").config.list_physical_devices()
     return backend
 
 
 @contextmanager
 def capture_stderr() -> Iterator[None]:
-    """Holds back what is written to stderr, also by C++, and shows it if the block fails."""
+    """Capture stderr, including output of C++ code, and print it if the block fails."""
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(stderr, held.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
             os.dup2(stderr, 2)
@@ -83,51 +82,51 @@ def capture_stderr() -> Iterator[None]:
 
 
 def _configured(trains: bool) -> str | None:
-    """The backend of Keras' configuration file, if somebody chose it and it is installed."""
+    """Return the backend of Keras' configuration file, if a user chose it and it is installed."""
     home = os.environ.get("KERAS_HOME") or os.path.join(os.path.expanduser("~"), ".keras")
     try:
         backend = json.loads(Path(home, "keras.json").read_text()).get("backend")
     except (OSError, ValueError, AttributeError):
-        return None  # Keras ignores a file that it cannot read, too
-    chosen = [name for name in (TRAIN if trains else BACKENDS) if name != "tensorflow"]
-    return backend if backend in chosen and find_spec(backend) else None
+        return None  # Keras also ignores a file that it cannot read
+    allowed = TRAINING_BACKENDS if trains else BACKENDS
+    is_chosen = backend in allowed and backend != "tensorflow"
+    return backend if is_chosen and find_spec(backend) else None
 
 
 def _fastest(trains: bool) -> str:
-    order = FASTEST_ON_GPU if _has_graphics_card() else FASTEST_ON_CPU
-    for backend in order:
-        if find_spec(backend) is not None and (backend in TRAIN or not trains):
+    for backend in FASTEST_ON_GPU if _has_gpu() else FASTEST_ON_CPU:
+        if find_spec(backend) is not None and (backend in TRAINING_BACKENDS or not trains):
             return backend
     raise ValueError("no backend is installed; run: pip install 'keras-sam[jax]'")
 
 
-def _has_graphics_card() -> bool:
-    """Whether the driver of an NVIDIA card runs; asking a backend would take seconds."""
+def _has_gpu() -> bool:
+    """Return True if the driver of an NVIDIA GPU is running. A backend would take seconds."""
     return Path("/dev/nvidiactl").exists()
 
 
-def _keep_compiled_programs() -> None:
-    """Lets JAX keep what it compiles for later processes, unless the environment says where.
+def _enable_compilation_cache() -> None:
+    """Set JAX's persistent compilation cache, unless the environment already does.
 
-    What is compiled for one processor may not run on another that shares the directory.
+    Programs are compiled for one type of CPU, so each type has its own directory.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:16]
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/keras-sam/jax-{processor}")
+    cpu = hashlib.sha256(_cpu_description().encode()).hexdigest()[:16]
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/keras-sam/jax-{cpu}")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-def _processor() -> str:
-    """What the processors are, with their instructions where the system tells."""
+def _cpu_description() -> str:
+    """Return the CPU's model, with its instruction sets if the system lists them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    told = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return "\n".join([platform.machine(), platform.processor(), *sorted(told)])
+    relevant = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return "\n".join([platform.machine(), platform.processor(), *sorted(relevant)])
 
 
-def _running() -> str | None:
-    """The backend that an imported Keras runs on."""
+def _current_backend() -> str | None:
+    """Return the backend of Keras, if Keras has been imported."""
     keras = sys.modules.get("keras")
     return keras.config.backend() if keras is not None else None

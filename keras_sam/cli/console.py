@@ -1,4 +1,4 @@
-"""What the commands share: results on stdout, progress and one-sentence errors on stderr."""
+"""Options, output and errors of all commands. Results go to stdout, the rest to stderr."""
 
 import functools
 import json
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 STDERR = Console(stderr=True)
-DEFAULT_PRESET = "sam_tiny_synthetic"  # ships in the package, so it needs no network
+DEFAULT_PRESET = "sam_tiny_synthetic"  # part of the package, so it needs no network
 
 BackendOption = Annotated[
     str | None,
     typer.Option(
         "--backend",
-        help="jax, torch, tensorflow, openvino. Default: KERAS_BACKEND, or the fastest installed.",
+        help="jax, torch, tensorflow or openvino. Default: KERAS_BACKEND, or the fastest one.",
         show_default=False,
     ),
 ]
@@ -27,22 +27,29 @@ PresetOption = Annotated[
     str,
     typer.Option(
         "--preset",
-        help="A name of `keras-sam presets`, kaggle://..., hf://..., or a directory.",
+        help="Name from `keras-sam presets`, kaggle://..., hf://..., or a directory.",
+    ),
+]
+MultiScaleOption = Annotated[
+    bool,
+    typer.Option(
+        "--multi-scale",
+        help="Predict in crops around the prompt, for small objects. Slower.",
     ),
 ]
 
 
 def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turns a mistake, an unusable file or a full memory into a sentence and the exit code 1.
+    """Convert errors that users can fix to one sentence on stderr and exit code 1.
 
-    Backends raise `RuntimeError` where memory or a device fails them.
+    Backends raise `RuntimeError` when memory or a device fails.
     """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except typer.Exit:  # a RuntimeError, too
+        except typer.Exit:  # also a RuntimeError
             raise
         except (ValueError, TypeError, OSError, ImportError, MemoryError, RuntimeError) as error:
             message = " ".join(str(error).split()) or type(error).__name__
@@ -53,33 +60,37 @@ def report_user_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def print_json(result: dict[str, Any]) -> None:
-    """Prints the one JSON object of a command; paths become text."""
-    typer.echo(json.dumps(result, indent=2, default=_plain))
+    """Print a command's result as JSON. Paths become strings."""
+    typer.echo(json.dumps(result, indent=2, default=_to_plain))
 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[float, int], None]]:
-    """A bar on stderr, moved by calling it with how many are done and how many there are."""
+    """Show a progress bar on stderr.
+
+    Yields:
+        Function that updates the bar with the number of completed items and their total.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    is_shown = STDERR.is_terminal  # elsewhere all it would leave is an empty line
+    is_shown = STDERR.is_terminal  # elsewhere, only an empty line would remain
     with Progress(*columns, console=STDERR, transient=True, disable=not is_shown) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda completed, total: bar.update(task, completed=completed, total=total)
 
 
 @contextmanager
 def spinner(title: str) -> Iterator[None]:
-    """Says on stderr what takes a while."""
+    """Show a spinner with a title on stderr."""
     with STDERR.status(title):
         yield
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value.item()  # a NumPy number

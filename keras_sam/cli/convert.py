@@ -77,9 +77,7 @@ def _print_report(report: "Conversion") -> None:
         f"{report.transposed} transposed"
     )
     if report.unused_tensors:
-        typer.echo(
-            f"          {report.unused_tensors} tensors ignored, which the model does not use"
-        )
+        typer.echo(f"          {report.unused_tensors} unused tensors ignored")
     typer.echo(f"written   {report.destination} ({report.destination_format}, {report.dtype})")
     settings = describe_inference_config(report.inference_config)
     if report.destination_format == "meta" and report.inference_config != InferenceConfig():

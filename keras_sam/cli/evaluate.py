@@ -1,4 +1,4 @@
-"""`keras-sam evaluate`: how well a preset segments a labeled set of images."""
+"""`keras-sam evaluate`: mean IoU of a preset on labeled images."""
 
 import dataclasses
 from pathlib import Path
@@ -11,50 +11,50 @@ from keras_sam.cli.console import (
     DEFAULT_PRESET,
     BackendOption,
     JsonOption,
+    MultiScaleOption,
     PresetOption,
     print_json,
     progress_bar,
     report_user_errors,
 )
 
+MAX_CACHED_CROPS = 128  # all masks of an image are predicted before its crops are needed again
+
 
 @report_user_errors
 def evaluate_command(
     annotations: Annotated[Path, typer.Argument(help="COCO annotations, a JSON file.")],
-    images: Annotated[Path, typer.Option("--images", help="The folder with the images.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder of the images.")],
     preset: PresetOption = DEFAULT_PRESET,
-    limit: Annotated[
+    max_images: Annotated[
         int | None,
-        typer.Option("--limit", min=1, help="Only the first images.", show_default=False),
+        typer.Option("--max-images", min=1, help="Use only the first images.", show_default=False),
     ] = None,
     max_masks: Annotated[
         int | None,
         typer.Option(
-            "--max-masks", min=1, help="Of an image, only the first masks.", show_default=False
+            "--max-masks", min=1, help="Use only the first masks of each image.", show_default=False
         ),
     ] = None,
-    held_out: Annotated[
+    validation_images: Annotated[
         int | None,
         typer.Option(
-            "--held-out",
+            "--validation-images",
             min=1,
-            help="Only so many images, which training leaves out: 80 of its labeled folder.",
+            help="Use only this number of images, selected by a hash of their names. The recipe "
+            "of the built-in preset sets 80 images aside in this way.",
             show_default=False,
         ),
     ] = None,
-    zoom: Annotated[
-        bool,
-        typer.Option("--zoom", help="Look closer at small things; each look is an encoding."),
-    ] = False,
+    multi_scale: MultiScaleOption = False,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures the mean IoU over all masks of a COCO file, by box and by clicks.
+    """Measure the mean IoU of a preset's masks on a COCO data set.
 
-    `box` is prompted by the true box. `click` is prompted by one click at the deepest point of
-    the mask and takes the mask that the model rates best; `point_oracle_iou` takes the best of three.
-    `three_point_iou` adds two, each at the deepest point of what is wrong. `calibration` tells how
-    far the ratings of one click's masks can be believed.
+    box_iou uses the target's box as prompt. point_iou uses one point inside the target and the
+    mask with the highest predicted IoU; point_oracle_iou uses the best of the three masks.
+    three_point_iou adds two corrections, each a point in the largest error.
     """
     choose_backend(backend)
     from keras_sam.annotations.coco import read_coco
@@ -63,18 +63,22 @@ def evaluate_command(
     from keras_sam.evaluate.evaluate import evaluate
     from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
     from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
-    from keras_sam.predict.predictor import SAMPredictor
+    from keras_sam.predict.predictor import Predictor
+    from keras_sam.predict.sam_predictor import SAMPredictor
 
     dataset = read_coco(annotations)
-    if held_out is not None:
-        _, dataset = split_validation(dataset, held_out)
-    predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+    if validation_images is not None:
+        _, dataset = split_validation(dataset, validation_images)
+    sam_predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+    predictor: Predictor = sam_predictor
+    if multi_scale:
+        predictor = MultiScalePredictor(sam_predictor, max_cached_crops=MAX_CACHED_CROPS)
     with progress_bar("images") as progress:
         evaluation = evaluate(
-            MultiScalePredictor(predictor, windows=128) if zoom else predictor,
+            predictor,
             dataset,
             images,
-            limit=limit,
+            max_images=max_images,
             max_masks=max_masks,
             progress=progress,
         )
@@ -82,14 +86,15 @@ def evaluate_command(
     if as_json:
         print_json(result)
         return
-    typer.echo(f"{result['masks']} masks of {result['images']} images, mean IoU")
-    for name, meaning in (
-        ("box", "true box"),
-        ("click", "one click, the mask rated best"),
-        ("point_oracle_iou", "one click, the best of three masks"),
-        ("three_point_iou", "one click and two corrections"),
+    typer.echo(f"mean IoU of {result['masks']} masks in {result['images']} images")
+    for name, prompt in (
+        ("box_iou", "box"),
+        ("point_iou", "point, mask with the highest predicted IoU"),
+        ("point_oracle_iou", "point, best of three masks"),
+        ("three_point_iou", "point and two corrections"),
     ):
-        typer.echo(f"  {result[name]:.3f}  {meaning}")
-    typer.echo(f"ratings are off by {expected_calibration_error(evaluation.calibration):.3f}")
+        typer.echo(f"  {result[name]:.3f}  {prompt}")
+    error = expected_calibration_error(evaluation.calibration)
+    typer.echo(f"expected calibration error of the predicted IoU: {error:.3f}")
     for one in evaluation.calibration:
-        typer.echo(f"  rated {one.rating:.2f}, IoU {one.iou:.2f}: {one.masks} masks")
+        typer.echo(f"  predicted {one.confidence:.2f}, true {one.iou:.2f}: {one.masks} masks")

@@ -1,4 +1,4 @@
-"""`keras-sam info`: what is installed, and what a command would run on."""
+"""`keras-sam info`: versions, the selected backend and the built-in presets."""
 
 import platform
 from importlib.metadata import version
@@ -18,8 +18,8 @@ from keras_sam.cli.console import (
 
 @report_user_errors
 def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> None:
-    """Shows versions, the backend, its engine and devices, the presets, and the shipped model."""
-    result = _facts(choose_backend(backend))
+    """Show versions, the backend with its engine and devices, and the presets."""
+    result = _collect(choose_backend(backend))
     if as_json:
         print_json(result)
         return
@@ -30,25 +30,26 @@ def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> 
         typer.echo(f"{name:<{width}}  {text}")
 
 
-def _facts(backend: str) -> dict[str, Any]:
+def _collect(backend: str) -> dict[str, Any]:
+    from keras_sam import __version__
     from keras_sam.checkpoints.builtin_presets import builtin_presets
-    from keras_sam.engines.engine import engine_class
+    from keras_sam.engines.create_engine import engine_name
 
     return {
-        "keras-sam": version("keras-sam"),
+        "keras-sam": __version__,
         "keras": version("keras"),
         "backend": backend,
         backend: version(backend),
-        "engine": engine_class().__name__,
+        "engine": engine_name(),
         "devices": _devices(backend),
         "python": platform.python_version(),
         "presets": list(builtin_presets()),
-        "model": _model(),
+        "model": _default_model(),
     }
 
 
-def _model() -> dict[str, Any]:
-    """The model that commands use if none is named: its size and what it cannot do."""
+def _default_model() -> dict[str, Any]:
+    """Return the size and the limits of the model that commands use by default."""
     from keras_sam.checkpoints.builtin_presets import builtin_presets
     from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 
@@ -58,19 +59,19 @@ def _model() -> dict[str, Any]:
         "preset": DEFAULT_PRESET,
         "parameters": builtin_presets()[DEFAULT_PRESET].parameters,
         "image_size": [height, width],
-        "limits": "for trying out: outlines are coarse, small and thin things are lost; "
-        "where masks have to be right, load sam_vit_base or a larger one (keras-sam presets)",
+        "limits": "for trying out: boundaries are coarse, and small or thin objects are lost; "
+        "for accurate masks, use sam_vit_base or a larger preset (keras-sam presets)",
     }
 
 
 def _model_lines(model: dict[str, Any]) -> dict[str, str]:
     height, width = model["image_size"]
-    size = f"{model['parameters']:,} parameters, sees images at {width} x {height}"
+    size = f"{model['parameters']:,} parameters, input size {width} x {height}"
     return {"model": f"{model['preset']}, {size}", "limits": model["limits"]}
 
 
 def _devices(backend: str) -> list[str]:
-    """What the backend computes on, in its own words."""
+    """Return the names of the backend's devices."""
     if backend == "jax":
         import jax
 

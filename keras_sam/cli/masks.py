@@ -1,4 +1,4 @@
-"""`keras-sam masks`: everything on a photograph, or on many."""
+"""`keras-sam masks`: automatic mask generation for one image or many."""
 
 import glob
 import io
@@ -22,9 +22,10 @@ from keras_sam.cli.console import (
     progress_bar,
     report_user_errors,
 )
-from keras_sam.cli.prompts import Box, parse_points_per_side
+from keras_sam.cli.prompts import BoxPrompt, parse_box, parse_points_per_side
 
 if TYPE_CHECKING:
+    from keras_sam.annotations.mask_record import MaskRecord
     from keras_sam.annotations.registry import MaskFormat
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -32,7 +33,7 @@ MAX_OVERLAY_PIXELS = 50_000_000  # larger images that are read in tiles get no o
 
 
 @dataclass(frozen=True)
-class Task:
+class ImageJob:
     """Settings for the output of each image.
 
     Attributes:
@@ -63,19 +64,18 @@ class MasksCommand(TyperCommand):
 
 @report_user_errors
 def masks_command(
-    images: Annotated[
-        str, typer.Argument(help="A photograph, a folder, or a pattern like '*.jpg'.")
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", help="The folder for masks and overlays.")
-    ] = Path("masks"),
+    images: Annotated[str, typer.Argument(help="Image, folder, or pattern like '*.jpg'.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder for masks and overlays.")] = Path(
+        "masks"
+    ),
     format: Annotated[str, typer.Option("--format", help="One of the formats below.")] = "coco",
     preset: PresetOption = DEFAULT_PRESET,
     points_per_side: Annotated[
         Any,
         typer.Option(
             "--points-per-side",
-            help="Of the grid, or auto: finer only where masks are found. Default: 32.",
+            help="Points along each side of the grid, or auto: 16, and finer points only near "
+            "masks. Default: 32.",
             parser=parse_points_per_side,
             metavar="INTEGER|auto",
             show_default=False,
@@ -85,8 +85,8 @@ def masks_command(
         Any,
         typer.Option(
             "--region",
-            help="Search this part alone, in pixels.",
-            parser=Box.parse,
+            help="Process only this part of the image, in pixels.",
+            parser=parse_box,
             metavar="X0,Y0,X1,Y1",
             show_default=False,
         ),
@@ -95,7 +95,7 @@ def masks_command(
         float | None,
         typer.Option(
             "--pred-iou-thresh",
-            help="Only masks that the model rates higher. Default: the preset's.",
+            help="Minimum predicted IoU of a mask, in [0, 1]. Default: the preset's.",
             show_default=False,
         ),
     ] = None,
@@ -103,14 +103,17 @@ def masks_command(
         float | None,
         typer.Option(
             "--stability-score-thresh",
-            help="Only masks as stable. Default: the preset's.",
+            help="Minimum stability score of a mask, in [0, 1]. Default: the preset's.",
             show_default=False,
         ),
     ] = None,
     crop_n_layers: Annotated[
         int | None,
         typer.Option(
-            "--crop-n-layers", min=0, help="Search crops of the image too.", show_default=False
+            "--crop-n-layers",
+            min=0,
+            help="Number of layers of crops that are also processed. Default: 0.",
+            show_default=False,
         ),
     ] = None,
     min_mask_region_area: Annotated[
@@ -118,7 +121,7 @@ def masks_command(
         typer.Option(
             "--min-mask-region-area",
             min=0,
-            help="Remove smaller holes and islands, in pixels.",
+            help="Remove holes and islands with a smaller area, in pixels.",
             show_default=False,
         ),
     ] = None,
@@ -126,13 +129,14 @@ def masks_command(
         int | None,
         typer.Option(
             "--tile-size",
-            help="Search tiles of so many pixels a side: for images of any size.",
+            help="Process the image in tiles with sides of this many pixels. For images of any "
+            "size.",
             show_default=False,
         ),
     ] = None,
     overlap: Annotated[
         int | None,
-        typer.Option("--overlap", help="Pixels that tiles share at least.", show_default=False),
+        typer.Option("--overlap", help="Minimum overlap of tiles, in pixels.", show_default=False),
     ] = None,
     polygon_tolerance: Annotated[
         float,
@@ -146,25 +150,25 @@ def masks_command(
         bool, typer.Option("--overlay/--no-overlay", help="Draw the masks on each image.")
     ] = True,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Do images again whose masks are there.")
+        bool, typer.Option("--overwrite", help="Process images again that already have masks.")
     ] = False,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Finds everything on photographs: all masks, each once.
+    """Generate all masks of one image or many.
 
-    Each photograph's masks are written when they are found: stopped and started again, it goes
-    on. One that cannot be read is told of at the end.
+    The masks of each image are written when it is complete. A stopped run resumes with the
+    remaining images. Images that cannot be read are listed at the end.
     """
     mask_format = _find_format(format, polygon_tolerance)
     if overlap is not None and tile_size is None:
-        raise typer.BadParameter("--overlap is of tiles: give --tile-size, too")
+        raise typer.BadParameter("--overlap needs --tile-size")
     if region is not None and tile_size is not None:
-        raise typer.BadParameter("--region is searched as one image: leave out --tile-size")
-    files = _find_images(images)
-    left = [file for file in files if overwrite or not mask_format.is_done(output, file)]
-    task = Task(output, mask_format, polygon_tolerance, overlay, is_tiled=tile_size is not None)
-    settings = {
+        raise typer.BadParameter("--region cannot be combined with --tile-size")
+    paths = _find_images(images)
+    remaining = [path for path in paths if overwrite or not mask_format.is_done(output, path)]
+    job = ImageJob(output, mask_format, polygon_tolerance, overlay, is_tiled=tile_size is not None)
+    options = {
         "points_per_side": points_per_side,
         "pred_iou_thresh": pred_iou_thresh,
         "stability_score_thresh": stability_score_thresh,
@@ -172,21 +176,21 @@ def masks_command(
         "min_mask_region_area": min_mask_region_area,
     }
     rows: list[dict[str, Any]] = []
-    if left:
+    if remaining:
         choose_backend(backend)
         tiles = {"tile_size": tile_size, "overlap": overlap}
-        generate = _generator(preset, settings, region, tiles)
+        generate = _create_generator(preset, options, region, tiles)
         with progress_bar("images") as progress:
-            for file in left:
-                advance = partial(_advance, progress, len(rows), len(left))
+            for path in remaining:
+                advance = partial(_advance, progress, len(rows), len(remaining))
                 advance(0)
-                rows.append(_do_image(file, task, generate, advance))
+                rows.append(_process_image(path, job, generate, advance))
     result = {
         "output": output,
         "format": format,
         "preset": preset,
         "images": rows,
-        "done_before": len(files) - len(left),
+        "done_before": len(paths) - len(remaining),
     }
     _report(result, as_json=as_json)
     if rows and all("error" in row for row in rows):
@@ -202,59 +206,61 @@ def _find_format(name: str, polygon_tolerance: float) -> "MaskFormat":
         raise typer.BadParameter(str(error)) from error
 
 
-def _advance(progress: Callable[[float, int], None], done: int, total: int, share: float) -> None:
-    progress(done + share, total)
+def _advance(
+    progress: Callable[[float, int], None], completed: int, total: int, fraction: float
+) -> None:
+    progress(completed + fraction, total)
 
 
 def _find_images(images: str) -> list[Path]:
-    """The photographs of a path, a folder or a pattern, sorted."""
+    """Return the images of a path, a folder or a pattern, sorted."""
     path = Path(images)
     if path.is_dir():
-        found = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES]
+        paths = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES]
     elif path.exists():
-        found = [path]
+        paths = [path]
     else:
-        found = [Path(name) for name in glob.glob(images, recursive=True)]
-        found = [file for file in found if file.is_file()]
-    if not found:
-        raise ValueError(f"found no photograph at {images}")
-    stems: dict[str, Path] = {}
-    for file in sorted(found):
-        if file.stem in stems:
+        paths = [Path(name) for name in glob.glob(images, recursive=True)]
+        paths = [file for file in paths if file.is_file()]
+    if not paths:
+        raise ValueError(f"found no image at {images}")
+    path_of_stem: dict[str, Path] = {}
+    for path in sorted(paths):
+        if path.stem in path_of_stem:
             raise ValueError(
-                f"{stems[file.stem]} and {file} would write the same files; give them other names, "
-                "or do their folders one by one"
+                f"{path_of_stem[path.stem]} and {path} would have the same output files; rename "
+                "one of them, or process their folders separately"
             )
-        stems[file.stem] = file
-    return list(stems.values())
+        path_of_stem[path.stem] = path
+    return list(path_of_stem.values())
 
 
-def _generator(
-    preset: str, settings: dict[str, Any], region: Box | None, tiles: dict[str, int | None]
-) -> Callable[..., list[dict[str, Any]]]:
-    """Finds the masks of windows; takes `progress`, too."""
+def _create_generator(
+    preset: str, options: dict[str, Any], region: BoxPrompt | None, tiles: dict[str, int | None]
+) -> Callable[..., list["MaskRecord"]]:
+    """Return a function from an `ImageReader` and `progress` to records."""
     from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-    from keras_sam.predict.mask_generator import SAMMaskGenerator
+    from keras_sam.predict.sam_mask_generator import SAMMaskGenerator
     from keras_sam.predict.tiled_mask_generator import TiledMaskGenerator
 
     model = SAMImageSegmenter.from_preset(preset)
-    generator = SAMMaskGenerator(model, output_mode="coco_rle", **_given(settings))
+    generator = SAMMaskGenerator(model, output_mode="coco_rle", **_without_none(options))
     if tiles["tile_size"] is not None:
-        return TiledMaskGenerator(generator, **_given(tiles)).generate
-    return lambda image, **options: generator.generate(image.pixels, region=region, **options)
+        return TiledMaskGenerator(generator, **_without_none(tiles)).generate
+    return lambda image, **kwargs: generator.generate(image.pixels, region=region, **kwargs)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _without_none(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _do_image(
-    file: Path,
-    task: Task,
-    generate: Callable[..., list[dict[str, Any]]],
+def _process_image(
+    path: Path,
+    job: ImageJob,
+    generate: Callable[..., list["MaskRecord"]],
     progress: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Writes an image's masks, and says what became of it."""
+    """Write the masks of an image, and return its row of the report."""
     from keras_sam.annotations.registry import write_masks
     from keras_sam.images.image_reader import ArrayReader
     from keras_sam.images.open_image import open_image
@@ -262,34 +268,34 @@ def _do_image(
 
     started = time.perf_counter()
     try:
-        opened = open_image(file) if task.is_tiled else ArrayReader(read_image(file), path=file)
-        with opened as image:
-            needs_georeference = task.mask_format.needs_georeference
+        reader = open_image(path) if job.is_tiled else ArrayReader(read_image(path), path=path)
+        with reader as image:
+            needs_georeference = job.mask_format.needs_georeference
             georeference = image.georeference if needs_georeference else None
             if needs_georeference and georeference is None:
-                raise ValueError(f"{task.mask_format.name} needs an image with a georeference")
-            records = generate(image, progress=lambda done, total: progress(done / total))
-            task.output.mkdir(parents=True, exist_ok=True)
+                raise ValueError(f"{job.mask_format.name} needs an image with a georeference")
+            records = generate(image, progress=lambda completed, total: progress(completed / total))
+            job.output.mkdir(parents=True, exist_ok=True)
             is_small = image.size[0] * image.size[1] <= MAX_OVERLAY_PIXELS
-            if task.overlay and (is_small or not task.is_tiled):
+            if job.overlay and (is_small or not job.is_tiled):
                 pixels = image.read((0, 0, image.size[1], image.size[0]))
-                _write_overlay(pixels, records, task.output / f"{file.stem}_overlay.png")
+                _write_overlay(pixels, records, job.output / f"{path.stem}_overlay.png")
         written = write_masks(
             records,
             image.size,
-            task.mask_format.path_for(task.output, file),
-            format=task.mask_format.name,
-            file_name=file.name,
+            job.mask_format.path_for(job.output, path),
+            format=job.mask_format.name,
+            file_name=path.name,
             georeference=georeference,
-            polygon_tolerance=task.polygon_tolerance,
+            polygon_tolerance=job.polygon_tolerance,
         )
     except (ValueError, OSError, ImportError) as error:
-        return {"image": file, "error": " ".join(str(error).split())}
+        return {"image": path, "error": " ".join(str(error).split())}
     seconds = round(time.perf_counter() - started, 3)
-    return {"image": file, "masks": len(records), "written": written, "seconds": seconds}
+    return {"image": path, "masks": len(records), "written": written, "seconds": seconds}
 
 
-def _write_overlay(pixels: Any, records: list[dict[str, Any]], file: Path) -> None:
+def _write_overlay(pixels: Any, records: list["MaskRecord"], path: Path) -> None:
     from PIL import Image
 
     from keras_sam.drawing.draw_annotations import draw_annotations
@@ -297,7 +303,7 @@ def _write_overlay(pixels: Any, records: list[dict[str, Any]], file: Path) -> No
 
     encoded = io.BytesIO()
     Image.fromarray(draw_annotations(pixels, records)).save(encoded, "PNG")
-    write_atomically(file, encoded.getvalue())
+    write_atomically(path, encoded.getvalue())
 
 
 def _report(result: dict[str, Any], *, as_json: bool) -> None:
@@ -310,4 +316,4 @@ def _report(result: dict[str, Any], *, as_json: bool) -> None:
         else:
             typer.echo(f"  {row['written']}: {row['masks']} masks, {row['seconds']:.1f} s")
     if result["done_before"]:
-        typer.echo(f"  {result['done_before']} done before; --overwrite does them again")
+        typer.echo(f"  {result['done_before']} done before; --overwrite processes them again")

@@ -1,4 +1,4 @@
-"""`write_segments`: the files of `keras-sam segment`, and the record that names them."""
+"""`write_segments`: the output files of `keras-sam segment`."""
 
 import io
 import json
@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_sam.cli.prompts import Prompt
+from keras_sam.annotations.mask_record import mask_to_record
+from keras_sam.cli.prompts import ObjectPrompt
 from keras_sam.drawing.overlay import draw_overlay
 from keras_sam.files.atomic_file import write_atomically
-from keras_sam.masks.coco_rle import mask_to_coco_rle
-from keras_sam.masks.measures import mask_to_box
 
 
 @dataclass(frozen=True)
 class SegmentedObject:
-    """The masks of one prompt, the one that the model rates best first."""
+    """The masks of one object.
 
-    prompt: Prompt
-    masks: np.ndarray  # (M, H, W) bool
-    iou_predictions: np.ndarray  # (M,)
+    Attributes:
+        prompt: Prompt of the object.
+        masks: Masks `(M, H, W)`, bool, by descending predicted IoU.
+        iou_predictions: Predicted IoU `(M,)`.
+    """
+
+    prompt: ObjectPrompt
+    masks: np.ndarray
+    iou_predictions: np.ndarray
 
 
 def write_segments(
@@ -31,61 +36,52 @@ def write_segments(
     output: Path,
     *,
     stem: str,
-    facts: dict[str, Any],
+    metadata: dict[str, Any],
 ) -> dict[str, Any]:
-    """Writes each mask, the picture and the record, each one whole or not at all.
+    """Write the masks, an overlay and a record. Each file is complete or missing.
 
     Args:
-        image: `(H, W, 3)` uint8.
-        objects: what was found for each prompt.
-        output: the folder; made if it is missing.
-        stem: what the file names begin with.
-        facts: put into the record as they are.
+        image: Image `(H, W, 3)`, uint8.
+        objects: Objects with their masks.
+        output: Folder, created if it is missing.
+        stem: Start of the file names.
+        metadata: Further entries of the record.
 
     Returns:
-        The record: `facts`, `prompts`, `masks` (one entry per mask, with the keys of Meta's
-        mask generator and the index of the `object`), `overlay` and `record` (paths).
+        Record with `metadata`, `prompts`, `masks` (one record per mask with its `object` and
+        `file`), `overlay` and `record` (paths).
     """
     output.mkdir(parents=True, exist_ok=True)
     masks: list[dict[str, Any]] = []
-    for index, found in enumerate(objects):
-        for mask, iou_prediction in zip(found.masks, found.iou_predictions, strict=True):
+    for index, segmented in enumerate(objects):
+        for mask, predicted_iou in zip(segmented.masks, segmented.iou_predictions, strict=True):
             path = output / f"{stem}_mask_{len(masks)}.png"
             _write_png(path, Image.fromarray(mask.astype(np.uint8) * 255))
-            masks.append({"object": index, "file": path, **_mask_record(mask, iou_prediction)})
+            record = mask_to_record(mask, predicted_iou=float(predicted_iou))
+            masks.append({"object": index, "file": path, **record})
     overlay = output / f"{stem}_overlay.png"
     _write_png(overlay, _overlay(image, objects))
-    # Annotation tools keep STEM.json beside a photograph: that name is not ours to take.
+    # Annotation tools write STEM.json next to an image, so that name must not be used.
     record_path = output / f"{stem}_segments.json"
-    record = {
-        **facts,
-        "prompts": [found.prompt.record() for found in objects],
+    result = {
+        **metadata,
+        "prompts": [segmented.prompt.to_dict() for segmented in objects],
         "masks": masks,
         "overlay": overlay,
         "record": record_path,
     }
-    write_atomically(record_path, (json.dumps(record, indent=2, default=str) + "\n").encode())
-    return record
-
-
-def _mask_record(mask: np.ndarray, iou_prediction: float) -> dict[str, Any]:
-    x0, y0, x1, y1 = (float(value) for value in mask_to_box(mask))
-    return {
-        "segmentation": mask_to_coco_rle(mask),
-        "area": int(mask.sum()),
-        "bbox": [x0, y0, x1 - x0, y1 - y0],
-        "predicted_iou": float(iou_prediction),
-    }
+    write_atomically(record_path, (json.dumps(result, indent=2, default=str) + "\n").encode())
+    return result
 
 
 def _overlay(image: np.ndarray, objects: list[SegmentedObject]) -> Image.Image:
-    """The best mask of each object, with what it was prompted by."""
-    points = [point for found in objects for point in found.prompt.points]
-    boxes = [found.prompt.box for found in objects if found.prompt.box is not None]
+    """Draw the first mask of each object with its prompt."""
+    points = [point for segmented in objects for point in segmented.prompt.points]
+    boxes = [segmented.prompt.box for segmented in objects if segmented.prompt.box is not None]
     return Image.fromarray(
         draw_overlay(
             image,
-            np.stack([found.masks[0] for found in objects]),
+            np.stack([segmented.masks[0] for segmented in objects]),
             points=[point[:2] for point in points],
             labels=[point.label for point in points],
             boxes=boxes,
@@ -93,7 +89,7 @@ def _overlay(image: np.ndarray, objects: list[SegmentedObject]) -> Image.Image:
     )
 
 
-def _write_png(path: Path, picture: Image.Image) -> None:
+def _write_png(path: Path, image: Image.Image) -> None:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+    image.save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())

@@ -7,14 +7,16 @@ import keras
 from keras import ops
 
 from keras_sam.layers.mask_downscaler import MaskDownscaler
-from keras_sam.layers.prompts import (
-    BACKGROUND,
-    BOTTOM_RIGHT,
-    NOT_A_POINT,
-    PADDING,
-    TOP_LEFT,
-    Prompts,
-    resolve_prompts,
+from keras_sam.layers.prompts import Prompts, resolve_prompts
+from keras_sam.point_labels import BACKGROUND, BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
+
+EMBEDDINGS = (
+    "background_point_embedding",
+    "foreground_point_embedding",
+    "top_left_corner_embedding",
+    "bottom_right_corner_embedding",
+    "not_a_point_embedding",
+    "no_mask_embedding",
 )
 
 
@@ -87,22 +89,20 @@ class SAMPromptEncoder(keras.layers.Layer):
         masks_shape: Any = None,
     ) -> None:
         """Create the weights. Their shapes depend on the constructor's arguments alone."""
+        # Without `autocast=False`, mixed policies would round the weights before they are used.
         self.positional_encoding_gaussian_matrix = self.add_weight(
             name="positional_encoding_gaussian_matrix",
             shape=(2, self.hidden_size // 2),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
             trainable=False,
+            autocast=False,
         )
-        for name in (
-            "background_point_embedding",
-            "foreground_point_embedding",
-            "top_left_corner_embedding",
-            "bottom_right_corner_embedding",
-            "not_a_point_embedding",
-            "no_mask_embedding",
-        ):
+        for name in EMBEDDINGS:
             weight = self.add_weight(
-                name=name, shape=(1, self.hidden_size), initializer="random_normal"
+                name=name,
+                shape=(1, self.hidden_size),
+                initializer="random_normal",
+                autocast=False,
             )
             setattr(self, name, weight)
         height, width = self.image_embedding_size

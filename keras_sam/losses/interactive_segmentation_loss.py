@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_sam.layers.prompts import NOT_A_POINT, PADDING
 from keras_sam.losses.low_res_targets import low_res_targets
 from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
 from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
@@ -16,6 +15,7 @@ from keras_sam.losses.simulated_prompts import (
     sample_error_point,
     sample_point,
 )
+from keras_sam.point_labels import NOT_A_POINT, PADDING
 from keras_sam.types import Size
 
 

@@ -50,8 +50,11 @@ class SegmentationLoss(keras.layers.Layer, ABC):
             training: If True, the images are encoded in training mode.
         """
 
-    def _image_embedding(self, segmenter: Any, x: Any, y_pred: Any, *, training: bool) -> Any:
-        """Return the image embedding of a batch; the arguments are those of `compute_result`."""
-        if isinstance(y_pred, dict) and "image_embeddings" in y_pred:
-            return y_pred["image_embeddings"]
+    def _image_embedding(
+        self, segmenter: Any, x: Any, y_pred: Any, *, training: bool
+    ) -> dict[str, Any]:
+        """Return the named arrays of a batch's embedding; arguments as in `compute_result`."""
+        names = segmenter.embedding_names
+        if isinstance(y_pred, dict) and set(names) <= set(y_pred):
+            return {name: y_pred[name] for name in names}
         return segmenter.encode_image(x["images"], training=training)

@@ -17,7 +17,7 @@ class RawInputModel(PresetModel):
     Without a preprocessor, every method is that of `keras.Model`.
     """
 
-    preprocessor: Any = None
+    preprocessor: Any  # without a default: on torch, a class attribute would hide the layer
 
     def fit(
         self,
@@ -115,7 +115,7 @@ class RawInputModel(PresetModel):
         if self.preprocessor is None:
             return super().predict(remove_empty_prompts(x), batch_size, verbose, steps, callbacks)
         images = x.get("images") if isinstance(x, dict) else x
-        is_single = hasattr(images, "ndim") and images.ndim == 3
+        is_single = getattr(images, "ndim", None) == 3
         sizes: list[Size] = []
 
         def preprocess(x: Any, y: Any = None, sample_weight: Any = None) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.models.sam_backbone import check_inputs
 from keras_sam.models.sam_image_converter import SAMImageConverter, images_to_list
+from keras_sam.point_labels import NOT_A_POINT
 from keras_sam.transforms.image_transform import ImageTransform
 
 

@@ -5,11 +5,13 @@ import math
 import numpy as np
 
 from keras_sam.transforms.image_transform import ImageTransform
-from keras_sam.transforms.logits import BACKGROUND_LOGIT, logit
+from keras_sam.transforms.logits import BACKGROUND_LOGIT
+from keras_sam.types import Size
 
-MIN_COVERAGE = 0.9  # of the box, that the mask's own box covers; people draw boxes a little wide
-COVERAGE_PENALTY = 0.15  # coverage that each added logit costs; very faint masks stay small
+MIN_COVERAGE = 0.9  # of the box by the mask's own box; people draw boxes slightly too large
+COVERAGE_PENALTY = 0.15  # reduction per added logit, so that very faint masks stay small
 LOGIT_OFFSETS = np.linspace(0, MIN_COVERAGE / COVERAGE_PENALTY, 61, dtype=np.float32)
+MIN_DISTANCE = 0.5  # from the center of a single cell to the mask's end; smaller masks may vanish
 
 
 def expand_mask_to_box(
@@ -17,9 +19,9 @@ def expand_mask_to_box(
 ) -> np.ndarray:
     """Raise the logits of a mask until the mask's own box covers its box prompt.
 
-    A mask that does not extend to the sides of its box is too small. All its logits get the
-    smallest offset for which its own box covers 90 % of the box prompt, less 15 % per added
-    logit. Bounding boxes as such a prior: Lempitsky, Kohli, Rother and Sharp (2009).
+    A mask that does not extend to the sides of its box prompt is too small (Lempitsky, Kohli,
+    Rother and Sharp, 2009). All its logits get the same offset, at most 6. It is the smallest
+    for which the mask's own box covers 90 % of the box prompt, less 15 % per added logit.
 
     Args:
         low_res_logits: Logits `(L, L)` of one mask.
@@ -40,10 +42,12 @@ def expand_mask_to_box(
 def clip_mask_to_box(
     low_res_logits: np.ndarray, transform: ImageTransform, box: np.ndarray
 ) -> np.ndarray:
-    """Lower the logits outside a box so that the mask ends at its sides.
+    """Lower logits at and outside the sides of a box so that the mask ends there.
 
-    The cells next to a side get the logit for which linear interpolation crosses zero at that
-    side, so the mask ends there with subcell precision.
+    The cells next to a side get logits whose interpolation crosses zero at that side, so the
+    mask ends there with subcell precision. Two cases cannot be represented on the low-res grid:
+    a mask of a single row or column of cells is at least one cell wide, and a mask cannot end
+    within half a cell of the grid's border.
 
     Args:
         low_res_logits: Logits `(L, L)` of one mask.
@@ -54,29 +58,35 @@ def clip_mask_to_box(
         Logits `(L, L)`.
     """
     clipped = low_res_logits
-    sides = transform.apply_boxes(np.asarray(box)).astype(np.float64)
-    for axis, (low, high) in ((1, sides[[0, 2]]), (0, sides[[1, 3]])):
-        cells = clipped.shape[axis]
-        scale = cells / transform.image_size[axis]
-        along_last = np.moveaxis(clipped, axis, -1)
-        clipped = np.moveaxis(_clip_last_axis(along_last, low * scale, high * scale), -1, axis)
+    size = (low_res_logits.shape[0], low_res_logits.shape[1])
+    for axis, sides in enumerate(_box_in_cells(transform, size, box)):
+        along_last = _clip_last_axis(np.moveaxis(clipped, axis, -1), sides, transform)
+        clipped = np.moveaxis(along_last, -1, axis)
     return clipped
 
 
 def cells_in_box(
-    transform: ImageTransform, low_res_size: tuple[int, int], box: np.ndarray
+    transform: ImageTransform, low_res_size: Size, box: np.ndarray
 ) -> tuple[slice, slice]:
-    """Return the low-res rows and columns that a box touches, and one more at its end."""
-    rows, columns = _touched_pixels(box, transform)
-    height, width = transform.low_res_input_size(low_res_size)
-    return (
-        _scaled(rows, height / transform.original_size[0]),
-        _scaled(columns, width / transform.original_size[1]),
+    """Return the low-res rows and columns that a box touches, and one more at each end.
+
+    `clip_mask_to_box` needs the cells next to the box. Padding is excluded.
+    """
+    sides = _box_in_cells(transform, low_res_size, box)
+    rows, columns = (
+        slice(max(0, math.floor(low) - 1), min(cells, math.ceil(high) + 1))
+        for (low, high), cells in zip(
+            sides, transform.low_res_input_size(low_res_size), strict=True
+        )
     )
+    return rows, columns
 
 
-def _scaled(pixels: slice, scale: float) -> slice:
-    return slice(math.floor(pixels.start * scale), math.ceil(pixels.stop * scale) + 1)
+def _box_in_cells(transform: ImageTransform, low_res_size: Size, box: np.ndarray) -> np.ndarray:
+    """Return a box `[[top, bottom], [left, right]]` in low-res cells, float64."""
+    corners = transform.apply_boxes(np.asarray(box)).astype(np.float64).reshape(2, 2)
+    scale = np.array(low_res_size) / transform.image_size
+    return corners.T[::-1] * scale[:, None]
 
 
 def _touched_pixels(box: np.ndarray, transform: ImageTransform) -> tuple[slice, slice]:
@@ -89,23 +99,47 @@ def _touched_pixels(box: np.ndarray, transform: ImageTransform) -> tuple[slice, 
     )
 
 
-def _clip_last_axis(logits: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Make logits cross zero at `low` and at `high`, in cells, along the last axis."""
+def _clip_last_axis(logits: np.ndarray, sides: np.ndarray, transform: ImageTransform) -> np.ndarray:
+    """Make a mask end at two sides, in cells, along the last axis."""
+    low, high = sides
     centers = np.arange(logits.shape[-1]) + 0.5
     inside = np.flatnonzero((centers > low) & (centers < high))
-    if not len(inside):  # a box within one cell
+    if not len(inside):
         inside = np.array([np.abs(centers - (low + high) / 2).argmin()])
     first, last = inside[0], inside[-1]
+    distances = np.array([centers[first] - low, high - centers[last]])
+    if first == last:
+        distances = np.maximum(distances, MIN_DISTANCE)
     clipped = logits.copy()
     clipped[..., : max(0, first - 1)] = BACKGROUND_LOGIT
     clipped[..., last + 2 :] = BACKGROUND_LOGIT
-    for edge, outside, side in ((first, first - 1, low), (last, last + 1, high)):
-        if 0 <= outside < logits.shape[-1]:
-            distance = max(abs(centers[edge] - side), 1e-3)
-            crossing = -np.maximum(clipped[..., edge], 0) * ((1 - distance) / distance)
-            limited = np.minimum(clipped[..., outside], crossing)
-            clipped[..., outside] = np.maximum(limited, BACKGROUND_LOGIT)
+    if first > 0:
+        _cross_zero(clipped[..., first], clipped[..., first - 1], distances[0], transform)
+    if last < logits.shape[-1] - 1:
+        _cross_zero(clipped[..., last], clipped[..., last + 1], distances[1], transform)
     return clipped
+
+
+def _cross_zero(
+    inside: np.ndarray, outside: np.ndarray, distance: float, transform: ImageTransform
+) -> None:
+    """Lower two neighboring lines of logits so that the mask ends between them.
+
+    Args:
+        inside: Logits of the last line of cells inside the box, changed in place.
+        outside: Logits of the next line, changed in place; at least `BACKGROUND_LOGIT`.
+        distance: Distance of the mask's end from the centers of the inside cells, in cells.
+        transform: Transform whose kind of interpolation is used.
+    """
+    zero, background = transform.to_interpolated(np.array([0, BACKGROUND_LOGIT]))
+    distance = np.clip(distance, 1e-3, 1 - 1e-3)  # avoids division by zero
+    ratio = (1 - distance) / distance
+    # From a higher value, not even background outside makes the mask end soon enough.
+    highest = transform.from_interpolated(zero + (zero - background) / ratio)
+    np.minimum(inside, highest, out=inside)
+    values = np.maximum(transform.to_interpolated(inside), zero)
+    crossing = transform.from_interpolated(zero - (values - zero) * ratio)
+    np.minimum(outside, np.maximum(crossing, BACKGROUND_LOGIT), out=outside)
 
 
 def _max_per_row_and_column(
@@ -123,9 +157,7 @@ def _max_per_row_and_column(
     for position, pixels in vertical.iter_row_blocks(stretched, rows):
         row_max[position] = pixels.max(axis=1)
         np.maximum(column_max, pixels.max(axis=0), out=column_max)
-    if transform.postprocessing.upsample_in == "probabilities":
-        return logit(row_max), logit(column_max)
-    return row_max, column_max
+    return transform.from_interpolated(row_max), transform.from_interpolated(column_max)
 
 
 def _extents(max_logits: np.ndarray) -> np.ndarray:

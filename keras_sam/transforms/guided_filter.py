@@ -1,4 +1,4 @@
-"""`GuidedFilterRefiner`: moves mask boundaries to nearby edges of the image."""
+"""`GuidedFilterRefiner`: move mask boundaries to nearby edges of the image."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Region = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class RefinedMask:
-    """A mask with refined boundary.
+    """A mask with a refined boundary.
 
     Attributes:
         low_res_logits: Logits `(L, L)`, float32.
@@ -39,8 +39,8 @@ class GuidedFilterRefiner:
     """A guided filter of masks by their image (He, Sun and Tang, Guided Image Filtering, 2013).
 
     In each small window, the mask's probabilities are fitted as a linear function of the image's
-    colors, and each cell takes the average of the fits around it. A boundary beside an edge of
-    the image moves to that edge. Larger masks get larger windows.
+    colors, and each cell takes the average of the fits around it. A boundary near an edge of the
+    image moves to that edge. Larger masks get larger windows.
 
     Args:
         pixels: Image `(h, w, 3)`, uint8, at the scale of the low-res logits, without padding.
@@ -75,22 +75,22 @@ class GuidedFilterRefiner:
             return RefinedMask(low_res_logits, None)
         radius_ratio = RADIUS_RATIO if region is None else RADIUS_RATIO_IN_BOX
         probabilities = np.zeros((height, width), np.float32)
-        found, is_refined = sigmoid(current), False
+        filtered, is_refined = sigmoid(current), False
         for _ in range(NUM_ITERATIONS):
-            probabilities[inside] = np.clip(found, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+            probabilities[inside] = np.clip(filtered, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
             area = np.count_nonzero(probabilities > 0.5)
             if (radius := radius_ratio * math.sqrt(area)) < MIN_RADIUS:
                 break
-            found, is_refined = self._filter(radius)(probabilities)[inside], True
-        found = np.clip(found, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+            filtered, is_refined = self._filter(radius)(probabilities)[inside], True
+        filtered = np.clip(filtered, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         refined = np.full(low_res_logits.shape, BACKGROUND_LOGIT, np.float32)
-        refined[:height, :width][inside] = logit(found)
-        is_mask = found > 0.5
-        confidence = float(found[is_mask].mean()) if is_refined and is_mask.any() else None
+        refined[:height, :width][inside] = logit(filtered)
+        is_mask = filtered > 0.5
+        confidence = float(filtered[is_mask].mean()) if is_refined and is_mask.any() else None
         return RefinedMask(refined, confidence)
 
     def _filter(self, radius: float) -> "_GuidedFilter":
-        nearest = min(RADII, key=lambda one: abs(math.log(one / radius)))
+        nearest = min(RADII, key=lambda size: abs(math.log(size / radius)))
         if nearest not in self._filters:
             self._filters[nearest] = _GuidedFilter(self.pixels, nearest)
         return self._filters[nearest]
@@ -120,7 +120,7 @@ class _GuidedFilter:
         return (lines[:3] * self.guide).sum(0) + lines[3]
 
     def _means(self, values: np.ndarray) -> np.ndarray:
-        """Average `(n, h, w)` over the part of the window around each cell that exists."""
+        """Average `(n, h, w)` over the part of each cell's window that is inside the image."""
         return _window_sums(values, self.radius) * self.share
 
 
@@ -172,7 +172,7 @@ def _window_sums(values: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _sliding_sums(values: np.ndarray, window: int, step: int) -> np.ndarray:
-    """Sum `window` values, an odd number, that are `step` apart, from each position on."""
+    """Sum `window` values, an odd number, that are `step` apart, starting at each position."""
     length = len(values) - (window - 1) * step
     # Sums of 1, 2, 4, ... values; those whose sizes add up to the window are combined.
     sums, total, start, size = values, values[:length], 1, 1

@@ -141,7 +141,7 @@ class ImageTransform:
         """Upsample low-res logits to the original, as Meta's `postprocess_masks`.
 
         Bilinear to `image_size`, crop to `input_size`, bilinear to `original_size`. A stretched
-        image has no padding to crop: bilinear to `original_size` at once.
+        image has no padding to crop, so it is resized to `original_size` in one step.
 
         Args:
             low_res_logits: Logits `(..., L, L)`.
@@ -156,7 +156,7 @@ class ImageTransform:
         stretched, vertical = self._stretch_columns(low_res_logits)
         logits = np.empty((*stretched.shape[:-2], *self.original_size), np.float32)
         for position, rows in vertical.iter_row_blocks(stretched, slice(0, self.original_size[0])):
-            logits[..., position, :] = logit(rows) if self._uses_probabilities else rows
+            logits[..., position, :] = self.from_interpolated(rows)
         return logits
 
     def postprocess_masks(
@@ -199,6 +199,10 @@ class ImageTransform:
         """Convert logits to the quantity that is interpolated: themselves, or probabilities."""
         logits = np.asarray(low_res_logits, np.float32)
         return sigmoid(logits) if self._uses_probabilities else logits
+
+    def from_interpolated(self, values: np.ndarray) -> np.ndarray:
+        """Convert interpolated values to logits; the inverse of `to_interpolated`."""
+        return logit(values) if self._uses_probabilities else values
 
     @cached_property
     def _factors(self) -> np.ndarray:

@@ -87,7 +87,7 @@ NAMED_CONFIGS = {
 
 
 def parse_inference_config(value: Any) -> InferenceConfig:
-    """Convert any accepted form of inference settings to an `InferenceConfig`.
+    """Convert inference settings of any accepted type to an `InferenceConfig`.
 
     Args:
         value: "sam", "medsam", an `InferenceConfig`, a dictionary of its sections, or `None` for
@@ -110,20 +110,18 @@ def parse_inference_config(value: Any) -> InferenceConfig:
 
 
 def describe_inference_config(config: InferenceConfig) -> str:
-    """Describe the settings for people: their name if they have one, else what differs from SAM."""
+    """Describe settings for people: by name, or else by the fields that differ from SAM's."""
     for name, known in NAMED_CONFIGS.items():
         if config == known:
             return name
-    defaults = InferenceConfig().to_dict()
-    changed = []
-    for section, fields in config.to_dict().items():
-        known = defaults[section] or {}
-        changed += [
-            f"{name} {value}"
-            for name, value in (fields or {}).items()
-            if value is not None and value != known.get(name)
-        ]
-    return ", ".join(changed)
+    defaults = InferenceConfig(mask_refiner=MaskRefiner()).to_dict()
+    changed = [
+        f"{name} {value}"
+        for section, fields in config.to_dict().items()
+        for name, value in (fields or {}).items()
+        if value != defaults[section][name]
+    ]
+    return ", ".join(changed) or "sam"  # a refiner without options changes nothing
 
 
 def _field_names(cls: Any) -> tuple[str, ...]:

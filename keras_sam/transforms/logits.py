@@ -1,4 +1,4 @@
-"""Logits and probabilities."""
+"""`sigmoid` and `logit`: conversion between logits and probabilities."""
 
 import numpy as np
 

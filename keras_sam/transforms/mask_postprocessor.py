@@ -30,7 +30,7 @@ class LowResMaskCrop:
 
 
 class MaskPostprocessor:
-    """Measures and renders masks in the original, a few rows at a time.
+    """Measurement and rendering of masks in the original, a few rows at a time.
 
     Only the pixels that depend on a logit over the lower threshold are computed, so small masks
     are cheap.

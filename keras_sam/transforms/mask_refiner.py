@@ -26,7 +26,7 @@ GUIDE_PIXELS = "guide_pixels"
 class MaskRefiner:
     """Refinement of the masks of small models, whose boundaries are coarse.
 
-    Large models do not need it. A preset may name one, which `SAMPredictor` and
+    Large models do not need it. A preset may contain one, which `SAMPredictor` and
     `SAMMaskGenerator` then apply to every mask.
 
     Attributes:
@@ -56,13 +56,15 @@ class MaskRefiner:
                 f"iou_calibration must be None or three numbers, got {self.iou_calibration!r:.80}"
             )
         if self.boundary_refinement == "none":
-            raise ValueError("iou_calibration needs boundary_refinement, whose masks it rates")
+            raise ValueError(
+                'iou_calibration needs boundary_refinement="guided_filter", got "none"'
+            )
         object.__setattr__(self, "iou_calibration", tuple(map(float, self.iou_calibration)))
 
     def image_arrays(
         self, model_image: np.ndarray, transform: ImageTransform, low_res_size: Size
     ) -> dict[str, np.ndarray]:
-        """Return what refinement needs of an image, to be kept with its embedding.
+        """Return the arrays of an image that refinement needs, to be stored with its embedding.
 
         Args:
             model_image: Prepared image, from `ImageTransform.apply_image`.
@@ -163,7 +165,7 @@ def _are_coefficients(value: Any) -> bool:
         isinstance(value, list | tuple)
         and len(value) == 3
         and all(
-            isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e6
-            for one in value
+            isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e6
+            for number in value
         )
     )

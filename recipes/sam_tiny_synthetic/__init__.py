@@ -1,1 +1,1 @@
-"""How `sam_tiny_synthetic` is made: procedural scenes, annotated crops, training phases."""
+"""The recipe of the preset `sam_tiny_synthetic`: procedural scenes and training phases."""

@@ -1,9 +1,7 @@
-"""`python -m recipes.sam_tiny_synthetic train`: the built-in preset from random weights."""
+"""`python -m recipes.sam_tiny_synthetic`: train the built-in preset from random weights."""
 
-import dataclasses
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,54 +9,59 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from keras_sam.cli.backend import choose_backend
 from keras_sam.cli.console import STDERR, BackendOption, JsonOption, print_json, report_user_errors
 
-if TYPE_CHECKING:
-    from recipes.sam_tiny_synthetic.training_config import Recipe
+# Commands import Keras when they run, after the backend is chosen.
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+DatasetOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--dataset",
+        help="Folder of annotated images to mix in: images/ and annotations.json (COCO).",
+        show_default=False,
+    ),
+]
 
 
+@app.command("train")
 @report_user_errors
 def train_command(
     output: Annotated[
         Path,
-        typer.Option("--output", help="The folder for scenes, checkpoints, log and preset."),
+        typer.Option("--output", help="Directory of scenes, checkpoints, log and preset."),
     ],
     steps: Annotated[
         int | None,
-        typer.Option("--steps", min=1, help="All steps together.", show_default=False),
+        typer.Option("--steps", min=1, help="Total number of steps.", show_default=False),
     ] = None,
     scenes: Annotated[
         int | None,
-        typer.Option("--scenes", min=1, help="Procedural scenes to draw.", show_default=False),
+        typer.Option("--scenes", min=1, help="Number of procedural scenes.", show_default=False),
     ] = None,
-    labeled: Annotated[
-        Path | None,
-        typer.Option(
-            "--labeled",
-            help="A folder of labeled images to mix in: images/ and annotations.json (COCO).",
-            show_default=False,
-        ),
-    ] = None,
-    start: Annotated[
+    dataset: DatasetOption = None,
+    init_from: Annotated[
         str | None,
         typer.Option(
-            "--start",
-            help="A preset to go on from, in place of random weights.",
+            "--init-from",
+            help="Preset to start from instead of random weights.",
             show_default=False,
         ),
     ] = None,
-    first_phase: Annotated[
+    start_phase: Annotated[
         int | None,
-        typer.Option("--first-phase", min=0, help="Leave out those before.", show_default=False),
+        typer.Option(
+            "--start-phase", min=0, help="Index of the first phase to run.", show_default=False
+        ),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="Of scenes, weights and prompts.", show_default=False),
+        typer.Option("--seed", help="Seed of scenes, weights and prompts.", show_default=False),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
             "--workers",
             min=0,
-            help="Processes that make batches. Default: one, or beside a GPU all but one.",
+            help="Processes that make batches. Default: 1; with a GPU, all cores but one.",
             show_default=False,
         ),
     ] = None,
@@ -66,33 +69,34 @@ def train_command(
         str | None,
         typer.Option(
             "--dtype",
-            help="float32, or mixed_bfloat16 where the processor has it.",
+            help="float32, or mixed_bfloat16 on GPUs and on CPUs with AVX512-BF16.",
             show_default=False,
         ),
     ] = None,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Trains the built-in tiny preset on procedural scenes, from nothing or from a preset.
+    """Train the built-in preset on procedural scenes.
 
-    Started again with the same options and folder, it goes on where it was stopped. Options that
-    are left out are those of the shipped preset, which had nuclei beside the scenes, by --labeled.
+    Options default to the settings of the shipped preset, which also used nuclei (--dataset).
+    A run that was stopped resumes if the command is repeated.
     """
     choose_backend(backend, trains=True)
     from keras_sam.engines.tune_malloc import tune_malloc
     from keras_sam.train.flush_denormals import flush_denormals
     from recipes.sam_tiny_synthetic.train import train
+    from recipes.sam_tiny_synthetic.training_config import build_training_config
 
     tune_malloc()
     flush_denormals()
-    recipe = recipe_of(
+    config = build_training_config(
         steps=steps,
-        scenes=scenes,
-        labeled=None if labeled is None else str(labeled),
-        start=start,
-        first_phase=first_phase,
+        num_scenes=scenes,
+        dataset=None if dataset is None else str(dataset),
+        init_from=init_from,
+        start_phase=start_phase,
         seed=seed,
-        workers=workers,
+        num_workers=workers,
         dtype=dtype,
     )
     last: dict[str, Any] = {}
@@ -103,65 +107,58 @@ def train_command(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=STDERR) as bar:
-        task = bar.add_task("drawing scenes", total=recipe.scenes)
+        task = bar.add_task("drawing scenes", total=config.num_scenes)
 
-        def show(line: dict[str, Any]) -> None:
+        def show_step(line: dict[str, Any]) -> None:
             last.update(line)
             title = f"phase {line['phase'] + 1}, loss {line['loss']:.3f}"
             bar.update(task, description=title, completed=line["step"], total=line["steps"])
 
-        def show_scenes(drawn: int) -> None:
-            bar.update(task, completed=drawn)
+        def show_scenes(completed: int) -> None:
+            bar.update(task, completed=completed)
 
-        train(recipe, output, progress=show, scene_progress=show_scenes)
+        train(config, output, progress=show_step, scene_progress=show_scenes)
     if as_json:
         print_json({"preset": output / "preset", "log": output / "log.jsonl", "last": last})
     else:
         typer.echo(f"preset: {output / 'preset'}")
 
 
-def recipe_of(*, steps: int | None = None, **given: int | str | None) -> "Recipe":
-    """The recipe of the shipped preset, with what is given changed.
+@app.command("ablation")
+@report_user_errors
+def ablation_command(
+    annotations: Annotated[Path, typer.Argument(help="COCO annotations of evaluation images.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder of the evaluation images.")],
+    dataset: DatasetOption = None,
+    output: Annotated[
+        Path, typer.Option("--output", help="Directory of the runs. Existing results are kept.")
+    ] = Path("runs/ablation"),
+    scenes: Annotated[int, typer.Option("--scenes", help="Scenes per variant.")] = 1000,
+    steps: Annotated[int, typer.Option("--steps", help="Training steps per variant.")] = 300,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of scenes and training.")] = 1,
+    dtype: Annotated[str, typer.Option("--dtype", help="Dtype policy of training.")] = "float32",
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="Variant to run; repeatable. Default: all."),
+    ] = None,
+    backend: BackendOption = None,
+) -> None:
+    """Train image encoders on scenes that each lack one ingredient, and compare them."""
+    choose_backend(backend, trains=True)
+    from recipes.sam_tiny_synthetic.ablation import run_ablation
 
-    Args:
-        steps: all steps together, shared out over the phases as they are in the recipe.
-        **given: other fields of `Recipe`; None keeps the recipe's.
-    """
-    from recipes.sam_tiny_synthetic.training_config import Recipe
-
-    recipe = Recipe()
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if steps is not None:
-        shares = apportion(steps, [phase.steps for phase in recipe.phases])
-        changes["phases"] = tuple(
-            dataclasses.replace(phase, steps=share)
-            for phase, share in zip(recipe.phases, shares, strict=True)
-        )
-    return dataclasses.replace(recipe, **changes)
-
-
-def apportion(total: int, weights: list[int]) -> list[int]:
-    """A total as integers of at least 1, about in proportion to weights.
-
-    Raises:
-        ValueError: if the total is below the number of weights.
-    """
-    spare = total - len(weights)  # each has one already
-    if spare < 0:
-        raise ValueError(f"expected at least {len(weights)} steps, one for each phase, got {total}")
-    ends = [round(spare * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)]
-    return [1 + end - start for start, end in pairwise(ends)]
-
-
-def main() -> None:
-    """Run the command line."""
-    from recipes.sam_tiny_synthetic import ablation
-
-    app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-    app.command("train")(train_command)
-    app.command("ablation")(ablation.main)
-    app()
+    run_ablation(
+        annotations,
+        images,
+        output,
+        dataset=None if dataset is None else str(dataset),
+        num_scenes=scenes,
+        steps=steps,
+        seed=seed,
+        dtype=dtype,
+        variants=variant,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    app()

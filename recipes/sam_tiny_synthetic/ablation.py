@@ -1,183 +1,208 @@
-"""What each ingredient of the procedural scenes does for photographs: trained without it."""
+"""`run_ablation`: train image encoders on scenes that each lack one ingredient."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from unittest.mock import patch
 
-import keras
 import numpy as np
-import typer
+from keras import ops
 from rich.console import Console
 from rich.table import Table
 
 from keras_sam.annotations.coco import CocoDataset, read_coco
 from keras_sam.images.read_image import read_image
-from keras_sam.masks.measures import mask_interior_point
+from keras_sam.masks.measures import mask_interior_point, mask_iou
 from keras_sam.transforms.image_transform import ImageTransform
-from recipes.sam_tiny_synthetic import camera, canvas, scene_objects, scenes, surfaces
-from recipes.sam_tiny_synthetic.affinity_loss import OFFSET
-from recipes.sam_tiny_synthetic.scene_store import build_store
+from recipes.sam_tiny_synthetic.affinity_loss import LOGIT_OFFSET
+from recipes.sam_tiny_synthetic.run_directory import RunDirectory
+from recipes.sam_tiny_synthetic.scene_dataset import build_scene_dataset
+from recipes.sam_tiny_synthetic.scenes import canvas, objects, scene, simulate_camera, surfaces
 from recipes.sam_tiny_synthetic.train import train
-from recipes.sam_tiny_synthetic.training_config import Phase, Recipe
+from recipes.sam_tiny_synthetic.training_config import Phase, TrainingConfig
 
-SIZE = 128  # of scenes and images in pixels
-NUCLEI = "with nuclei"  # the one ingredient that is added, not left out
+IMAGE_SIZE = 128  # of scenes and images in pixels
+WITH_NUCLEI = "with nuclei"  # the only variant that adds an ingredient
 
 Patch = tuple[Any, str, Any]
 
-warm_up = partial(
-    Phase, SIZE, images=16, prompts=32, loss="affinity", is_jittered=True, learning_rate=1e-3
+affinity_phase = partial(
+    Phase, IMAGE_SIZE, batch_size=16, masks_per_image=32, loss="affinity", color_jitter=True
 )
 
 
-def _without(*drawn: Callable[..., None]) -> list[Callable[..., None]]:
-    return [kind for kind in scenes.KINDS if kind not in drawn]
+def _objects_without(*kinds: Callable[..., None]) -> list[Callable[..., None]]:
+    return [kind for kind in scene.OBJECTS if kind not in kinds]
 
 
-def _as_painted(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
-
-
-def _no_noise(size: int, rng: np.random.Generator, index: int) -> np.ndarray:
+def _no_noise(size: int, rng: np.random.Generator) -> np.ndarray:
     return np.zeros((size, size), np.float32)
 
 
-# What is put in the place of what is drawn; the names are those of the table.
-INGREDIENTS: dict[str, tuple[Patch, ...]] = {
-    "all of them": (),
-    "no regions that tile": ((scenes, "REGIONS_PROBABILITY", 0.0),),
-    "no things made of parts": (
+def _no_camera(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+# Patches of module attributes for each variant: (module, name, value).
+VARIANTS: dict[str, tuple[Patch, ...]] = {
+    "all ingredients": (),
+    "no regions": ((scene, "REGIONS_PROBABILITY", 0.0),),
+    "no objects with parts": (
         (
-            scenes,
-            "KINDS",
-            _without(
-                scene_objects.draw_animal, scene_objects.draw_building, scene_objects.draw_plant
-            ),
+            scene,
+            "OBJECTS",
+            _objects_without(objects.draw_animal, objects.draw_building, objects.draw_plant),
         ),
     ),
-    "no thin or repeated things": (
-        (scenes, "KINDS", _without(scene_objects.draw_cluster, scene_objects.draw_tubes)),
+    "no thin or repeated objects": (
+        (scene, "OBJECTS", _objects_without(objects.draw_cluster, objects.draw_tubes)),
     ),
-    "no grain of photographs": ((surfaces, "PHOTO_PROBABILITY", 0.0),),
+    "no photo textures": ((surfaces, "PHOTO_PROBABILITY", 0.0),),
     "no texture but stripes": (
         (surfaces, "PHOTO_PROBABILITY", 0.0),
-        (surfaces, "_bank_crop", _no_noise),
+        (surfaces, "random_noise", _no_noise),
     ),
     "no shadows": (
-        (canvas.Canvas, "_shadow", lambda *_: None),
-        (camera, "_dappled_light", lambda size, rng: np.ones((size, size), np.float32)),
+        (canvas, "SHADOW_PROBABILITY", 0.0),
+        (simulate_camera, "DAPPLED_LIGHT_PROBABILITY", 0.0),
     ),
-    "no camera": ((scenes, "photograph", _as_painted),),
-    NUCLEI: (),
+    "no camera": ((scene, "simulate_camera", _no_camera),),
+    WITH_NUCLEI: (),
 }
 
 
-def main(
-    annotations: Annotated[Path, typer.Argument(help="COCO annotations to measure on.")],
-    images: Annotated[Path, typer.Option(help="The folder with the images.")],
-    labeled: Annotated[Path | None, typer.Option(help="Nuclei: images/, annotations.json.")] = None,
-    output: Annotated[Path, typer.Option(help="A folder; what is there is kept.")] = Path(
-        "runs/ablation"
-    ),
-    count: Annotated[int, typer.Option("--scenes", help="Scenes of a training.")] = 1000,
-    steps: Annotated[int, typer.Option(help="Steps of a training.")] = 300,
-    seed: Annotated[int, typer.Option(help="Run again with another to see the noise.")] = 1,
-    dtype: Annotated[str, typer.Option(help="Policy of training.")] = "float32",
-    only: Annotated[list[str] | None, typer.Option(help="Rows of the table; all.")] = None,
+def run_ablation(
+    annotations: str | Path,
+    images: str | Path,
+    output: str | Path,
+    *,
+    dataset: str | None = None,
+    num_scenes: int = 1000,
+    steps: int = 300,
+    seed: int = 1,
+    dtype: str = "float32",
+    variants: Iterable[str] | None = None,
 ) -> None:
-    """Trains image encoders by the dense warm-up, each without one ingredient of the scenes.
+    """Train an image encoder per variant of the scenes, measure it, and print a table.
 
-    A mask is where the embedding is like that at a click, deepest inside the true mask. That is no
-    figure of the preset, but it comes from nothing in minutes.
+    The encoders are trained by `AffinityLoss` alone. The mask of a point consists of the cells
+    whose embeddings are similar to that at the point. Its IoU says nothing about the preset, but
+    takes only minutes.
+
+    Args:
+        annotations: COCO annotations of the evaluation images.
+        images: Folder of the evaluation images.
+        output: Directory of the runs and of `results.jsonl`. Existing results are kept.
+        dataset: Annotated images of nuclei, as `TrainingConfig.dataset`. `None` skips the
+            variant that needs it.
+        num_scenes: Number of scenes of each variant.
+        steps: Number of training steps of each variant.
+        seed: Seed of scenes and training. Several seeds show the noise.
+        dtype: Dtype policy of training.
+        variants: Names of variants to run; all if `None`.
+
+    Raises:
+        ValueError: If a variant is unknown.
     """
+    names = list(VARIANTS if variants is None else variants)
+    if unknown := set(names) - set(VARIANTS):
+        raise ValueError(f"unknown variants {sorted(unknown)}; known are {list(VARIANTS)}")
+    output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    log = output / "results.jsonl"
-    photographs = list(read_photographs(read_coco(annotations), images))
-    done = {one["name"] for one in _read(log) if one["seed"] == seed}
-    if unknown := set(only or ()) - set(INGREDIENTS):
-        raise typer.BadParameter(f"{sorted(unknown)}; expected some of {list(INGREDIENTS)}")
-    for name in only or INGREDIENTS:
-        if name in done or (name == NUCLEI and labeled is None):
+    results = output / "results.jsonl"
+    evaluation_images = list(read_evaluation_images(read_coco(annotations), Path(images)))
+    completed = {result["name"] for result in _read(results) if result["seed"] == seed}
+    for name in names:
+        if name in completed or (name == WITH_NUCLEI and dataset is None):
             continue
-        place = output / f"{name.replace(' ', '_')}_{seed}"
-        with patched(INGREDIENTS[name]):  # drawn in this process; training finds them there
-            build_store(place / "scenes", count=count, seed=seed, size=SIZE)
-        recipe = Recipe(
-            phases=(warm_up(steps, labeled_share=0.2 if name == NUCLEI else 0.0),),
-            image_size=SIZE,
-            scenes=count,
-            labeled=str(labeled) if name == NUCLEI else None,
+        config = TrainingConfig(
+            phases=(affinity_phase(steps, annotated_share=0.2 if name == WITH_NUCLEI else 0.0),),
+            image_size=IMAGE_SIZE,
+            num_scenes=num_scenes,
+            dataset=dataset if name == WITH_NUCLEI else None,
             seed=seed,
             dtype=dtype,
         )
-        segmenter = train(recipe, place)
-        line = {"name": name, "seed": seed, "iou": click_iou(segmenter, photographs)}
-        with log.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        print_results(_read(log))
-
-
-def _read(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        run = RunDirectory(output / f"{name.replace(' ', '_')}_{seed}")
+        with patched(VARIANTS[name]):
+            # In this process, since patches do not reach others. `train` uses these scenes.
+            build_scene_dataset(run.scenes, count=num_scenes, seed=seed, size=IMAGE_SIZE)
+        iou = point_iou(train(config, run.path), evaluation_images)
+        with results.open("a") as file:
+            file.write(json.dumps({"name": name, "seed": seed, "iou": iou}) + "\n")
+        print_results(_read(results))
 
 
 @contextmanager
 def patched(patches: tuple[Patch, ...]) -> Iterator[None]:
-    """Scenes are drawn with other constants and functions."""
+    """Replace module attributes while the context is active."""
     with ExitStack() as stack:
-        for owner, name, value in patches:
-            stack.enter_context(patch.object(owner, name, value))
+        for module, name, value in patches:
+            stack.enter_context(patch.object(module, name, value))
         yield
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """An image in the model frame, its masks, and a click on each."""
+class EvaluationImage:
+    """An image, its masks, and a point for each.
 
-    frame: ImageTransform
-    image: np.ndarray
+    Attributes:
+        transform: Transform of the image.
+        pixels: Prepared image `(S, S, 3)`, float32.
+        masks: Boolean masks `(H, W)` of the original.
+        points: Points `(N, 2)` (x, y) in the model frame, one per mask.
+    """
+
+    transform: ImageTransform
+    pixels: np.ndarray
     masks: list[np.ndarray]
-    clicks: np.ndarray
+    points: np.ndarray
 
 
-def read_photographs(dataset: CocoDataset, images: Path) -> Iterator[Photograph]:
-    """Each image that has masks; a click is deepest inside its mask."""
+def read_evaluation_images(dataset: CocoDataset, images: Path) -> Iterator[EvaluationImage]:
+    """Yield the images that have masks, with the most interior point of each mask."""
     for image in dataset.images:
-        masks = [mask for note in image.annotations if (mask := note.mask()).any()]
+        annotated = [annotation.mask() for annotation in image.annotations]
+        masks = [mask for mask in annotated if mask.any()]
         if masks:
             pixels = read_image(images / image.file_name)
-            frame = ImageTransform(pixels.shape[:2], (SIZE, SIZE))
-            clicks = frame.apply_points(np.array([mask_interior_point(mask) for mask in masks]))
-            yield Photograph(frame, frame.apply_image(pixels), masks, clicks)
+            transform = ImageTransform(pixels.shape[:2], (IMAGE_SIZE, IMAGE_SIZE))
+            points = transform.apply_points(np.array([mask_interior_point(mask) for mask in masks]))
+            yield EvaluationImage(transform, transform.apply_image(pixels), masks, points)
 
 
-def click_iou(segmenter: Any, photographs: list[Photograph]) -> float:
-    """Mean IoU of what looks like the clicked place of each mask."""
+def point_iou(segmenter: Any, images: list[EvaluationImage]) -> float:
+    """Compute the mean IoU of masks with the cells that are similar to that at their point."""
     ious = []
-    for photograph in photographs:
-        inputs = keras.ops.convert_to_tensor(photograph.image[None])
-        embedding = segmenter.encode_image(inputs, training=False)[0]
-        embedding = keras.ops.convert_to_numpy(keras.ops.cast(embedding, "float32"))
-        cells = embedding.shape[0]
-        for mask, click in zip(photograph.masks, photograph.clicks, strict=True):
-            x, y = (click * cells / SIZE).astype(int)
-            logits = embedding @ embedding[y, x] / embedding.shape[-1] ** 0.5 - OFFSET
-            found = photograph.frame.postprocess_masks(logits)
-            ious.append(np.count_nonzero(found & mask) / np.count_nonzero(found | mask))
+    for image in images:
+        pixels = ops.convert_to_tensor(image.pixels[None])
+        embedding = segmenter.encode_image(pixels, training=False)["image_embeddings"]
+        embedding = ops.convert_to_numpy(ops.cast(embedding[0], "float32"))  # (G, G, D)
+        cell_size = IMAGE_SIZE / embedding.shape[0]
+        for target, point in zip(image.masks, image.points, strict=True):
+            x, y = (point / cell_size).astype(int)
+            similarity = embedding @ embedding[y, x] / embedding.shape[-1] ** 0.5
+            mask = image.transform.postprocess_masks(similarity - LOGIT_OFFSET)
+            ious.append(mask_iou(mask, target))
     return round(float(np.mean(ious)), 4)
 
 
-def print_results(done: list[dict[str, Any]]) -> None:
-    """A row for each ingredient, and what the others make of it."""
-    table = Table("scenes with", "IoU of a click", title="image encoders after the dense warm-up")
-    for name in INGREDIENTS:
-        found = [one["iou"] for one in done if one["name"] == name]
-        if found:
-            each = ", ".join(f"{iou:.3f}" for iou in found)
-            table.add_row(name, f"{np.mean(found):.3f} ({each})")
+def print_results(results: list[dict[str, Any]]) -> None:
+    """Print a table of the variants and their mean IoU over all seeds."""
+    table = Table("scenes", "IoU of a point", title="image encoders trained by affinity loss")
+    for name in VARIANTS:
+        ious = [result["iou"] for result in results if result["name"] == name]
+        if ious:
+            each = ", ".join(f"{iou:.3f}" for iou in ious)
+            table.add_row(name, f"{np.mean(ious):.3f} ({each})")
     Console().print(table)
+
+
+def _read(results: Path) -> list[dict[str, Any]]:
+    if not results.exists():
+        return []
+    return [json.loads(line) for line in results.read_text().splitlines()]

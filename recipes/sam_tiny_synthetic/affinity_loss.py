@@ -1,26 +1,30 @@
-"""`AffinityLoss`: teaches the image encoder alone, before there are prompts."""
+"""`AffinityLoss`: trains the image encoder alone, before there are prompts."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_sam.train.interactive_loss import masks_to_low_res
-from keras_sam.train.mask_losses import dice_loss, focal_loss, mask_iou
+from keras_sam.losses.low_res_targets import low_res_targets
+from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
+from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 
-OFFSET = 3.0  # two cells whose embeddings have nothing in common are probably of two objects
+# Two cells with orthogonal embeddings get a probability of 5 % of being in one object.
+LOGIT_OFFSET = 3.0
+CELL = 4  # low-res pixels per side of a cell of the embedding grid
 
 
-class AffinityLoss(keras.layers.Layer):
-    """Asks of each two cells of the embedding grid whether they lie in one object.
+class AffinityLoss(SegmentationLoss):
+    """Loss of predicting, for each two cells of the embedding grid, if they are in one object.
 
-    The dot product of their embeddings, over the root of their width, is the logit; the target
-    is the share of the masks at the first cell that hold the second too. Every cell is an
-    anchor, so one image teaches thousands of pairs. Without it, a decoder trained from nothing
-    answers a click with a blob around it and hardly looks at the image.
+    The logit is the scaled dot product of their embeddings, minus `LOGIT_OFFSET`. The target is
+    the share of the masks at the first cell that contain the second cell too. Every cell is an
+    anchor, so one image trains thousands of pairs. Without this phase, a decoder that is trained
+    from random weights predicts a blob around each point, almost independent of the image.
 
-    Pass it to `SAMImageSegmenter.compile` as `loss`, with the targets of `InteractiveSegmentationLoss`; the
-    more masks of an image are given, the better.
+    Pass it to `SAMImageSegmenter.compile` as `loss`. Targets are `{"masks": (B, P, H, W)}`, as
+    for `InteractiveSegmentationLoss`; more masks per image are better. It reports the metric
+    `affinity_iou`: the IoU of the cells similar to an anchor with those that share its mask.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -28,53 +32,62 @@ class AffinityLoss(keras.layers.Layer):
         self.affinity_iou = keras.metrics.Mean(name="affinity_iou")
         self.built = True
 
-    def compute(self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True) -> Any:
-        """The loss of a batch, averaged over the cells that any mask holds; a float32 scalar.
+    def compute_result(
+        self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
+    ) -> LossResult:
+        """Compute the loss of a batch, averaged over the cells inside any mask.
 
         Args:
-            segmenter: a `SAMImageSegmenter`.
-            x: its inputs; only `images` is read.
-            y: `{"masks": (B, P, H, W)}`, as for `InteractiveSegmentationLoss`.
-            y_pred: its outputs; `image_embeddings` is taken from them when there.
-            training: whether gradients are wanted.
+            segmenter: `SAMImageSegmenter` to train.
+            x: Inputs of the segmenter. Only `images` is used.
+            y: Targets `{"masks": (B, P, H, W)}`.
+            y_pred: Outputs of the segmenter. If they contain the image embedding, it is used;
+                otherwise, the images are encoded.
+            training: If True, the images are encoded in training mode.
+
+        Returns:
+            The loss, without a prediction.
 
         Raises:
-            ValueError: if `y` holds no masks that fit the low-res grid.
+            ValueError: If there are no masks, or their shape does not fit the low-res grid.
         """
-        truth = masks_to_low_res(y, segmenter.backbone.low_res_size)
-        embeddings = y_pred.get("image_embeddings") if isinstance(y_pred, dict) else None
-        if embeddings is None:
-            embeddings = segmenter.encode_image(x["images"])
-        width = embeddings.shape[-1]
-        cells = embeddings.shape[1] * embeddings.shape[2]
-        embeddings = ops.reshape(ops.cast(embeddings, "float32"), (-1, cells, width))
-        logits = ops.matmul(embeddings, ops.swapaxes(embeddings, 1, 2)) / width**0.5 - OFFSET
-        target, held = shared_masks(truth)
+        masks = low_res_targets(y, segmenter.backbone.low_res_size)
+        target, num_masks = pairwise_targets(masks)  # (B, T, T), (B, T)
+        embedding = self._image_embedding(segmenter, x, y_pred, training=training)
+        logits = affinity_logits(embedding["image_embeddings"])  # (B, T, T)
         # Each row of pairs is a mask around its anchor.
         logits, target = logits[:, :, None], target[:, :, None]  # (B, T, 1, T)
         loss = focal_loss(logits, target, gamma=0.0, alpha=None) + dice_loss(logits, target)
-        weight = ops.minimum(held, 1.0)
+        weight = ops.minimum(num_masks, 1.0)
         weight = weight / ops.maximum(ops.sum(weight), 1.0)
-        self.affinity_iou.update_state(
-            mask_iou(logits, ops.cast(target > 0.5, "float32")), sample_weight=weight
-        )
-        return ops.sum(loss * weight)
+        iou = mask_iou(logits, ops.cast(target > 0.5, "float32"))
+        self.affinity_iou.update_state(iou, sample_weight=weight)
+        return LossResult(ops.sum(loss * weight))
 
 
-def shared_masks(masks: Any) -> tuple[Any, Any]:
-    """What cells of the embedding grid share.
+def affinity_logits(embedding: Any) -> Any:
+    """Return the logits `(B, T, T)` of all pairs of cells of image embeddings `(B, G, G, D)`."""
+    _, height, columns, width = embedding.shape
+    cells = ops.reshape(ops.cast(embedding, "float32"), (-1, height * columns, width))
+    return ops.matmul(cells, ops.swapaxes(cells, 1, 2)) / width**0.5 - LOGIT_OFFSET
+
+
+def pairwise_targets(masks: Any) -> tuple[Any, Any]:
+    """Compute how much each two cells of the embedding grid share their masks.
+
+    A cell of 4 x 4 low-res pixels may be partly inside a mask.
 
     Args:
-        masks: `(B, P, L, L)`, 0 or 1.
+        masks: Masks `(B, P, L, L)`, 0 or 1.
 
     Returns:
-        `(B, T, T)`: the share of the masks at the first cell that hold the second; and `(B, T)`:
-        how many masks hold a cell. A cell of 4 x 4 pixels may lie partly in a mask.
+        `(B, T, T)`, the share of the masks at the first cell that contain the second cell, and
+        `(B, T)`, the number of masks at a cell.
     """
     _, count, height, width = masks.shape
-    cells = height // 4 * (width // 4)
-    cover = ops.reshape(masks, (-1, count, height // 4, 4, width // 4, 4))
-    cover = ops.reshape(ops.mean(cover, axis=(3, 5)), (-1, count, cells))
-    held = ops.sum(cover, axis=1)
-    both = ops.matmul(ops.swapaxes(cover, 1, 2), cover)
-    return both / ops.maximum(held, 1e-6)[..., None], held
+    rows, columns = height // CELL, width // CELL
+    coverage = ops.reshape(masks, (-1, count, rows, CELL, columns, CELL))
+    coverage = ops.reshape(ops.mean(coverage, axis=(3, 5)), (-1, count, rows * columns))
+    num_masks = ops.sum(coverage, axis=1)
+    shared = ops.matmul(ops.swapaxes(coverage, 1, 2), coverage)
+    return shared / ops.maximum(num_masks, 1e-6)[..., None], num_masks

@@ -1,4 +1,4 @@
-"""`tiny_segmenter`: the architecture of the built-in tiny preset."""
+"""`build_segmenter`: the architecture of the preset `sam_tiny_synthetic`."""
 
 from typing import Any
 
@@ -8,10 +8,16 @@ from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.vit_det_backbone import ViTDetBackbone
 
+DECODER_WIDTH = 128
 
-def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
-    """The architecture of `sam_tiny_synthetic`: 4.7 million parameters, patches of 8 pixels."""
-    width = 128
+
+def build_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
+    """Build a segmenter of 4.7 million parameters with patches of 8 pixels.
+
+    Args:
+        image_size: Side of the images in pixels, a multiple of 8.
+        dtype: Dtype policy.
+    """
     encoder = ViTDetBackbone(
         hidden_size=192,
         num_layers=8,
@@ -20,25 +26,25 @@ def tiny_segmenter(image_size: int, *, dtype: Any = None) -> SAMImageSegmenter:
         global_attention_layer_indices=[2, 5, 7],
         image_shape=(image_size, image_size, 3),
         patch_size=8,
-        num_output_channels=width,
+        num_output_channels=DECODER_WIDTH,
         window_size=8,
         dtype=dtype,
         name="image_encoder",
     )
     prompt_encoder = SAMPromptEncoder(
-        hidden_size=width,
+        hidden_size=DECODER_WIDTH,
         image_embedding_size=encoder.embedding_size,
         input_image_size=(image_size, image_size),
         dtype=dtype,
         name="prompt_encoder",
     )
     mask_decoder = SAMMaskDecoder(
-        hidden_size=width,
+        hidden_size=DECODER_WIDTH,
         num_layers=2,
-        intermediate_dim=4 * width,
+        intermediate_dim=4 * DECODER_WIDTH,
         num_heads=4,
-        embedding_dim=width,
-        iou_head_hidden_dim=width,
+        embedding_dim=DECODER_WIDTH,
+        iou_head_hidden_dim=DECODER_WIDTH,
         dtype=dtype,
         name="mask_decoder",
     )

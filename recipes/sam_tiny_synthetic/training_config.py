@@ -1,146 +1,197 @@
-"""`Recipe`: how the built-in tiny preset is made."""
+"""`TrainingConfig`: the settings with which `sam_tiny_synthetic` is trained."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training at one image size.
+    """One phase of training, at one image size.
 
     Attributes:
-        image_size: side of the images in pixels.
-        steps: number of steps.
-        images: images of a step.
-        prompts: masks of an image.
-        rounds: correction rounds of a prompt.
-        correction_share: share of the prompts that have them.
-        top_iou_weight: of `InteractiveSegmentationLoss`.
-        learning_rate: peak; it rises over 100 steps and falls along a cosine to a twentieth.
-        loss: "affinity" trains the image encoder alone, "prompts" the whole model.
-        size_exponent: a mask is asked for with a weight of its area to this power: large ones
-            teach more at first; at 0 each counts once, as it does for a user.
-        center_click_probability: share of clicks deep inside their mask, where people click.
-        box_probability: share of first prompts that are boxes; the others are clicks.
-        box_noise: standard deviation of the noise on boxes, as a share of their side.
-        labeled_share: share of the images that come from `Recipe.labeled`, if that is given.
-        closest_crop: the smallest side of a crop, as a share of the scene's.
-        closest_labeled_crop: likewise, of a labeled image's cut, which may itself be close.
-        is_jittered: whether brightness and colors are changed at random.
-        averaging: share of the running average of the weights that a step keeps; the phase ends
-            with the average. 0 takes none.
-        starts_from_mean: whether it starts from the mean of the phases so far, by their
-            `mean_weight`, in place of what the phase before ended with.
-        mean_weight: how much what it ends with counts for the preset, which has the weighted mean
-            of the ends of all phases that are run, as of the cycles of stochastic weight averaging
-            (arXiv 1803.05407). If none counts, it has the end of the last phase.
+        image_size: Side of the images in pixels.
+        steps: Number of steps.
+        batch_size: Number of images of a step.
+        masks_per_image: Number of target masks of an image.
+        correction_rounds: Number of correction rounds of a prompt.
+        correction_share: Share of the masks that get correction rounds.
+        top_iou_weight: Option of `InteractiveSegmentationLoss`.
+        learning_rate: Peak of the `WarmupCosine` schedule.
+        loss: If "affinity", `AffinityLoss` trains only the image encoder. If "interactive",
+            `InteractiveSegmentationLoss` trains the whole model.
+        area_sampling_exponent: Exponent of a mask's area in its sampling weight. Large masks
+            are easier to learn first. With 0, all masks are equally likely, as for a user.
+        center_click_probability: Probability that a first point is near the center of its mask,
+            where people click.
+        box_probability: Probability that a first prompt is a box instead of a point.
+        box_noise: Standard deviation of the noise on boxes, as a share of their side.
+        annotated_share: Share of the images that come from `TrainingConfig.dataset`, if given.
+        min_crop_scale: Smallest longest side of a crop, as a share of the scene's side.
+        min_annotated_crop_scale: The same for scenes of the dataset, which are crops already.
+        color_jitter: If True, brightness and colors change at random.
+        ema_decay: Decay of the moving average of the weights, with which the phase ends. 0 turns
+            averaging off.
+        init_from_swa: If True, the phase starts from the weighted mean of the earlier phases
+            (see `swa_weight`) instead of the end of the last one.
+        swa_weight: Weight of the phase's final weights in the preset, which is the weighted mean
+            over all phases that run: stochastic weight averaging (arXiv 1803.05407). If all are
+            0, the preset is the end of the last phase.
     """
 
     image_size: int
     steps: int
-    images: int = 8
-    prompts: int = 16
-    rounds: int = 0
+    batch_size: int = 8
+    masks_per_image: int = 16
+    correction_rounds: int = 0
     correction_share: float = 1.0
     top_iou_weight: float = 0.0
     learning_rate: float = 1e-3
-    loss: Literal["affinity", "prompts"] = "prompts"
-    size_exponent: float = 0.35
+    loss: Literal["affinity", "interactive"] = "interactive"
+    area_sampling_exponent: float = 0.35
     center_click_probability: float = 0.5
     box_probability: float = 0.5
     box_noise: float = 0.1
-    labeled_share: float = 0.0
-    closest_crop: float = 0.4
-    closest_labeled_crop: float = 0.8
-    is_jittered: bool = False
-    averaging: float = 0.0
-    starts_from_mean: bool = False
-    mean_weight: float = 0.0
+    annotated_share: float = 0.0
+    min_crop_scale: float = 0.4
+    min_annotated_crop_scale: float = 0.8
+    color_jitter: bool = False
+    ema_decay: float = 0.0
+    init_from_swa: bool = False
+    swa_weight: float = 0.0
 
 
-# Each mask counts once, clicks are deep and boxes close, and pictures are of more kinds. A quarter
-# of the prompts are corrected twice, and the weights are averaged.
-as_people_ask = partial(
+# Prompts like those of users: all masks equally likely, central clicks, tight boxes.
+interactive_stage = partial(
     Phase,
-    prompts=32,
-    rounds=2,
-    correction_share=0.25,
-    size_exponent=0.0,
+    masks_per_image=32,
+    correction_rounds=2,
+    correction_share=0.25,  # for all masks, corrections would cost far more
+    area_sampling_exponent=0.0,
     center_click_probability=0.8,
     box_noise=0.01,
-    is_jittered=True,
-    averaging=0.995,
+    color_jitter=True,
+    ema_decay=0.995,
 )
 
-# The size that the preset sees; the mask rated best learns too.
-at_full_size = partial(
-    as_people_ask,
+# The image size of the preset. These phases make up its weights.
+full_resolution_stage = partial(
+    interactive_stage,
     image_size=256,
-    images=4,
+    batch_size=4,
     learning_rate=4e-4,
-    labeled_share=0.3,
+    annotated_share=0.3,
     top_iou_weight=0.5,
-    mean_weight=1.0,
+    swa_weight=1.0,
 )
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How `sam_tiny_synthetic` is made.
+class TrainingConfig:
+    """Settings of a training run. The defaults are those of `sam_tiny_synthetic`.
 
     Attributes:
-        phases: stretches of training, small images first.
-        image_size: side of the images that the preset sees; position tables are interpolated.
-        scenes: number of procedural scenes.
-        labeled: folder of labeled images to mix in, `images/` and `annotations.json` (COCO);
-            `NUM_VALIDATION` of them are left out, to be measured on. None trains on scenes alone.
-        start: preset whose weights the first phase starts from; None starts from random ones.
-        first_phase: number of the phase to begin with, from 0; those before are left out.
-        pred_iou_thresh: of everything mode, saved with the preset, since ratings of so small a
-            model are low; chosen by eye on the photographs of this package.
-        stability_score_thresh: likewise.
-        box_masks: likewise, of `keras_sam.transforms.preprocessing.Preprocessing`: so small a model sees badly
-            where a box ends.
-        outlines: likewise: its own outlines are coarse.
-        seed: seed of scenes, weights, batches and prompts.
-        dtype: policy of training; the preset is saved in float32. "mixed_bfloat16" is faster on
-            a GPU and on a CPU with AVX512-BF16, and ten times slower on a CPU without.
-        workers: processes that make batches ahead; 0 makes them between the steps. None takes one
-            where the processors train, and beside a GPU all processors but one.
-        save_every: steps between checkpoints.
+        phases: Phases of training, small images first.
+        image_size: Side of the preset's images. Position embeddings are resized to it.
+        num_scenes: Number of procedural scenes.
+        dataset: Folder of annotated images to mix in, with `images/` and `annotations.json`
+            (COCO). `NUM_VALIDATION` of them are not used. `None` trains on scenes alone.
+        init_from: Preset whose weights the first phase starts from. `None` starts from random
+            weights.
+        start_phase: Index of the first phase to run, from 0.
+        pred_iou_thresh: Threshold of automatic mask generation, stored with the preset. Low,
+            because so small a model predicts low IoUs. Chosen by eye on four photographs.
+        stability_score_thresh: The same for the stability score.
+        box_masks: Setting of the preset: how masks are made to agree with box prompts.
+        outlines: Setting of the preset: how boundaries are refined.
+        seed: Seed of scenes, weights, batches and prompts.
+        dtype: Dtype policy of training; the preset is saved in float32. "mixed_bfloat16" is
+            faster on GPUs and on CPUs with AVX512-BF16, and ten times slower on other CPUs.
+        num_workers: Number of processes that make batches in advance. 0 makes them between the
+            steps. `None` takes one on a CPU, and all cores but one with a GPU.
+        save_every: Number of steps between checkpoints.
     """
 
     phases: tuple[Phase, ...] = (
         Phase(
-            image_size=128, steps=400, images=16, prompts=32, learning_rate=2e-3, loss="affinity"
+            image_size=128,
+            steps=400,
+            batch_size=16,
+            masks_per_image=32,
+            learning_rate=2e-3,
+            loss="affinity",
         ),
-        Phase(image_size=128, steps=1200, images=8, prompts=32),
-        as_people_ask(image_size=192, steps=1800, images=6, labeled_share=0.2),
-        at_full_size(steps=1000),
-        as_people_ask(image_size=192, steps=1300, images=6, labeled_share=0.3, top_iou_weight=0.5),
-        at_full_size(steps=800),
-        at_full_size(steps=500, labeled_share=0.5, box_probability=0.25, mean_weight=0.5),
-        at_full_size(
+        Phase(image_size=128, steps=1200, masks_per_image=32),
+        interactive_stage(image_size=192, steps=1800, batch_size=6, annotated_share=0.2),
+        full_resolution_stage(steps=1000),
+        interactive_stage(
+            image_size=192, steps=1300, batch_size=6, annotated_share=0.3, top_iou_weight=0.5
+        ),
+        full_resolution_stage(steps=800),
+        full_resolution_stage(steps=500, annotated_share=0.5, box_probability=0.25, swa_weight=0.5),
+        full_resolution_stage(
             steps=700,
-            starts_from_mean=True,
-            labeled_share=0.4,
+            init_from_swa=True,
+            annotated_share=0.4,
             box_probability=0.25,
-            closest_crop=0.2,
-            closest_labeled_crop=0.3,
-            mean_weight=0.5,
+            min_crop_scale=0.2,
+            min_annotated_crop_scale=0.3,
+            swa_weight=0.5,
         ),
     )
     image_size: int = 256
-    scenes: int = 8000
-    labeled: str | None = None
-    start: str | None = None
-    first_phase: int = 0
+    num_scenes: int = 8000
+    dataset: str | None = None
+    init_from: str | None = None
+    start_phase: int = 0
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
     box_masks: str = "fitted"
     outlines: str = "image"
     seed: int = 1
     dtype: str = "float32"
-    workers: int | None = None
+    num_workers: int | None = None
     save_every: int = 100
+
+    @property
+    def phase_indices(self) -> range:
+        """Indices of the phases that run."""
+        return range(self.start_phase, len(self.phases))
+
+
+def build_training_config(*, steps: int | None = None, **overrides: Any) -> TrainingConfig:
+    """Change some settings of the shipped preset.
+
+    Args:
+        steps: Total number of steps, distributed over all phases in proportion to their own.
+        **overrides: Fields of `TrainingConfig`. `None` keeps the default.
+
+    Raises:
+        ValueError: If there are fewer steps than phases.
+    """
+    config = TrainingConfig()
+    changes = {name: value for name, value in overrides.items() if value is not None}
+    if steps is not None:
+        shares = apportion(steps, [phase.steps for phase in config.phases])
+        changes["phases"] = tuple(
+            dataclasses.replace(phase, steps=share)
+            for phase, share in zip(config.phases, shares, strict=True)
+        )
+    return dataclasses.replace(config, **changes)
+
+
+def apportion(total: int, weights: list[int]) -> list[int]:
+    """Split a total into integers of at least 1, about in proportion to weights.
+
+    Raises:
+        ValueError: If the total is below the number of weights.
+    """
+    remaining = total - len(weights)  # each part has 1 already
+    if remaining < 0:
+        raise ValueError(f"expected at least {len(weights)} steps, one per phase, got {total}")
+    bounds = [
+        round(remaining * sum(weights[:end]) / sum(weights)) for end in range(len(weights) + 1)
+    ]
+    return [1 + end - start for start, end in pairwise(bounds)]

@@ -1,5 +1,7 @@
-"""Downloads, with the hubs' own functions replaced by what they return for a local directory."""
+"""Downloads, with the functions of the hubs' clients replaced by copies of local files."""
 
+import hashlib
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +13,19 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from kagglehub.exceptions import KaggleApiHTTPError, NotFoundError
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.preprocessing import MEDSAM, SAM
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.write_transformers import write_transformers
+from keras_sam.checkpoints import (
+    CHECKPOINT_FORMATS,
+    CheckpointError,
+    read_checkpoint,
+    write_transformers,
+)
+from keras_sam.checkpoints.hubs import verify_download
+from keras_sam.transforms.inference_config import NAMED_CONFIGS, InferenceConfig
+from keras_sam.transforms.preprocessing import Preprocessing
+from tests.checkpoints.conftest import assert_same_arrays
 
 COMMIT = "c" * 40
-NEAREST_OF_TRANSFORMERS = MEDSAM | {"normalization": "unit", "upscaled": "logits"}
+MEDSAM = NAMED_CONFIGS["medsam"]
 ADDRESSES = {
     "hugging face": f"hf://user/model@{COMMIT}",
     "kaggle": "kaggle://user/model/keras/variant",
@@ -26,15 +34,15 @@ ADDRESSES = {
 
 @pytest.fixture(params=["hugging face", "kaggle"])
 def hub(request, preset, tmp_path, monkeypatch):
-    """A model whose files are those of `preset`; `fetched` lists what was asked for."""
+    """A model with the files of `preset`. `fetched` lists the names that were requested."""
     hub = SimpleNamespace(
-        address=ADDRESSES[request.param], fetched=[], is_down=False, requests=[], source=preset
+        address=ADDRESSES[request.param], fetched=[], error=None, requests=[], source=preset
     )
 
     def local_copy(name, folder, missing):
         hub.fetched.append(name)
-        if hub.is_down:
-            raise ConnectionError("no route to host")
+        if hub.error is not None:
+            raise hub.error
         if not (preset / name).exists():
             raise missing
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -55,41 +63,47 @@ def hub(request, preset, tmp_path, monkeypatch):
     return hub
 
 
-def test_the_preset_is_read(hub, tiny):
+def replace_by_transformers(hub, checkpoint, **changes):
+    """Replace the files of the model by those of transformers."""
+    shutil.rmtree(hub.source)
+    write_transformers(hub.source, replace(checkpoint, **changes), dtype="float32")
+
+
+def test_preset_of_keras_hub(hub, tiny):
+    checkpoint = read_checkpoint(hub.address)
+    assert checkpoint.config == tiny.config
+    assert checkpoint.inference_config == InferenceConfig()
+    assert_same_arrays(checkpoint.arrays, tiny.arrays)
+    processor = ["inference_config.json", "image_converter.json"]
+    assert hub.fetched == ["config.json", *processor, "model.weights.h5"]
+
+
+def test_model_of_transformers(hub, checkpoint):
+    replace_by_transformers(hub, checkpoint)
+    assert_same_arrays(read_checkpoint(hub.address).arrays, checkpoint.arrays)
+    processor = ["inference_config.json", "preprocessor_config.json"]
+    assert hub.fetched == ["config.json", *processor, "model.safetensors"]
+
+
+def test_stored_settings_replace_those_of_the_processor(hub, checkpoint):
+    replace_by_transformers(hub, checkpoint, inference_config=MEDSAM)
+    assert read_checkpoint(hub.address, load_weights=False).inference_config == MEDSAM
+    assert hub.fetched == ["config.json", "inference_config.json"]
+    (hub.source / "inference_config.json").unlink()
+    shutil.rmtree(hub.source.parent / "snapshots", ignore_errors=True)
+    shutil.rmtree(hub.source.parent / "models", ignore_errors=True)
+    nearest = replace(MEDSAM.preprocessing, normalization="unit")
+    settings = read_checkpoint(hub.address, load_weights=False).inference_config
+    assert settings == InferenceConfig(preprocessing=nearest)
+
+
+def test_processor_is_optional(hub):
     (hub.source / "image_converter.json").unlink()
-    found = read_checkpoint(hub.address)
-    assert found.config == tiny.config
-    assert set(found.arrays) == set(tiny.arrays)
-    ours = ["preprocessing.json", "thresholds.json"]
-    assert hub.fetched == ["config.json", *ours, "model.weights.h5"]
+    settings = read_checkpoint(hub.address, load_weights=False).inference_config
+    assert settings.preprocessing == Preprocessing()
 
 
-def test_a_preset_of_keras_hub_has_no_file_of_ours(hub):
-    (hub.source / "preprocessing.json").unlink()
-    assert read_checkpoint(hub.address, load_weights=False).preprocessing == SAM
-    assert hub.fetched == ["config.json", "preprocessing.json", "image_converter.json"]
-
-
-@pytest.mark.parametrize("has_ours", [True, False])
-def test_the_preprocessing_of_transformers_is_fetched(hub, checkpoint, has_ours):
-    shutil.rmtree(hub.source)
-    write_transformers(hub.source, replace(checkpoint, preprocessing=MEDSAM), dtype="float32")
-    fetched, expected = ["config.json", "preprocessing.json", "thresholds.json"], MEDSAM
-    if not has_ours:
-        (hub.source / "preprocessing.json").unlink()
-        fetched, expected = [*fetched[:2], "preprocessor_config.json"], NEAREST_OF_TRANSFORMERS
-    assert read_checkpoint(hub.address, load_weights=False).preprocessing == expected
-    assert hub.fetched == fetched
-
-
-def test_thresholds_are_fetched(hub, checkpoint):
-    own = {"pred_iou_thresh": 0.4, "stability_score_thresh": 0.6}
-    shutil.rmtree(hub.source)
-    write_transformers(hub.source, replace(checkpoint, thresholds=own), dtype="float32")
-    assert read_checkpoint(hub.address, load_weights=False).thresholds == own
-
-
-def test_all_files_are_of_one_version(hub):
+def test_all_files_have_the_same_version(hub):
     read_checkpoint(hub.address)
     versions = {
         "hf": [("user/model", COMMIT)] * 4,
@@ -98,16 +112,18 @@ def test_all_files_are_of_one_version(hub):
     assert hub.requests == versions[hub.address.partition(":")[0]]
 
 
-def test_no_weights_are_fetched_if_none_are_asked_for(hub):
-    read_checkpoint(hub.address, load_weights=False)
-    assert hub.fetched == ["config.json", "preprocessing.json", "thresholds.json"]
-
-
 @pytest.mark.parametrize(
     "config",
-    ['{"registered_name": "keras_hub>GemmaBackbone"}', '{"model_type": "llama"}', "{}", "[", ""],
+    [
+        '{"registered_name": "keras_hub>GemmaBackbone"}',
+        '{"model_type": "llama"}',
+        '{"model_type": "sam", "vision_config": {"hidden_size": -1}}',
+        "{}",
+        "[",
+        "",
+    ],
 )
-def test_nothing_is_fetched_after_a_bad_config(hub, config):
+def test_nothing_is_fetched_after_an_unsupported_config(hub, config):
     (hub.source / "config.json").write_text(config)
     with pytest.raises(CheckpointError):
         read_checkpoint(hub.address)
@@ -115,14 +131,22 @@ def test_nothing_is_fetched_after_a_bad_config(hub, config):
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
-def test_a_missing_file(hub, name):
+def test_missing_file_is_named(hub, name):
     (hub.source / name).unlink()
     with pytest.raises(CheckpointError, match=f"'{hub.address}' has no {name}"):
         read_checkpoint(hub.address)
 
 
+def test_shards_are_fetched(hub):
+    (hub.source / "model.weights.h5").rename(hub.source / "model_00000.weights.h5")
+    index = {"weight_map": {"/a/vars": "model_00000.weights.h5"}}
+    (hub.source / "model.weights.json").write_text(json.dumps(index))
+    read_checkpoint(hub.address)
+    assert hub.fetched[-2:] == ["model.weights.json", "model_00000.weights.h5"]
+
+
 @pytest.mark.parametrize("name", ["../model_00000.weights.h5", "/etc/passwd", "model.weights.h5"])
-def test_an_index_that_names_other_files(hub, name):
+def test_index_that_names_other_files_raises(hub, name):
     (hub.source / "model.weights.h5").unlink()
     (hub.source / "model.weights.json").write_text(f'{{"weight_map": {{"/a/vars": "{name}"}}}}')
     with pytest.raises(CheckpointError, match="names the file"):
@@ -130,7 +154,7 @@ def test_an_index_that_names_other_files(hub, name):
     assert hub.fetched[-1] == "model.weights.json"
 
 
-def test_a_missing_shard(hub):
+def test_missing_shard_is_named(hub):
     (hub.source / "model.weights.h5").unlink()
     index = '{"weight_map": {"/a/vars": "model_00000.weights.h5"}}'
     (hub.source / "model.weights.json").write_text(index)
@@ -138,15 +162,28 @@ def test_a_missing_shard(hub):
         read_checkpoint(hub.address)
 
 
-def test_no_network(hub):
-    hub.is_down = True
-    with pytest.raises(CheckpointError, match=r"no route to host.* give its path instead"):
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionError("no route to host"), "no connection to"),
+        (TimeoutError("after 10 s"), "did not answer in time"),
+        (PermissionError(13, "Permission denied"), "cannot be stored .Permission denied."),
+    ],
+)
+def test_failed_download_is_explained(hub, error, reason):
+    hub.error = error
+    with pytest.raises(CheckpointError, match=f"cannot download '{hub.address}': .*{reason}"):
         read_checkpoint(hub.address)
 
 
-def test_the_network_fails_on_the_way(preset, monkeypatch):
-    """Then an optional file is not taken for one that does not exist."""
+def test_format_that_cannot_be_downloaded_raises(hub, monkeypatch):
+    no_files = replace(CHECKPOINT_FORMATS["keras"], files=None)
+    monkeypatch.setitem(CHECKPOINT_FORMATS, "keras", no_files)
+    with pytest.raises(CheckpointError, match="has a format that cannot be downloaded"):
+        read_checkpoint(hub.address)
 
+
+def test_network_failure_is_not_taken_for_a_missing_file(preset, monkeypatch):
     def hf_hub_download(repo, name, **_):
         if name == "config.json":
             return str(preset / name)
@@ -155,13 +192,13 @@ def test_the_network_fails_on_the_way(preset, monkeypatch):
     info = SimpleNamespace(sha=COMMIT)
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
-    with pytest.raises(CheckpointError, match="the network failed"):
+    with pytest.raises(CheckpointError, match="no connection to Hugging Face; download its files"):
         read_checkpoint("hf://user/model")
 
 
 @pytest.fixture
 def cache(preset, tmp_path, monkeypatch):
-    """The snapshot in a cache of Hugging Face that a network once filled; there is none now."""
+    """The snapshot in a cache of Hugging Face from an earlier download. There is no network."""
     root = tmp_path / "cache" / "models--user--model"
     (root / "refs").mkdir(parents=True)
     (root / "blobs").mkdir()
@@ -177,36 +214,87 @@ def cache(preset, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["hf://user/model", "hf://user/model@main"])
-def test_a_cache_without_optional_files_offline(cache, tiny, address):
-    found = read_checkpoint(address)
-    assert found.config == tiny.config
-    assert found.preprocessing == SAM
-    assert set(found.arrays) == set(tiny.arrays)
+def test_cached_model_without_a_network(cache, tiny, address):
+    checkpoint = read_checkpoint(address)
+    assert checkpoint.config == tiny.config
+    assert checkpoint.inference_config == InferenceConfig()
+    assert_same_arrays(checkpoint.arrays, tiny.arrays)
 
 
-def test_a_cache_without_weights_offline(cache):
+def test_cache_without_weights_and_without_a_network(cache):
     (cache / "model.weights.h5").unlink()
-    with pytest.raises(CheckpointError, match=r"no network, and its cache has no model\.weights"):
+    with pytest.raises(CheckpointError, match=r"no connection .*the cache has no model\.weights"):
         read_checkpoint("hf://user/model")
 
 
-def test_nothing_in_the_cache_offline(cache):
-    with pytest.raises(CheckpointError, match="give its path instead"):
+def test_empty_cache_without_a_network(cache):
+    with pytest.raises(CheckpointError, match="no connection to Hugging Face"):
         read_checkpoint("hf://user/other")
 
 
-@pytest.mark.parametrize("status", [404, 503])
-def test_optional_files_of_kaggle_offline(preset, monkeypatch, status):
-    """A cached version needs the network for a file that is not there alone."""
+@pytest.mark.parametrize("error", ["404", "no network"])
+def test_optional_files_of_kaggle_may_be_unavailable(preset, monkeypatch, error):
+    """A cached version needs the network only for files that are not in the cache."""
 
     def model_download(handle, path):
-        if path not in ("image_converter.json", "preprocessing.json"):
+        if path not in ("image_converter.json", "inference_config.json"):
             return str(preset / path)
-        if status == 404:
-            raise KaggleApiHTTPError("", SimpleNamespace(status_code=status))
-        raise ConnectionError("no route to host")
+        if error == "404":
+            raise KaggleApiHTTPError("", SimpleNamespace(status_code=404))
+        raise ConnectionError
 
     (preset / "image_converter.json").unlink()
-    (preset / "preprocessing.json").unlink()
     monkeypatch.setattr(kagglehub, "model_download", model_download)
-    assert read_checkpoint("kaggle://user/model/keras/variant/7").preprocessing == SAM
+    checkpoint = read_checkpoint("kaggle://user/model/keras/variant/7")
+    assert checkpoint.inference_config == InferenceConfig()
+
+
+CONTENTS = b"weights"
+
+
+def git_name(contents: bytes) -> str:
+    return hashlib.sha1(b"blob " + str(len(contents)).encode() + b"\0" + contents).hexdigest()
+
+
+def cached(folder: Path, blob: str, contents: bytes) -> Path:
+    """Add a file to a cache, and return the link to it."""
+    (folder / "blobs").mkdir(parents=True)
+    (folder / "snapshots").mkdir()
+    (folder / "blobs" / blob).write_bytes(contents)
+    link = folder / "snapshots" / "model.safetensors"
+    link.symlink_to(Path("../blobs") / blob)
+    return link
+
+
+@pytest.mark.parametrize("name", [hashlib.sha256(CONTENTS).hexdigest(), git_name(CONTENTS), "x"])
+def test_download_with_the_right_hash_is_kept(tmp_path, name):
+    file = cached(tmp_path, name, CONTENTS)
+    verify_download(file, source="hf://user/model")
+    assert file.read_bytes() == CONTENTS
+
+
+@pytest.mark.parametrize("name", [hashlib.sha256(CONTENTS).hexdigest(), git_name(CONTENTS)])
+def test_download_with_another_hash_is_removed(tmp_path, name):
+    file = cached(tmp_path, name, b"weighty")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors of 'hf://user/model' was damag"):
+        verify_download(file, source="hf://user/model")
+    assert not file.is_symlink()
+    assert not (tmp_path / "blobs" / name).exists()
+
+
+def test_hash_of_git_objects():
+    """The name of the empty file in every git repository."""
+    assert git_name(b"") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+def test_damaged_config_is_not_read(preset, tmp_path, monkeypatch):
+    contents = (preset / "config.json").read_bytes()
+
+    def hf_hub_download(repo, name, **_):
+        return str(cached(tmp_path / "cache", git_name(contents), contents + b" "))
+
+    info = SimpleNamespace(sha=COMMIT)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", hf_hub_download)
+    with pytest.raises(CheckpointError, match="was damaged and is removed"):
+        read_checkpoint("hf://user/model")

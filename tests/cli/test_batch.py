@@ -28,12 +28,12 @@ def fake_workers(monkeypatch):
 
 
 @pytest.fixture
-def folder(photograph, tmp_path):
+def folder(disc_image, tmp_path):
     """A folder of eight good pictures and a bad one."""
-    root = tmp_path / "photographs"
+    root = tmp_path / "disc_images"
     root.mkdir()
     for index in range(8):
-        (root / f"{index}.png").write_bytes(photograph.read_bytes())
+        (root / f"{index}.png").write_bytes(disc_image.read_bytes())
     (root / "bad.png").write_text("no picture")
     return root
 

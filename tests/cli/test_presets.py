@@ -1,6 +1,6 @@
 import json
 
-from keras_sam.checkpoints.builtin_presets import builtin_presets
+from keras_sam.checkpoints import builtin_presets
 
 
 def test_every_built_in_preset_is_listed(run):
@@ -13,7 +13,8 @@ def test_every_built_in_preset_is_listed(run):
     assert "in this package" in result.stdout
 
 
-def test_as_json(run):
-    listed = json.loads(run("presets", "--json").stdout)
-    assert set(listed) == set(builtin_presets())
-    assert listed["sam_huge_sa1b"]["parameters"] == 641_090_864
+def test_json(run):
+    presets = json.loads(run("presets", "--json").stdout)
+    assert set(presets) == set(builtin_presets())
+    assert presets["sam_huge_sa1b"]["parameters"] == 641_090_864
+    assert presets["medsam"]["inference_config"] == "medsam"

@@ -1,59 +1,93 @@
-"""Attention of few tokens and many, with and without a projection of the many."""
+"""Attention between prompt tokens and image tokens, with and without folded projections."""
 
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_sam.layers.downsampled_attention import DownsampledAttention
+from tests.layers.numpy_reference import (
+    assert_close,
+    multi_head_attention,
+    random,
+    randomize,
+)
 
-HEADS, WIDTH, MANY = 2, 16, 6  # heads of 4 after the reduction: three tokens are few, five are not
+# A head is 4 wide: projections are folded for three tokens, but not for five.
+HEADS, WIDTH, NUM_IMAGE_TOKENS = 2, 16, 6
+each_number = pytest.mark.parametrize("num_tokens", [3, 5])
 
 
 @pytest.fixture(scope="module")
 def layer() -> DownsampledAttention:
     layer = DownsampledAttention(WIDTH, HEADS, downsample_rate=2)
     layer.build()
-    rng = np.random.default_rng(0)
-    for weight in layer.weights:
-        weight.assign(rng.normal(0, 0.5, weight.shape).astype("float32"))
-    return layer
+    return randomize(layer, scale=0.5)
 
 
-def random(*shape: int, seed: int):
-    array = np.random.default_rng(seed).normal(size=shape).astype("float32")
+def tensor(array):
     return ops.convert_to_tensor(array)
 
 
-def assert_close(found, expected):
-    found, expected = (ops.convert_to_numpy(array) for array in (found, expected))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(("few", "is_absorbed"), [(3, True), (5, False)])
-def test_few_to_many_equals_a_call(layer, few, is_absorbed):
-    assert layer.folds_projections(few) is is_absorbed
-    tokens = random(2, few, WIDTH, seed=1)
-    keys, values = random(2, MANY, WIDTH, seed=2), random(2, MANY, WIDTH, seed=3)
-    assert_close(layer.token_to_image(tokens, keys, values), layer(tokens, keys, values))
-
-
-@pytest.mark.parametrize("is_masked", [False, True])
-@pytest.mark.parametrize("few", [3, 5])
-def test_many_to_few_equals_a_call(layer, few, is_masked):
-    many = random(2, MANY, WIDTH, seed=1)
-    keys, values = random(2, few, WIDTH, seed=2), random(2, few, WIDTH, seed=3)
-    mask = np.ones((2, few), bool)
+def padding_mask(num_tokens: int) -> np.ndarray:
+    mask = np.ones((2, num_tokens), bool)
     mask[0, 1:] = False
-    mask = ops.convert_to_tensor(mask) if is_masked else None
-    assert_close(layer.image_to_token(many, keys, values, mask), layer(many, keys, values, mask))
+    return mask
 
 
+@pytest.mark.parametrize("mask", [None, padding_mask(5)])
+def test_a_call_equals_einsum(layer, mask):
+    query, key, value = (
+        random(2, 4, WIDTH),
+        random(2, 5, WIDTH, seed=1),
+        random(2, 5, WIDTH, seed=2),
+    )
+    expected = multi_head_attention(layer, query, key, value, mask)
+    mask = None if mask is None else tensor(mask)
+    assert_close(layer(tensor(query), tensor(key), tensor(value), mask), expected)
+
+
+def test_few_tokens_fold_projections(layer):
+    assert layer.folds_projections(3)
+    assert not layer.folds_projections(5)
+    assert not layer.folds_projections(None)
+
+
+@each_number
+def test_token_to_image_equals_einsum(layer, num_tokens):
+    tokens = random(2, num_tokens, WIDTH)
+    keys, values = (random(2, NUM_IMAGE_TOKENS, WIDTH, seed=seed) for seed in (1, 2))
+    actual = layer.token_to_image(tensor(tokens), tensor(keys), tensor(values))
+    assert_close(actual, multi_head_attention(layer, tokens, keys, values))
+
+
+@each_number
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_image_to_token_equals_einsum(layer, num_tokens, is_masked):
+    image_tokens = random(2, NUM_IMAGE_TOKENS, WIDTH)
+    keys, values = (random(2, num_tokens, WIDTH, seed=seed) for seed in (1, 2))
+    mask = padding_mask(num_tokens) if is_masked else None
+    expected = multi_head_attention(layer, image_tokens, keys, values, mask)
+    mask = tensor(mask) if is_masked else None
+    actual = layer.image_to_token(tensor(image_tokens), tensor(keys), tensor(values), mask)
+    assert_close(actual, expected)
+
+
+@each_number
 @pytest.mark.parametrize("images", [1, 2])
-@pytest.mark.parametrize("few", [3, 5])
-def test_prompts_share_the_queries_of_their_image(layer, few, images):
+def test_prompts_share_the_queries_of_their_image(layer, num_tokens, images):
     prompts = 3
-    many = random(images, MANY, WIDTH, seed=1)
-    keys, values = (random(images * prompts, few, WIDTH, seed=seed) for seed in (2, 3))
-    queries = layer.heads(layer.query, many)
-    found = layer.image_to_token(queries, keys, values, prompts=prompts)
-    assert_close(found, layer(ops.repeat(many, prompts, axis=0), keys, values))
+    image_tokens = random(images, NUM_IMAGE_TOKENS, WIDTH)
+    keys, values = (random(images * prompts, num_tokens, WIDTH, seed=seed) for seed in (1, 2))
+    queries = layer.heads(layer.query, tensor(image_tokens))
+    actual = layer.image_to_token(queries, tensor(keys), tensor(values), prompts=prompts)
+    expected = multi_head_attention(layer, np.repeat(image_tokens, prompts, axis=0), keys, values)
+    assert_close(actual, expected)
+
+
+def test_a_head_is_at_least_1_wide():
+    layer = DownsampledAttention(8, 8, downsample_rate=2)
+    layer.build()
+    randomize(layer)
+    tokens = random(1, 3, 8)
+    actual = layer(tensor(tokens), tensor(tokens), tensor(tokens))
+    assert_close(actual, multi_head_attention(layer, tokens, tokens, tokens))

@@ -1,6 +1,8 @@
-"""What every layer keeps to: saving, precision, shapes, gradients, arguments, backends.
+"""The contract of all layers: saving, precision, shapes, gradients, arguments, backends.
 
-`python tests/layers/test_layer_contract.py` records the outputs that all backends must give.
+The numbers of each layer are tested in the module of the same name. The outputs in
+layer_outputs.json, which must be the same on every backend, are recorded by
+`python -m tests.layers.test_layer_contract`.
 """
 
 import inspect
@@ -17,6 +19,7 @@ from keras import ops, tree
 
 from keras_sam.layers.conv_norm import ConvNorm
 from keras_sam.layers.convolutional_stem import ConvolutionalStem
+from keras_sam.layers.downsampled_attention import DownsampledAttention
 from keras_sam.layers.high_quality_branch import HighQualityBranch, PixelRefiner
 from keras_sam.layers.mask_downscaler import MaskDownscaler
 from keras_sam.layers.mask_upscaler import ConvTranspose2x2, MaskUpscaler
@@ -29,11 +32,7 @@ from keras_sam.layers.relative_position_attention import RelativePositionAttenti
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
 from keras_sam.layers.tiny_vit_block import TinyViTBlock
-from keras_sam.layers.two_way_transformer import (
-    DownsampledAttention,
-    TwoWayBlock,
-    TwoWayTransformer,
-)
+from keras_sam.layers.two_way_transformer import TwoWayBlock, TwoWayTransformer
 from keras_sam.layers.vit_block import ViTBlock
 from keras_sam.layers.window_attention import WindowAttention
 
@@ -45,23 +44,23 @@ def call_by_name(layer: keras.layers.Layer, inputs: dict[str, Any]) -> Any:
 
 
 def call_block(layer: TwoWayBlock, inputs: dict[str, Any]) -> Any:
-    features = layer.decoder_cache(inputs["image"], inputs["positions"])
-    return layer(inputs["tokens"], features, inputs["tokens"] * 0.5)
+    cache = layer.decoder_cache(inputs["image"], inputs["positions"])
+    return layer(inputs["tokens"], cache, inputs["tokens"] * 0.5)
 
 
 def call_transformer(layer: TwoWayTransformer, inputs: dict[str, Any]) -> Any:
-    features = layer.blocks[0].decoder_cache(inputs["image"], inputs["positions"])
-    return layer(features, inputs["tokens"])
+    cache = layer.blocks[0].decoder_cache(inputs["image"], inputs["positions"])
+    return layer(cache, inputs["tokens"])
 
 
 def call_high_quality_branch(layer: HighQualityBranch, inputs: dict[str, Any]) -> Any:
-    details = layer.image_pixels(inputs["embeddings"], inputs["early"])
+    hq_features = layer.hq_features(inputs["embeddings"], inputs["early"])
     tokens = ops.add(inputs["tokens"], ops.cast(layer.token, inputs["tokens"].dtype))
-    return layer(tokens, inputs["pixels"], details, prompts=2)
+    return layer(tokens, inputs["pixels"], hq_features, prompts=2)
 
 
 def call_prompt_encoder(layer: SAMPromptEncoder, inputs: dict[str, Any]) -> Any:
-    """Two prompts with every kind of label; one has a mask of the size that the layer takes."""
+    """Encode two prompts with every label. One of them has a mask, of the size for the layer."""
     height, width = layer.image_embedding_size
     ramp = ops.reshape(ops.arange(16 * height * width, dtype="float32"), (4 * height, 4 * width))
     mask = ops.sin(ramp / 7.0)[None, None, :, :, None]
@@ -71,13 +70,15 @@ def call_prompt_encoder(layer: SAMPromptEncoder, inputs: dict[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Case:
-    """A layer, how to call it, and another value for each argument of its constructor.
+    """A layer, its inputs, and two values for each argument of its constructor.
 
     Attributes:
-        arguments: plain values of the constructor.
-        changed: another value for each argument; it must have an effect.
-        inputs: shapes of the arrays that `call` takes.
-        coupled: arguments that only change together.
+        layer: Class of the layer.
+        arguments: Arguments of the constructor.
+        changed: Another value for each argument.
+        inputs: Shape of each array for `call`.
+        call: Function that calls the layer with the arrays.
+        coupled: Arguments that can only change together.
     """
 
     layer: type[keras.layers.Layer]
@@ -246,10 +247,11 @@ CASES = [
         | {"iou_head_hidden_dim": 4, "activation": "relu"}
         | {"early_feature_dim": 8, "hq_token_only": True},
         {
-            "image_embeddings": (1, 2, 3, 20),
+            "image_embeddings": (1, 2, 3, 16),
             "prompt_dense_positional_embeddings": (1, 2, 3, 16),
             "prompt_sparse_embeddings": (1, 2, 16),
             "prompt_dense_embeddings": (1, 2, 3, 16),
+            "early_features": (1, 2, 3, 4),
         },
         coupled=("hidden_size", "embedding_dim"),
     ),
@@ -265,8 +267,8 @@ each_argument = pytest.mark.parametrize(
 )
 
 
-class Calling(keras.Model):
-    """A model of one layer, whose output is one row of all that the layer gives."""
+class LayerModel(keras.Model):
+    """A model that calls one layer and concatenates its outputs to one row."""
 
     def __init__(self, case: Case, layer: keras.layers.Layer) -> None:
         super().__init__()
@@ -281,7 +283,7 @@ class Calling(keras.Model):
 
 
 def fingerprint(outputs: list[np.ndarray]) -> list[float]:
-    """Four weighted sums of all outputs, about as large as one of their values."""
+    """Four weighted sums of all outputs, of the magnitude of one output."""
     values = np.concatenate([output.ravel() for output in outputs])
     weights = np.random.default_rng(3).normal(size=(4, values.size)) / np.sqrt(values.size)
     return [float(total) for total in weights @ values]
@@ -294,23 +296,23 @@ def test_outputs_are_the_same_on_every_backend(case):
 
 
 @each_layer
-def test_a_config_and_weights_make_the_same_layer(case, tmp_path):
+def test_config_and_weights_restore_the_layer(case, tmp_path):
     layer = case.make()
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
-    again = keras.saving.deserialize_keras_object(
+    restored = keras.saving.deserialize_keras_object(
         config, custom_objects={case.layer.__name__: case.layer}
     )
-    if not again.built:  # a layer that does not need its input's shape records none
-        again.build()
-    Calling(case, layer).save_weights(tmp_path / "layer.weights.h5")
-    Calling(case, again).load_weights(tmp_path / "layer.weights.h5")
-    for found, expected in zip(case.output(again), case.output(layer), strict=True):
-        np.testing.assert_array_equal(found, expected)
+    if not restored.built:  # the config has no input shape if the layer does not need one
+        restored.build()
+    LayerModel(case, layer).save_weights(tmp_path / "layer.weights.h5")
+    LayerModel(case, restored).load_weights(tmp_path / "layer.weights.h5")
+    for actual, expected in zip(case.output(restored), case.output(layer), strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 @each_layer
 @pytest.mark.parametrize("dtype", ["bfloat16", "mixed_float16"])
-def test_the_dtype_reaches_every_child_and_symbolic_shapes_are_true(case, dtype):
+def test_children_have_the_dtype_and_symbolic_shapes_are_correct(case, dtype):
     layer = case.make(dtype=dtype)
     policy = keras.DTypePolicy(dtype)
     for child in layer._flatten_layers():
@@ -325,26 +327,28 @@ def test_the_dtype_reaches_every_child_and_symbolic_shapes_are_true(case, dtype)
     assert [tuple(spec.shape) for spec in specs] == shapes
     dtypes = [keras.backend.standardize_dtype(output.dtype) for output in outputs]
     assert set(dtypes) - {"bool"} == {policy.compute_dtype}
-    # In symbolic calls on torch, Keras (3.15) takes variables without the policy's cast.
+    # In symbolic calls on torch, Keras (3.15) does not cast variables to the compute dtype.
     if keras.backend.backend() != "torch" or policy.compute_dtype == policy.variable_dtype:
         assert [spec.dtype for spec in specs] == dtypes
 
 
 @each_argument
 def test_every_argument_has_an_effect(case, argument):
+    """The effect is on the shapes of weights, the shapes of outputs, or the outputs."""
     names = case.coupled if argument in case.coupled else (argument,)
-    plain = case.make()
-    other = case.make(**{name: case.changed[name] for name in names})
-    shapes = [[tuple(weight.shape) for weight in layer.weights] for layer in (plain, other)]
-    if shapes[0] != shapes[1]:
-        return
-    expected, found = case.output(plain), case.output(other)
-    if [output.shape for output in expected] == [output.shape for output in found]:
-        assert max(np.abs(a - b).max() for a, b in zip(expected, found, strict=True)) > 1e-3
+    layers = case.make(), case.make(**{name: case.changed[name] for name in names})
+    weights = [[tuple(weight.shape) for weight in layer.weights] for layer in layers]
+    assert weights[0] != weights[1] or outputs_differ(*map(case.output, layers))
+
+
+def outputs_differ(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
+    if [output.shape for output in first] != [output.shape for output in second]:
+        return True
+    return max(np.abs(a - b).max() for a, b in zip(first, second, strict=True)) > 1e-3
 
 
 @each_layer
-def test_no_argument_is_forgotten_here(case):
+def test_every_argument_is_tested(case):
     parameters = inspect.signature(case.layer.__init__).parameters
     assert set(parameters) - {"self", "kwargs"} == set(case.changed)
 
@@ -354,21 +358,21 @@ def test_no_argument_is_forgotten_here(case):
 def test_gradients_reach_every_weight(case):
     layer = case.make()
     before = [ops.convert_to_numpy(weight).copy() for weight in layer.trainable_weights]
-    model = Calling(case, layer)
+    model = LayerModel(case, layer)
     arrays = {name: ops.convert_to_numpy(array) for name, array in case.arrays().items()}
     size = sum(output.size for output in case.output(layer))
     target = np.random.default_rng(5).normal(size=(1, size)).astype("float32")
     model.compile(keras.optimizers.SGD(1.0), loss=lambda y, y_pred: ops.sum(y * y_pred))
     model.train_on_batch(arrays, target)
-    unmoved = [
+    unchanged = [
         weight.path
         for weight, old in zip(layer.trainable_weights, before, strict=True)
         if np.abs(ops.convert_to_numpy(weight) - old).max() < 1e-5
     ]
-    # A bias that all keys share cancels in the softmax.
-    assert [path for path in unmoved if not path.endswith("key/bias")] == []
+    # The bias of keys cancels in the softmax, so it has no gradient.
+    assert [path for path in unchanged if not path.endswith("key/bias")] == []
 
 
 if __name__ == "__main__":
-    recorded = {case.layer.__name__: fingerprint(case.output(case.make())) for case in CASES}
-    RECORD.write_text(json.dumps(recorded, indent=2) + "\n")
+    record = {case.layer.__name__: fingerprint(case.output(case.make())) for case in CASES}
+    RECORD.write_text(json.dumps(record, indent=2) + "\n")

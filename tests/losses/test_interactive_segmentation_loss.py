@@ -64,7 +64,8 @@ def fixed_segmenter(logits: np.ndarray, iou_pred: np.ndarray) -> SimpleNamespace
     outputs = {"masks": ops.convert_to_tensor(logits), "iou_pred": ops.convert_to_tensor(iou_pred)}
     return SimpleNamespace(
         backbone=SimpleNamespace(low_res_size=(16, 16), image_shape=(32, 32, 3)),
-        encode_image=lambda images, training: images,
+        embedding_names=("image_embeddings",),
+        encode_image=lambda images, training: {"image_embeddings": images},
         decode=lambda *args, **kwargs: outputs,
     )
 
@@ -106,7 +107,7 @@ def test_every_weight_is_trained(batch):
 def test_gradients_are_finite():
     """The gradient of a minimum over the masks was not, in programs compiled by XLA."""
     model = tiny_segmenter()
-    model.compile("sgd", loss=InteractiveSegmentationLoss(correction_rounds=0, seed=0))
+    model.compile("sgd", loss=InteractiveSegmentationLoss(correction_rounds=1, seed=0))
     random = np.random.default_rng(0)
     images = random.random((2, 32, 32, 3)).astype("float32")
     masks = (random.random((2, 4, 16, 16)) < 0.3).astype("uint8")

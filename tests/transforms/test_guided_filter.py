@@ -1,15 +1,15 @@
-"""Outlines that are moved to the image's edges."""
+"""Refined boundaries, against the paper's equations in plain loops and on a drawn image."""
 
 import numpy as np
 import pytest
 
-from keras_sam.transforms.guided_filter import EDGE, GuidedFilterRefiner, _Filter
-from keras_sam.transforms.image_transform import ImageTransform
-from keras_sam.transforms.logits import OUTSIDE
-from keras_sam.transforms.preprocessing import Preprocessing
+from keras_sam.transforms.guided_filter import RADII, REGULARIZATION, GuidedFilterRefiner
+from keras_sam.transforms.logits import BACKGROUND_LOGIT
+
+REGION = slice(10, 31), slice(15, 36)
 
 
-def slow_guided_filter(guide: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
+def filter_slowly(guide: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
     """Equations 16, 17 and 14 of the paper, window by window."""
     height, width = values.shape
     slopes, offsets = np.empty((height, width, 3)), np.empty((height, width))
@@ -21,7 +21,7 @@ def slow_guided_filter(guide: np.ndarray, values: np.ndarray, radius: int) -> np
     for row, column in np.ndindex(height, width):
         colors = window(guide, row, column).reshape(-1, 3)
         inside = window(values, row, column).ravel()
-        covariance = np.cov(colors.T, bias=True) + EDGE * np.eye(3)
+        covariance = np.cov(colors.T, bias=True) + REGULARIZATION * np.eye(3)
         with_values = (colors * inside[:, None]).mean(0) - colors.mean(0) * inside.mean()
         slopes[row, column] = np.linalg.solve(covariance, with_values)
         offsets[row, column] = inside.mean() - slopes[row, column] @ colors.mean(0)
@@ -30,6 +30,20 @@ def slow_guided_filter(guide: np.ndarray, values: np.ndarray, radius: int) -> np
         slope = window(slopes, row, column).reshape(-1, 3).mean(0)
         filtered[row, column] = slope @ guide[row, column] + window(offsets, row, column).mean()
     return filtered
+
+
+def refine_slowly(
+    pixels: np.ndarray, logits: np.ndarray, radius_ratio: float
+) -> tuple[np.ndarray, list[int]]:
+    """Filter three times, and return the probabilities `(h, w)` and the radii."""
+    probabilities = 1 / (1 + np.exp(-logits.astype(float)))
+    radii = []
+    for _ in range(3):
+        probabilities = np.clip(probabilities, 1e-4, 1 - 1e-4)
+        radius = radius_ratio * np.sqrt(np.count_nonzero(probabilities > 0.5))
+        radii.append(min(RADII, key=lambda size: abs(np.log(size) - np.log(radius))))
+        probabilities = filter_slowly(pixels / 255, probabilities, radii[-1])
+    return np.clip(probabilities, 1e-4, 1 - 1e-4), radii
 
 
 @pytest.fixture(scope="module")
@@ -41,106 +55,125 @@ def disc() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def pixels(disc) -> np.ndarray:
-    """A picture of it with a little noise, `(40, 48, 3)`."""
-    picture = np.where(disc[..., None], [150.0, 90.0, 60.0], [120.0, 110.0, 80.0])
-    noise = np.random.default_rng(0).normal(0, 4, picture.shape)
-    return (picture + noise).astype(np.uint8)
+    """An image `(40, 48, 3)` of the disc, with a little noise."""
+    image = np.where(disc[..., None], [150.0, 90.0, 60.0], [120.0, 110.0, 80.0])
+    noise = np.random.default_rng(0).normal(0, 4, image.shape)
+    return (image + noise).astype(np.uint8)
 
 
-@pytest.mark.parametrize("radius", [1, 3, 16])
+@pytest.mark.parametrize(
+    ("size", "radius", "expected_radii"),
+    [
+        pytest.param((16, 20), 3, {1}, id="small"),
+        pytest.param((24, 28), 9, {3}, id="medium"),
+        pytest.param((6, 120), 45, {4}, id="windows higher than the image"),
+    ],
+)
 @pytest.mark.parametrize("is_gray", [False, True])
-def test_the_filter_is_that_of_the_paper(disc, pixels, radius, is_gray):
-    if is_gray:  # colors that vary as one, far apart
-        pixels = np.where(disc[..., None], 180, np.full(3, 30)).astype(np.uint8)
-    values = np.random.default_rng(1).random((40, 48)).astype(np.float32)
-    guide = pixels.astype(np.float64) / 255
-    expected = slow_guided_filter(guide, values, radius)
-    np.testing.assert_allclose(_Filter(pixels, radius)(values), expected, atol=2e-4)
+def test_probabilities_equal_those_of_the_paper(size, radius, expected_radii, is_gray):
+    random = np.random.default_rng(1)
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    mask = (rows - size[0] // 2) ** 2 + (columns - size[1] // 2) ** 2 < radius**2
+    if is_gray:  # fully correlated channels, far apart
+        pixels = np.where(mask[..., None], 180, np.full(3, 30)).astype(np.uint8)
+    else:
+        pixels = random.integers(0, 256, (*size, 3), dtype=np.uint8)
+    logits = (np.where(mask, 3, -3) + random.normal(0, 1, size)).astype(np.float32)
+    expected, radii = refine_slowly(pixels, logits, 0.2)
+    assert set(radii) == expected_radii
+    refined = GuidedFilterRefiner(pixels).refine(logits).low_res_logits
+    np.testing.assert_allclose(1 / (1 + np.exp(-refined.astype(float))), expected, atol=1e-3)
 
 
-def test_a_shifted_outline_moves_to_the_edge(disc, pixels):
+def test_windows_are_smaller_in_a_region():
+    region = slice(2, 22), slice(3, 25)
+    inside = np.zeros((24, 28), bool)
+    inside[region] = True
+    rows, columns = np.mgrid[:24, :28]
+    mask = (rows - 12) ** 2 + (columns - 14) ** 2 < 9**2
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 28, 3), dtype=np.uint8)
+    logits = np.where(mask, 3, -3).astype(np.float32)
+    probabilities = 1 / (1 + np.exp(-logits.astype(float)))
+    for _ in range(3):
+        probabilities = np.where(inside, np.clip(probabilities, 1e-4, 1 - 1e-4), 0)
+        # A radius of 2 cells; without a region, it would be 3.
+        assert 0.12 * np.sqrt(np.count_nonzero(probabilities > 0.5)) == pytest.approx(2, abs=0.3)
+        probabilities = filter_slowly(pixels / 255, probabilities, radius=2)
+    expected = np.clip(probabilities, 1e-4, 1 - 1e-4)[region]
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=region).low_res_logits[region]
+    np.testing.assert_allclose(1 / (1 + np.exp(-refined.astype(float))), expected, atol=1e-3)
+
+
+def test_shifted_boundary_moves_to_the_edge_of_the_image(disc, pixels):
     logits = np.full((64, 64), -4.0, np.float32)
     logits[:40, :48] = np.where(np.roll(disc, (2, -2), (0, 1)), 4.0, -4.0)
-    refined = GuidedFilterRefiner(pixels, (80, 96)).refined(logits).low_res_logits
-    wrong = [np.count_nonzero((one[:40, :48] > 0) ^ disc) for one in (logits, refined)]
-    assert wrong[0] > 80
-    assert wrong[1] < 0.25 * wrong[0]
+    refined = GuidedFilterRefiner(pixels).refine(logits).low_res_logits
+    before, after = (
+        np.count_nonzero((values[:40, :48] > 0) ^ disc) for values in (logits, refined)
+    )
+    assert before > 80
+    assert after < 0.25 * before
     assert refined.dtype == np.float32
-    assert (refined[40:] == OUTSIDE).all()
-    assert (refined[:, 48:] == OUTSIDE).all()
+    assert (refined[40:] == BACKGROUND_LOGIT).all()
+    assert (refined[:, 48:] == BACKGROUND_LOGIT).all()
     assert np.abs(refined[:40, :48]).max() < 9.3
 
 
-def test_a_mask_stays_within_its_window(disc, pixels):
-    logits = np.where(np.ones((40, 48), bool), 3.0, 0.0).astype(np.float32)
-    within = slice(20, 60), slice(30, 70)  # of an original twice as large
-    refined = GuidedFilterRefiner(pixels, (80, 96)).refined(logits, within=within).low_res_logits
-    rows, columns = np.nonzero(refined > 0)
-    assert rows.min() >= 10
-    assert rows.max() <= 30
-    assert columns.min() >= 15
-    assert columns.max() <= 35
-    assert (refined[:10] == OUTSIDE).all()
+def test_refined_mask_stays_within_its_region(pixels):
+    logits = np.full((40, 48), 3.0, np.float32)
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=REGION).low_res_logits
+    assert (refined[REGION] > 0).any()
+    refined[REGION] = BACKGROUND_LOGIT
+    assert (refined == BACKGROUND_LOGIT).all()
 
 
-def test_an_empty_mask_stays_as_it_is(pixels):
+@pytest.mark.parametrize("region", [None, REGION])
+def test_empty_mask_is_returned_unchanged(pixels, region):
     logits = np.full((40, 48), -1.5, np.float32)
-    outlined = GuidedFilterRefiner(pixels, (40, 48)).refined(logits)
-    np.testing.assert_array_equal(outlined.low_res_logits, logits)
-    assert outlined.support is None
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=region)
+    np.testing.assert_array_equal(refined.low_res_logits, logits)
+    assert refined.foreground_confidence is None
 
 
-def test_support_tells_how_surely_colors_say_what_is_inside(disc, pixels):
-    guide = GuidedFilterRefiner(pixels, (40, 48))
+def test_confidence_is_the_mean_probability_and_higher_for_a_mask_of_one_color(disc, pixels):
+    refiner = GuidedFilterRefiner(pixels)
     noise = np.random.default_rng(2).normal(0, 1, disc.shape)
-    supports = []
-    for mask in (disc, np.roll(disc, 10, 1)):  # of one color, and of two
-        outlined = guide.refined((np.where(mask, 3.0, -3.0) + noise).astype(np.float32))
-        inside = outlined.low_res_logits[outlined.low_res_logits > 0]
-        assert outlined.support == pytest.approx((1 / (1 + np.exp(-inside))).mean(), abs=1e-4)
-        supports.append(outlined.support)
-    assert 1 > supports[0] > supports[1] + 0.02 > 0.5
+    confidences = []
+    for mask in (disc, np.roll(disc, 10, 1)):  # one color, and two colors
+        refined = refiner.refine((np.where(mask, 3.0, -3.0) + noise).astype(np.float32))
+        inside = refined.low_res_logits[refined.low_res_logits > 0]
+        mean = (1 / (1 + np.exp(-inside))).mean()
+        assert refined.foreground_confidence == pytest.approx(mean, abs=1e-4)
+        confidences.append(refined.foreground_confidence)
+    assert 1 > confidences[0] > confidences[1] + 0.02 > 0.5
 
 
-def test_pixels_of_another_kind_are_refused():
-    with pytest.raises(ValueError, match=r"uint8 of shape \(h, w, 3\), got float64 \(4, 4\)"):
-        GuidedFilterRefiner(np.zeros((4, 4)), (4, 4))
-
-
-def test_a_frame_makes_the_guide_from_what_the_model_sees():
-    image = np.random.default_rng(0).integers(0, 256, (20, 31, 3), dtype=np.uint8)
-    frame = ImageTransform((20, 31), (32, 32), Preprocessing(outlines="image"))
-    model_image = frame.apply_image(image)
-    guide = frame.outline_guide(model_image, (16, 16))
-    assert guide is not None
-    height, width = frame.input_size
-    assert guide.pixels.shape == (-(-height // 2), -(-width // 2), 3)
-    expected = model_image[4:6, 8:10].mean((0, 1)) * 255
-    np.testing.assert_allclose(guide.pixels[2, 4], expected, atol=0.51)
-    assert ImageTransform((20, 31), (32, 32)).outline_guide(model_image, (16, 16)) is None
-
-
-def test_a_mask_of_a_few_cells_does_not_melt_away(pixels):
+@pytest.mark.parametrize("region", [None, (slice(9, 15), slice(19, 25))])
+def test_mask_of_a_few_cells_does_not_vanish(pixels, region):
     logits = np.full((40, 48), -9.0, np.float32)
     logits[10:13, 20:23] = 9.0
-    for within in (None, (slice(18, 28), slice(38, 48))):
-        refined = (
-            GuidedFilterRefiner(pixels, (80, 96)).refined(logits, within=within).low_res_logits
-        )
-        assert np.count_nonzero(refined > 0) >= 5
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=region)
+    assert np.count_nonzero(refined.low_res_logits > 0) >= 5
     logits[12] = -9.0
     logits[:, 22] = -9.0
-    outlined = GuidedFilterRefiner(pixels, (80, 96)).refined(logits)
-    np.testing.assert_array_equal(outlined.low_res_logits > 0, logits > 0)
-    assert outlined.support is None
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=region)
+    np.testing.assert_array_equal(refined.low_res_logits > 0, logits > 0)
+    assert refined.foreground_confidence is None
 
 
-def test_certain_logits_stay_finite(pixels):
+@pytest.mark.parametrize("region", [None, (slice(0, 2), slice(0, 2))])
+def test_extreme_logits_stay_finite(pixels, region):
     logits = np.full((40, 48), -200.0, np.float32)
     logits[10:30, 20:40] = 200.0
     logits[0, 0] = 200.0
-    for within in (None, (slice(0, 2), slice(0, 2))):
-        refined = (
-            GuidedFilterRefiner(pixels, (80, 96)).refined(logits, within=within).low_res_logits
-        )
-        assert np.isfinite(refined).all()
+    refined = GuidedFilterRefiner(pixels).refine(logits, region=region)
+    assert np.isfinite(refined.low_res_logits).all()
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4)), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)]
+)
+def test_pixels_of_another_shape_or_dtype_raise(pixels):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(h, w, 3\), got ") as error:
+        GuidedFilterRefiner(pixels)
+    assert str(error.value).endswith(f"{pixels.dtype} {pixels.shape}")

@@ -1,16 +1,17 @@
-"""Masks that are measured and drawn in bands against all pixels at once."""
+"""Masks computed a few rows at a time, against all pixels at once."""
 
 import numpy as np
 import pytest
 
 from keras_sam.masks.measures import mask_to_box, stability_score
+from keras_sam.transforms.fit_mask_to_box import clip_mask_to_box
 from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.inference_config import parse_inference_config
 from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
-from keras_sam.transforms.preprocessing import MEDSAM, SAM, Preprocessing
 
 
 def blobs(seed: int) -> np.ndarray:
-    """Logits of a few discs, with noise."""
+    """Return logits `(64, 64)` of a few discs with noise."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:64, :64]
     logits = np.full((64, 64), -8.0)
@@ -21,43 +22,73 @@ def blobs(seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(40, 60), (300, 200), (1, 1), (3, 500), (256, 256)])
-@pytest.mark.parametrize("preprocessing", [SAM, MEDSAM], ids=["sam", "medsam"])
-def test_equal_to_all_pixels_at_once(size, preprocessing):
-    frame = ImageTransform(size, (256, 256), preprocessing)
-    masks = MaskPostprocessor(frame, (64, 64), threshold=0.5, offset=0.75)
+@pytest.mark.parametrize("name", ["sam", "medsam"])
+def test_results_equal_those_of_all_pixels_at_once(size, name):
+    config = parse_inference_config(name)
+    transform = ImageTransform(size, (256, 256), config.preprocessing, config.postprocessing)
+    postprocessor = MaskPostprocessor(transform, (64, 64), threshold=0.5, offset=0.75)
     for seed in range(8):
         logits = blobs(seed)
-        part, whole = masks.measure(logits), frame.postprocess_logits(logits)
-        expected = whole > 0.5
-        if (whole > -0.25).any():
-            score = stability_score(whole, threshold=0.5, offset=0.75)
-            np.testing.assert_allclose(part.stability_score, score, atol=2e-3)
+        crop = postprocessor.compute_box_and_stability(logits)
+        full = transform.postprocess_logits(logits)
+        mask = full > 0.5
+        if (full > -0.25).any():
+            score = stability_score(full, threshold=0.5, offset=0.75)
+            np.testing.assert_allclose(crop.stability_score, score, atol=2e-3)
         else:
-            assert np.isnan(part.stability_score)
-        np.testing.assert_array_equal(part.box, mask_to_box(expected))
-        x0, y0, x1, y1 = part.box
-        np.testing.assert_array_equal(masks.draw(part), expected[y0:y1, x0:x1])
-
-
-def test_nothing_over_the_thresholds():
-    masks = MaskPostprocessor(ImageTransform((30, 20), (256, 256)), (64, 64))
-    part = masks.measure(np.full((64, 64), -5.0, "float32"))
-    assert part.box == (0, 0, 0, 0)
-    assert masks.draw(part).shape == (0, 0)
+            assert np.isnan(crop.stability_score)
+        np.testing.assert_array_equal(crop.box, mask_to_box(mask))
+        x0, y0, x1, y1 = crop.box
+        np.testing.assert_array_equal(postprocessor.render(crop), mask[y0:y1, x0:x1])
 
 
 @pytest.mark.parametrize("box", [(30, 40, 90, 101), (0, 0, 2, 200), (250, 3, 260, 9)])
-def test_a_mask_that_ends_at_a_box(box):
-    frame = ImageTransform((200, 300), (256, 256), Preprocessing(box_masks="inside"))
-    masks = MaskPostprocessor(frame, (64, 64))
+def test_masks_clipped_to_a_box(box):
+    transform = ImageTransform((200, 300), (256, 256))
+    postprocessor = MaskPostprocessor(transform, (64, 64))
     for seed in range(4):
-        logits = blobs(seed)
-        part = masks.measure(logits, within=frame.window(box))
-        boxes = np.array([box], float)
-        expected = frame.postprocess_masks(logits[None], boxes=boxes)[0]
-        np.testing.assert_array_equal(part.box, mask_to_box(expected))
-        x0, y0, x1, y1 = part.box
-        np.testing.assert_array_equal(masks.draw(part), expected[y0:y1, x0:x1])
-        limited = frame.postprocess_logits(logits[None], boxes=boxes)[0]
-        if (limited > -1).any():
-            np.testing.assert_allclose(part.stability_score, stability_score(limited), atol=2e-3)
+        logits = clip_mask_to_box(blobs(seed), transform, np.array(box))
+        crop = postprocessor.compute_box_and_stability(logits)
+        full = transform.postprocess_logits(logits)
+        np.testing.assert_array_equal(crop.box, mask_to_box(full > 0))
+        x0, y0, x1, y1 = crop.box
+        np.testing.assert_array_equal(postprocessor.render(crop), (full > 0)[y0:y1, x0:x1])
+        if (full > -1).any():
+            np.testing.assert_allclose(crop.stability_score, stability_score(full), atol=2e-3)
+
+
+def test_mask_below_all_thresholds_is_empty_and_has_no_stability_score():
+    postprocessor = MaskPostprocessor(ImageTransform((30, 20), (256, 256)), (64, 64))
+    crop = postprocessor.compute_box_and_stability(np.full((64, 64), -5.0, "float32"))
+    assert crop.box == (0, 0, 0, 0)
+    assert np.isnan(crop.stability_score)
+    assert postprocessor.render(crop).shape == (0, 0)
+
+
+def test_mask_between_the_thresholds_is_empty_and_has_stability_score_0():
+    postprocessor = MaskPostprocessor(ImageTransform((30, 20), (256, 256)), (64, 64))
+    crop = postprocessor.compute_box_and_stability(np.full((64, 64), -0.5, "float32"))
+    assert (crop.box, crop.stability_score) == ((0, 0, 0, 0), 0.0)
+    assert postprocessor.render(crop).shape == (0, 0)
+
+
+def test_mask_in_the_padding_is_empty():
+    logits = np.full((64, 64), -5.0, "float32")
+    logits[40:] = 5
+    postprocessor = MaskPostprocessor(ImageTransform((30, 60), (256, 256)), (64, 64))
+    crop = postprocessor.compute_box_and_stability(logits)
+    assert crop.box == (0, 0, 0, 0)
+    assert np.isnan(crop.stability_score)
+
+
+def test_crop_contains_only_the_logits_of_its_box():
+    logits = np.full((64, 64), -5.0, "float32")
+    logits[10:14, 20:26] = 5
+    transform = ImageTransform((200, 256), (256, 256))
+    postprocessor = MaskPostprocessor(transform, (64, 64))
+    crop = postprocessor.compute_box_and_stability(logits)
+    expected = postprocessor.render(crop)
+    np.testing.assert_array_equal(crop.values, logits[crop.rows, crop.columns])
+    assert crop.values.size <= 6 * 8
+    logits[:] = 5  # the crop has its own copy
+    np.testing.assert_array_equal(postprocessor.render(crop), expected)

@@ -1,4 +1,4 @@
-"""A preset that keras-hub wrote anew has lost the file of ours: its converter is all there is."""
+"""The preprocessing of a preset that has only keras-hub's own files."""
 
 import json
 from dataclasses import replace
@@ -6,36 +6,59 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.preprocessing import MEDSAM, SAM
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints import CheckpointError, read_checkpoint, write_keras_hub
+from keras_sam.checkpoints.keras_hub.image_converter import (
+    image_converter_config,
+    parse_image_converter,
+    preprocessor_config,
+)
+from keras_sam.transforms.inference_config import NAMED_CONFIGS, InferenceConfig
+from keras_sam.transforms.preprocessing import Preprocessing
+from tests.checkpoints.conftest import tiny_config
+
+MEDSAM = NAMED_CONFIGS["medsam"].preprocessing
 
 
-def edit(preset, changes):
+def read_edited(preset, changes):
     file = preset / "image_converter.json"
     contents = json.loads(file.read_text())
     contents["config"].update(changes)
     file.write_text(json.dumps(contents))
-    (preset / "preprocessing.json").unlink()
-    return read_checkpoint(preset, load_weights=False).preprocessing
+    return read_checkpoint(preset, load_weights=False).inference_config
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"image_size": [64, -1]},
-        {"image_size": 10**12},
-        {"scale": 1e30},
-        {"scale": "1/255"},
-        {"offset": [0.0] * 1000},
-        {"interpolation": ["bilinear"]},
-        {"antialias": "yes"},
-    ],
-)
-def test_absurd_settings(preset, changes):
-    with pytest.raises(CheckpointError, match=f"image converter of .* {next(iter(changes))}="):
-        edit(preset, changes)
+def test_converter_pads_and_does_not_crop():
+    config = image_converter_config(tiny_config(), Preprocessing())["config"]
+    assert config["pad_to_aspect_ratio"]
+    assert not config["crop_to_aspect_ratio"]
+    assert config["scale"] == pytest.approx(1 / 255)
+    assert config["image_size"] == [64, 64]
+
+
+@pytest.mark.parametrize("resize", ["longest_side", "stretch"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("normalization", ["imagenet", "unit"])
+def test_round_trip(resize, interpolation, normalization):
+    preprocessing = Preprocessing(resize, interpolation, normalization)
+    converter = json.loads(json.dumps(image_converter_config(tiny_config(), preprocessing)))
+    assert parse_image_converter(converter, source="x") == preprocessing
+
+
+def test_minimum_and_maximum_are_written_as_unit(preset, tiny):
+    model = replace(tiny, inference_config=NAMED_CONFIGS["medsam"])
+    write_keras_hub(preset, model, task=True)
+    (preset / "inference_config.json").unlink()
+    settings = read_checkpoint(preset, load_weights=False).inference_config
+    assert settings == InferenceConfig(preprocessing=replace(MEDSAM, normalization="unit"))
+
+
+def test_converter_undoes_the_normalization_of_the_model():
+    """The model subtracts ImageNet's mean and divides by its standard deviation."""
+    config = image_converter_config(tiny_config(), MEDSAM)["config"]
+    pixels = np.array([0.0, 51.0, 255.0])[:, None]
+    inputs = pixels * config["scale"] + config["offset"]
+    normalized = (inputs - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(normalized, np.broadcast_to(pixels / 255, (3, 3)), atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -54,23 +77,42 @@ def test_absurd_settings(preset, changes):
         {"bounding_box_format": "xyxy"},
     ],
 )
-def test_presets_of_keras_hub_are_sams(preset, changes):
-    assert edit(preset, changes) == SAM
+def test_other_presets_of_keras_hub_have_the_preprocessing_of_sam(preset, changes):
+    assert read_edited(preset, changes) == InferenceConfig()
 
 
-def test_what_is_written_for_medsam_is_told_as_far_as_it_goes(preset, tiny):
-    write_keras_hub(preset, replace(tiny, preprocessing=MEDSAM), task=True)
-    config = json.loads((preset / "image_converter.json").read_text())["config"]
-    assert (config["crop_to_aspect_ratio"], config["pad_to_aspect_ratio"]) == (False, False)
-    assert (config["interpolation"], config["antialias"]) == ("bicubic", True)
-    assert edit(preset, {}) == MEDSAM | {"normalization": "unit", "upscaled": "logits"}
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": [64, -1]},
+        {"image_size": 10**12},
+        {"scale": 1e30},
+        {"scale": "1/255"},
+        {"offset": [0.0] * 1000},
+        {"interpolation": ["bilinear"]},
+        {"antialias": "yes"},
+    ],
+)
+def test_absurd_settings_raise(preset, changes):
+    with pytest.raises(CheckpointError, match=f"image converter of .* {next(iter(changes))}="):
+        read_edited(preset, changes)
 
 
-def test_the_converter_undoes_the_models_normalization(preset, tiny):
-    """The model subtracts ImageNet's mean and divides by its standard deviation."""
-    write_keras_hub(preset, replace(tiny, preprocessing=MEDSAM), task=True)
-    config = json.loads((preset / "image_converter.json").read_text())["config"]
-    pixels = np.array([0.0, 51.0, 255.0])[:, None]
-    given = pixels * config["scale"] + config["offset"]
-    seen = (given - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(seen, np.broadcast_to(pixels / 255, (3, 3)), atol=1e-12)
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"registered_name": "keras_hub>ImageConverter", "config": {}},
+        {"registered_name": "keras_hub>SAMImageConverter"},
+    ],
+)
+def test_other_objects_raise(contents):
+    with pytest.raises(CheckpointError, match="expected a SAMImageConverter with a config"):
+        parse_image_converter(contents, source="x")
+
+
+def test_preprocessor_contains_the_converter():
+    converter = image_converter_config(tiny_config(), Preprocessing())
+    contents = preprocessor_config(converter, dtype="bfloat16")
+    assert contents["registered_name"] == "keras_hub>SAMImageSegmenterPreprocessor"
+    assert contents["config"]["image_converter"] == converter
+    assert contents["config"]["dtype"]["config"] == {"name": "bfloat16"}

@@ -1,53 +1,44 @@
-import json
 from dataclasses import replace
 
 import h5py
+import ml_dtypes
 import numpy as np
 import pytest
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.keras_hub.write_preset import write_keras_hub
-from keras_sam.checkpoints.preset_files import SHARD
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints import Checkpoint, CheckpointError, read_checkpoint, write_keras_hub
+from keras_sam.checkpoints.keras_hub.preset import read_keras_hub
+from keras_sam.transforms.inference_config import NAMED_CONFIGS
+from tests.checkpoints.conftest import assert_same_arrays
 
 FILES = [
     "config.json",
     "image_converter.json",
     "metadata.json",
     "model.weights.h5",
-    "preprocessing.json",
     "preprocessor.json",
     "task.json",
     "task.weights.h5",
 ]
 
 
-def assert_same(found, expected):
-    assert found.config == expected.config
-    assert set(found.arrays) == set(expected.arrays)
-    for name, array in expected.arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
+def contents_of(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-def test_reading_gives_what_was_written(preset, tiny):
+def assert_same(checkpoint, expected):
+    assert checkpoint.config == expected.config
+    assert_same_arrays(checkpoint.arrays, expected.arrays)
+
+
+def test_round_trip(preset, tiny):
     assert sorted(path.name for path in preset.iterdir()) == FILES
-    assert_same(read_checkpoint(preset), tiny)
+    assert_same(read_keras_hub(preset), tiny)
+    assert read_keras_hub(preset).source == str(preset)
 
 
-def test_the_image_converter_pads_and_does_not_crop(preset):
-    config = json.loads((preset / "image_converter.json").read_text())["config"]
-    assert config["pad_to_aspect_ratio"]
-    assert not config["crop_to_aspect_ratio"]
-    assert config["scale"] == pytest.approx(1 / 255)
-    assert config["image_size"] == [64, 64]
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_survives(tiny, tmp_path, dtype):
-    import ml_dtypes
-
-    kind = np.dtype(getattr(ml_dtypes, dtype, dtype))
-    arrays = {name: array.astype(kind) for name, array in tiny.arrays.items()}
+@pytest.mark.parametrize("dtype", ["float16", ml_dtypes.bfloat16])
+def test_half_precision_is_kept(tiny, tmp_path, dtype):
+    arrays = {name: array.astype(dtype) for name, array in tiny.arrays.items()}
     half = replace(tiny, arrays=arrays)
     write_keras_hub(tmp_path / "half", half, task=False)
     assert_same(read_checkpoint(tmp_path / "half"), half)
@@ -55,57 +46,58 @@ def test_half_precision_survives(tiny, tmp_path, dtype):
 
 def test_shards(tiny, tmp_path):
     write_keras_hub(tmp_path / "shards", tiny, task=False, max_shard_size=60_000 / 2**30)
-    names = [path.name for path in (tmp_path / "shards").iterdir()]
-    assert sum(SHARD.fullmatch(name) is not None for name in names) > 1
+    names = {path.name for path in (tmp_path / "shards").iterdir()}
+    assert {"model_00000.weights.h5", "model_00001.weights.h5", "model.weights.json"} <= names
     assert "model.weights.h5" not in names
     assert_same(read_checkpoint(tmp_path / "shards"), tiny)
 
 
-def test_a_failure_leaves_the_old_preset_and_nothing_else(preset, tiny, tmp_path):
-    before = {path.name: path.read_bytes() for path in preset.iterdir()}
+def test_task_weights_are_the_mask_decoder(preset, tiny):
+    with h5py.File(preset / "task.weights.h5") as file:
+        token = file["layers/sam_mask_decoder/iou_token/vars/0"][()]
+    np.testing.assert_array_equal(token, tiny.arrays["mask_decoder/iou_token"])
+
+
+def test_failure_keeps_the_old_preset(preset, tiny, tmp_path):
+    before = contents_of(preset)
     name = list(tiny.arrays)[-1]
     broken = replace(tiny, arrays=tiny.arrays | {name: np.full_like(tiny.arrays[name], np.nan)})
     with pytest.raises(CheckpointError, match="NaN"):
         write_keras_hub(preset, broken, task=True)
-    assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
+    assert contents_of(preset) == before
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
-def test_a_crash_at_the_last_step_leaves_the_old_preset(preset, tiny, tmp_path, monkeypatch):
-    before = {path.name: path.read_bytes() for path in preset.iterdir()}
+def test_full_disk_keeps_the_old_preset(preset, tiny, tmp_path, monkeypatch):
+    before = contents_of(preset)
 
-    def fail(*_):
-        raise OSError("disk on fire")
+    def fail(*_, **__):
+        raise OSError("disk full")
 
-    monkeypatch.setattr("keras_sam.files.atomic_directory._put_in_place", fail)
-    with pytest.raises(CheckpointError, match="disk on fire"):
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(CheckpointError, match=r"cannot write the preset .*disk full"):
         write_keras_hub(preset, tiny, task=False)
-    assert {path.name: path.read_bytes() for path in preset.iterdir()} == before
+    assert contents_of(preset) == before
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
-@pytest.mark.parametrize("can_exchange", [True, False])
-def test_an_old_preset_is_replaced(preset, tiny, tmp_path, monkeypatch, can_exchange):
-    if not can_exchange:
-        monkeypatch.setattr("keras_sam.files.atomic_directory._exchange", lambda *_: False)
+def test_old_preset_is_replaced_and_its_readme_kept(preset, tiny, tmp_path):
     (preset / "README.md").write_text("mine")
+    model = replace(tiny, inference_config=NAMED_CONFIGS["medsam"])
+    write_keras_hub(preset, model, task=False)
+    names = ["README.md", "config.json", "inference_config.json", "metadata.json"]
+    assert sorted(path.name for path in preset.iterdir()) == [*names, "model.weights.h5"]
     write_keras_hub(preset, tiny, task=False)
-    names = sorted(path.name for path in preset.iterdir())
-    assert names == [
-        "README.md",
-        "config.json",
-        "metadata.json",
-        "model.weights.h5",
-        "preprocessing.json",
-    ]
+    assert not (preset / "inference_config.json").exists()
+    assert (preset / "README.md").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
-def test_a_directory_that_is_no_preset_is_not_replaced(tiny, tmp_path):
+def test_other_directories_are_not_replaced(tiny, tmp_path):
     (tmp_path / "photo.jpg").write_text("precious")
     with pytest.raises(CheckpointError, match=r"photo\.jpg"):
         write_keras_hub(tmp_path, tiny, task=False)
-    assert (tmp_path / "photo.jpg").read_text() == "precious"
+    assert contents_of(tmp_path) == {"photo.jpg": b"precious"}
 
 
 @pytest.mark.parametrize(
@@ -119,23 +111,31 @@ def test_a_directory_that_is_no_preset_is_not_replaced(tiny, tmp_path):
         "",
     ],
 )
-def test_an_unrelated_config_is_not_replaced(tiny, tmp_path, config):
+def test_other_configs_are_not_replaced(tiny, tmp_path, config):
     (tmp_path / "config.json").write_text(config)
     (tmp_path / "README.md").write_text("precious")
     with pytest.raises(CheckpointError, match=r"not a preset of SAM .* choose another directory"):
         write_keras_hub(tmp_path, tiny, task=False)
-    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert found == {"config.json": config, "README.md": "precious"}
+    expected = {"config.json": config.encode(), "README.md": b"precious"}
+    assert contents_of(tmp_path) == expected
 
 
 @pytest.mark.parametrize("name", ["model.weights.h5", "README.md"])
-def test_a_directory_with_a_files_name_is_not_replaced(preset, tiny, name):
+def test_directory_with_the_name_of_a_file_is_not_replaced(preset, tiny, name):
     (preset / name).unlink(missing_ok=True)
     (preset / name).mkdir()
     (preset / name / "photo.jpg").write_text("precious")
     with pytest.raises(CheckpointError, match=f"not a preset of SAM .{name}"):
         write_keras_hub(preset, tiny, task=False)
     assert (preset / name / "photo.jpg").read_text() == "precious"
+
+
+def test_file_and_broken_link_are_not_replaced(tiny, tmp_path):
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    for name, match in (("file", "not a directory"), ("link", "broken link")):
+        with pytest.raises(CheckpointError, match=match):
+            write_keras_hub(tmp_path / name, tiny, task=False)
 
 
 def test_missing_weights_are_listed(tiny, tmp_path):
@@ -146,7 +146,7 @@ def test_missing_weights_are_listed(tiny, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_task_weights_are_the_mask_decoder(preset, tiny):
-    with h5py.File(preset / "task.weights.h5") as file:
-        token = file["layers/sam_mask_decoder/iou_token/vars/0"][()]
-    np.testing.assert_array_equal(token, tiny.arrays["mask_decoder/iou_token"])
+def test_image_encoder_has_no_task(tiny, tmp_path):
+    encoder = Checkpoint("ViTDetBackbone", tiny.config["image_encoder"]["config"])
+    with pytest.raises(CheckpointError, match="ViTDetBackbone has no task"):
+        write_keras_hub(tmp_path / "encoder", encoder, task=True)

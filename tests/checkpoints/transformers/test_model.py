@@ -1,17 +1,18 @@
-"""Directories of transformers: one file or shards, tied weights, damaged configs.
+"""Directories of transformers: one file or shards, tied weights, damaged files.
 
-That the numbers are those of transformers is checked in tests/models/test_presets.py.
+Outputs are compared with those of transformers in tests/models/test_presets.py.
 """
 
 import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.tensor_names import POSITION_NAMES, transformers_name
+from keras_sam.checkpoints import CheckpointError, read_checkpoint, write_transformers
+from keras_sam.checkpoints.torch_layout import to_torch_layout
+from keras_sam.checkpoints.transformers.tensor_names import POSITION_NAMES, transformers_names
+from tests.checkpoints.conftest import assert_same_arrays
 
 CONFIG = {
     "model_type": "sam",
@@ -37,61 +38,54 @@ IMAGE, PROMPT = POSITION_NAMES
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
-def to_transformers_layout(name, array):
-    if not name.endswith("/kernel"):
-        return array
-    return np.ascontiguousarray(array.T if array.ndim == 2 else array.transpose(3, 2, 0, 1))
-
-
 @pytest.fixture
 def tensors(tiny):
-    return {
-        transformers_name(name, iou_head_depth=3): to_transformers_layout(name, array)
-        for name, array in tiny.arrays.items()
-    }
+    names = transformers_names(tiny.config, source="x")
+    return {names[name]: to_torch_layout(name, array) for name, array in tiny.arrays.items()}
 
 
 @pytest.fixture
 def directory(tmp_path, tensors):
-    write_config(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     save_file(tensors, tmp_path / "model.safetensors")
     return tmp_path
 
 
-def write_config(directory, section=None, **changes):
-    config = CONFIG | ({section: CONFIG[section] | changes} if section else {})
-    (directory / "config.json").write_text(json.dumps(config))
-
-
-def write_shards(directory, tensors, names=SHARDS):
+def write_shards(directory, tensors):
     (directory / "model.safetensors").unlink()
     weight_map = {}
-    for index, name in enumerate(names):
-        part = dict(list(tensors.items())[index :: len(names)])
+    for index, name in enumerate(SHARDS):
+        part = dict(list(tensors.items())[index :: len(SHARDS)])
         weight_map |= dict.fromkeys(part, name)
-        if name in SHARDS:
-            save_file(part, directory / name)
+        save_file(part, directory / name)
     (directory / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
 
 
-def refused(directory, match):
+def assert_refused(directory, match):
     with pytest.raises(CheckpointError, match=match):
         dict(read_checkpoint(directory).arrays)
 
 
-def assert_same(found, expected):
-    assert set(found) == set(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array)
-
-
 def test_one_file(directory, tiny):
-    assert_same(read_checkpoint(directory).arrays, tiny.arrays)
+    assert_same_arrays(read_checkpoint(directory).arrays, tiny.arrays)
 
 
 def test_shards(directory, tensors, tiny):
     write_shards(directory, tensors)
-    assert_same(read_checkpoint(directory).arrays, tiny.arrays)
+    assert_same_arrays(read_checkpoint(directory).arrays, tiny.arrays)
+
+
+def test_written_tensors_have_the_names_and_layouts_of_transformers(tiny, tensors, tmp_path):
+    write_transformers(tmp_path / "new", tiny, dtype="float32")
+    assert_same_arrays(load_file(tmp_path / "new" / "model.safetensors"), tensors)
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["torch_dtype"] == "float32"
+
+
+def test_directory_with_files_is_not_replaced(tiny, tmp_path):
+    (tmp_path / "letter.txt").write_text("mine")
+    with pytest.raises(CheckpointError, match="exists and is not empty"):
+        write_transformers(tmp_path, tiny, dtype="float32")
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
 @pytest.mark.parametrize(
@@ -109,84 +103,74 @@ def test_shards(directory, tensors, tiny):
         {},
     ],
 )
-def test_an_index_that_names_other_files(directory, tensors, name):
+def test_index_that_names_other_files_raises(directory, tensors, name):
     write_shards(directory, tensors)
     index = {"weight_map": dict.fromkeys(tensors, SHARDS[0]) | {"x": name}}
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    refused(directory, "names the file")
+    assert_refused(directory, "names the file")
 
 
-@pytest.mark.parametrize("index", [{}, [], {"weight_map": {}}, {"weight_map": []}, 3])
-def test_an_index_without_files(directory, index):
-    (directory / "model.safetensors").unlink()
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    refused(directory, "no weight_map")
-
-
-def test_an_index_that_names_thousands_of_files(directory):
-    (directory / "model.safetensors").unlink()
-    names = [f"model-{index:05}-of-02000.safetensors" for index in range(2000)]
-    index = {"weight_map": dict(zip(names, names, strict=True))}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    refused(directory, "2000 shards")
-
-
-def test_a_missing_shard(directory, tensors):
+def test_missing_shard_raises(directory, tensors):
     write_shards(directory, tensors)
     (directory / SHARDS[1]).unlink()
-    refused(directory, f"lacks its weights file {SHARDS[1]}")
+    assert_refused(directory, f"has no weights file {SHARDS[1]}")
 
 
-def test_a_shard_that_the_index_does_not_name(directory, tensors):
+def test_shard_that_the_index_does_not_name_is_missing(directory, tensors):
     write_shards(directory, tensors)
     index = {"weight_map": dict.fromkeys(tensors, SHARDS[0])}
     (directory / "model.safetensors.index.json").write_text(json.dumps(index))
-    refused(directory, "do not fit its config: missing")
+    assert_refused(directory, "do not match its config: missing")
 
 
-def test_a_tensor_in_two_shards(directory, tensors):
+def test_tensor_in_two_shards_raises(directory, tensors):
     write_shards(directory, tensors)
     save_file(tensors, directory / SHARDS[1])
-    refused(directory, "holds the tensor .* twice")
+    assert_refused(directory, "contains the tensor .* twice")
 
 
-@pytest.mark.parametrize("places", [[IMAGE], [PROMPT], [IMAGE, PROMPT]])
-def test_the_positional_matrix_is_in_either_place_or_both(directory, tensors, tiny, places):
+@pytest.mark.parametrize("names", [[IMAGE], [PROMPT], [IMAGE, PROMPT]])
+def test_positional_matrix_has_either_name_or_both(directory, tensors, tiny, names):
     table = tensors.pop(IMAGE)
-    save_file(tensors | {place: table.copy() for place in places}, directory / "model.safetensors")
-    assert_same(read_checkpoint(directory).arrays, tiny.arrays)
+    save_file(tensors | {name: table.copy() for name in names}, directory / "model.safetensors")
+    assert_same_arrays(read_checkpoint(directory).arrays, tiny.arrays)
 
 
-def test_the_positional_matrix_is_in_two_shards(directory, tensors, tiny):
+def test_positional_matrix_in_two_shards(directory, tensors, tiny):
     table = tensors.pop(IMAGE)
     write_shards(directory, {IMAGE: table, PROMPT: table.copy(), **tensors})
-    assert_same(read_checkpoint(directory).arrays, tiny.arrays)
+    assert_same_arrays(read_checkpoint(directory).arrays, tiny.arrays)
 
 
 @pytest.mark.parametrize("change", [lambda x: x + 1, lambda x: x[:1], lambda x: x[:, :2]])
-def test_two_different_positional_matrices(directory, tensors, change):
+def test_two_different_positional_matrices_raise(directory, tensors, change):
     save_file(tensors | {PROMPT: change(tensors[IMAGE]).copy()}, directory / "model.safetensors")
-    refused(directory, "two different positional matrices")
+    assert_refused(directory, "two different positional matrices")
 
 
-def test_no_positional_matrix(directory, tensors):
+def test_missing_positional_matrix_raises(directory, tensors):
     del tensors[IMAGE]
     save_file(tensors, directory / "model.safetensors")
-    refused(directory, f"missing {IMAGE}")
+    assert_refused(directory, f"missing {IMAGE}")
 
 
-def test_wrong_shape(directory, tensors):
+def test_wrong_shape_raises(directory, tensors):
     name = "mask_decoder.iou_token.weight"
     save_file(tensors | {name: np.zeros((2, 16), "float32")}, directory / "model.safetensors")
-    refused(directory, rf"{name} .* shape \(2, 16\), expected \(1, 16\)")
+    assert_refused(directory, rf"{name} .* shape \(2, 16\), expected \(1, 16\)")
 
 
-def test_not_finite(directory, tensors):
+def test_values_that_are_not_finite_raise(directory, tensors):
     tensors["mask_decoder.iou_token.weight"][0, 3] = np.nan
     save_file(tensors, directory / "model.safetensors")
-    refused(directory, r"mask_decoder\.iou_token\.weight .* NaN")
+    assert_refused(directory, r"mask_decoder\.iou_token\.weight .* NaN")
 
 
-def test_pickles_are_not_read(directory):
+def test_pickled_weights_are_not_read(directory):
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
-    refused(directory, "pickled")
+    assert_refused(directory, "has pickled weights only")
+
+
+def test_missing_weights_raise(directory):
+    (directory / "model.safetensors").unlink()
+    assert_refused(directory, r"has no model\.safetensors and no model\.safetensors\.index\.json")

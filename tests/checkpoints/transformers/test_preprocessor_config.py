@@ -1,15 +1,18 @@
-"""What the `preprocessor_config.json` of transformers tells, and what it must not tell."""
-
 import json
+from dataclasses import replace
 
 import pytest
 
-from keras_sam.checkpoints.checkpoint import CheckpointError
-from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.preprocessing import MEDSAM, SAM
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+from keras_sam.checkpoints import CheckpointError, convert_checkpoint, read_checkpoint
+from keras_sam.checkpoints.transformers.preprocessor_config import (
+    build_preprocessor_config,
+    parse_preprocessor_config,
+)
+from keras_sam.transforms.inference_config import NAMED_CONFIGS, InferenceConfig
+from keras_sam.transforms.preprocessing import Preprocessing
 
-# As facebook/sam-vit-base has it, for images of 64 pixels.
+SAM = Preprocessing()
+# The file of facebook/sam-vit-base, for images of 64 pixels.
 PUBLISHED = {
     "do_convert_rgb": True,
     "do_normalize": True,
@@ -28,24 +31,54 @@ PUBLISHED = {
 WHOLE = {"height": 64, "width": 64}
 
 
+def build(preprocessing, **options):
+    contents = build_preprocessor_config(
+        preprocessing, image_size=(64, 64), low_res_size=16, **options
+    )
+    return json.loads(json.dumps(contents))
+
+
+def parse(contents):
+    return parse_preprocessor_config(contents, image_size=(64, 64), source="x")
+
+
 @pytest.fixture
 def directory(preset, tmp_path):
-    convert_checkpoint(preset, tmp_path / "hub", to="transformers")
-    return tmp_path / "hub"
+    convert_checkpoint(preset, tmp_path / "model", to="transformers")
+    return tmp_path / "model"
 
 
-def read(directory, contents, **kwargs):
-    (directory / "preprocessor_config.json").write_text(json.dumps(contents))
-    return read_checkpoint(directory, load_weights=False, **kwargs).preprocessing
+def test_published_file_is_that_of_sam(directory):
+    assert parse(PUBLISHED) == SAM
+    assert PUBLISHED.items() <= build(SAM).items()
+    written = json.loads((directory / "preprocessor_config.json").read_text())
+    assert PUBLISHED.items() <= written.items()
+    assert written["mask_size"] == {"longest_edge": 16}
 
 
-def test_the_published_one_is_sams(directory):
-    assert read(directory, PUBLISHED) == SAM
-
-
-def test_no_file_is_sams(directory):
+def test_missing_file_means_sam(directory):
     (directory / "preprocessor_config.json").unlink()
-    assert read_checkpoint(directory).preprocessing == SAM
+    assert read_checkpoint(directory).inference_config == InferenceConfig()
+
+
+@pytest.mark.parametrize("resize", ["longest_side", "stretch"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("normalization", ["imagenet", "unit"])
+def test_round_trip(resize, interpolation, normalization):
+    preprocessing = Preprocessing(resize, interpolation, normalization)
+    assert parse(build(preprocessing)) == preprocessing
+
+
+def test_stretching_needs_the_processor_of_sam_2():
+    contents = build(NAMED_CONFIGS["medsam"].preprocessing)
+    assert contents["image_processor_type"] == "Sam2ImageProcessor"
+    assert (contents["size"], contents["mask_size"]) == (WHOLE, {"height": 16, "width": 16})
+    assert (contents["resample"], contents["do_normalize"]) == (3, False)
+    assert parse(contents).normalization == "unit"  # the nearest to min_max
+
+
+def test_processor_of_sam_hq():
+    assert build(SAM, is_high_quality=True)["processor_class"] == "SamHQProcessor"
 
 
 @pytest.mark.parametrize(
@@ -61,79 +94,70 @@ def test_no_file_is_sams(directory):
         ({"image_mean": 0.0, "image_std": 1.0}, {"normalization": "unit"}),
         ({"image_mean": [0.48500001, 0.456, 0.406]}, {}),
         ({"rescale_factor": 0.003921569}, {}),
-        # What changes no result is not looked at.
+        # Keys that change no result are ignored.
         ({"do_pad": False}, {}),
         ({"pad_size": "all", "mask_size": [1], "do_convert_rgb": 7, "crop_size": 3}, {}),
     ],
 )
-def test_what_can_be_expressed(directory, changes, expected):
-    assert read(directory, PUBLISHED | changes) == SAM | expected
+def test_supported_settings(changes, expected):
+    assert parse(PUBLISHED | changes) == replace(SAM, **expected)
 
 
-def test_left_out_keys_are_sams(directory):
-    assert read(directory, {}) == SAM
+def test_missing_keys_have_the_values_of_sam():
+    assert parse({}) == SAM
 
 
-WRONG = [
-    {"do_resize": False},
-    {"do_rescale": False},
-    {"do_center_crop": True},
-    {"rescale_factor": 1.0},
-    {"rescale_factor": "1/255"},
-    {"rescale_factor": 10**400},
-    {"resample": 0},
-    {"resample": 1},
-    {"resample": True},
-    {"resample": "bicubic"},
-    {"resample": [2]},
-    {"do_normalize": "yes"},
-    {"do_normalize": 1},
-    {"image_mean": [0.5, 0.5, 0.5]},
-    {"image_mean": "imagenet"},
-    {"image_mean": [0.485] * 10**5},
-    {"image_mean": {"r": 1}},
-    {"image_std": [0.5, 0.5, 0.5]},
-    {"image_std": [10**400] * 3},
-    {"size": {"longest_edge": 32}},
-    {"size": {"height": 64, "width": 32}},
-    {"size": {"shortest_edge": 64}},
-    {"size": {"longest_edge": 64, "height": 64, "width": 64}},
-    {"size": {}},
-    {"size": [64]},
-    {"size": 32},
-    {"size": 10**400},
-]
-
-
-@pytest.mark.parametrize("changes", WRONG)
-def test_other_pipelines_are_refused_by_key_and_value(directory, changes):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"do_resize": False},
+        {"do_rescale": False},
+        {"do_center_crop": True},
+        {"rescale_factor": 1.0},
+        {"rescale_factor": "1/255"},
+        {"rescale_factor": 10**400},
+        {"resample": 0},
+        {"resample": 1},
+        {"resample": True},
+        {"resample": "bicubic"},
+        {"resample": [2]},
+        {"do_normalize": "yes"},
+        {"do_normalize": 1},
+        {"image_mean": [0.5, 0.5, 0.5]},
+        {"image_mean": "imagenet"},
+        {"image_mean": [0.485] * 10**5},
+        {"image_mean": {"r": 1}},
+        {"image_std": [0.5, 0.5, 0.5]},
+        {"image_std": [10**400] * 3},
+        {"size": {"longest_edge": 32}},
+        {"size": {"height": 64, "width": 32}},
+        {"size": {"shortest_edge": 64}},
+        {"size": {"longest_edge": 64, "height": 64, "width": 64}},
+        {"size": {}},
+        {"size": [64]},
+        {"size": 32},
+        {"size": 10**400},
+    ],
+)
+def test_other_pipelines_raise_with_key_and_value(changes):
     key = next(iter(changes))
     with pytest.raises(CheckpointError, match=f"has {key}=.*; supported is") as caught:
-        read(directory, PUBLISHED | changes)
+        parse(PUBLISHED | changes)
     assert len(str(caught.value)) < 1000
-    assert read(directory, PUBLISHED | changes, preprocessing="medsam") == MEDSAM
-
-
-def test_what_is_written_for_medsam(preset, tmp_path):
-    """transformers has no processor of SAM that stretches; that of SAM 2 does."""
-    convert_checkpoint(preset, tmp_path / "x", to="transformers", preprocessing="medsam")
-    contents = json.loads((tmp_path / "x" / "preprocessor_config.json").read_text())
-    assert contents["image_processor_type"] == "Sam2ImageProcessor"
-    assert (contents["size"], contents["mask_size"]) == (WHOLE, {"height": 16, "width": 16})
-    assert (contents["resample"], contents["do_normalize"]) == (3, False)
-    assert json.loads((tmp_path / "x" / "preprocessing.json").read_text()) == MEDSAM
-    convert_checkpoint(preset, tmp_path / "y", to="transformers")
-    assert not (tmp_path / "y" / "preprocessing.json").exists()
 
 
 @pytest.mark.parametrize("contents", [[], 3, "sam", None])
-def test_what_is_no_object_is_refused(directory, contents):
+def test_other_values_than_an_object_raise(contents):
     with pytest.raises(CheckpointError, match="must be a JSON object"):
-        read(directory, contents)
+        parse(contents)
 
 
-def test_files_that_are_not_json_are_refused(directory):
-    for content in (b"", b"{", b"\xff", b"[" * 10**5, b'{"size": NaN}'):
-        (directory / "preprocessor_config.json").write_bytes(content)
-        with pytest.raises(CheckpointError, match=r"preprocessor_config\.json"):
-            read_checkpoint(directory, load_weights=False)
+@pytest.mark.parametrize(
+    "content", [b'{"do_resize": false}', b"", b"{", b"\xff", b"[" * 10**5, b'{"size": NaN}']
+)
+def test_unusable_file_is_ignored_if_settings_are_given(directory, content):
+    (directory / "preprocessor_config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json"):
+        read_checkpoint(directory, load_weights=False)
+    checkpoint = read_checkpoint(directory, load_weights=False, inference_config="medsam")
+    assert checkpoint.inference_config == NAMED_CONFIGS["medsam"]
