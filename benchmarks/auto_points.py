@@ -14,9 +14,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from pycocotools import mask as coco_mask
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.console import print_table
 from benchmarks.sample_photos import SAMPLE_DIR
 from keras_sam import SAMImageSegmenter, SAMMaskGenerator, SAMPredictor
 
@@ -92,7 +91,11 @@ def main(
     if as_json:
         print(json.dumps(rows))
         return
-    print_rows(rows, f"{preset}, {len(files)} images, relative to 32 points per side")
+    print_table(
+        f"{preset}, {len(files)} images, relative to 32 points per side",
+        ("thresholds", "points", "prompts", "time", "IoU > 0.5", "IoU > 0.75", "masks"),
+        map(format_row, rows),
+    )
 
 
 def generate(
@@ -141,18 +144,12 @@ def best_ious(masks: list[dict[str, Any]], others: list[dict[str, Any]]) -> np.n
     return np.asarray(coco_mask.iou(masks, others, [0] * len(others))).max(axis=1)
 
 
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Print a table."""
-    table = Table(title=title)
-    columns = ("thresholds", "points", "prompts", "time", "IoU > 0.5", "IoU > 0.75", "masks")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in rows:
-        fractions = ("prompts", "seconds", "recall_50", "recall_75")
-        table.add_row(
-            row["thresholds"],
-            str(row["points_per_side"]),
-            *(f"{row[name]:.2f}" for name in fractions),
-            f"{row['masks']} / {row['reference_masks']}",
-        )
-    Console().print(table)
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    fractions = ("prompts", "seconds", "recall_50", "recall_75")
+    return [
+        row["thresholds"],
+        str(row["points_per_side"]),
+        *(f"{row[name]:.2f}" for name in fractions),
+        f"{row['masks']} / {row['reference_masks']}",
+    ]

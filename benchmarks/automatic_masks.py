@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.call_in_process import call_in_process
+from benchmarks.console import print_table
 from benchmarks.peak_memory import PeakMemory
 from benchmarks.sample_photos import read_photo
 
@@ -61,7 +60,11 @@ def main(
     if as_json:
         print(json.dumps({"preset": preset, "backend": backend, "passing": passing, "rows": rows}))
         return
-    print_rows(rows, f"Automatic masks, {preset}, {backend}, {passing:.0%} of the masks pass")
+    print_table(
+        f"Automatic masks, {preset}, {backend}, {passing:.0%} of the masks pass",
+        ("points", "image", "encoder peak", "peak", "additional", "seconds", "masks"),
+        map(format_row, rows),
+    )
 
 
 def measure(
@@ -134,17 +137,12 @@ def parse_run(run: str) -> tuple[int, list[int]]:
         raise typer.BadParameter(f"expected POINTS@WIDTHxHEIGHT, got {run!r}") from None
 
 
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Print a table."""
-    table = Table(title=title)
-    for column in ("points", "image", "encoder peak", "peak", "additional", "seconds", "masks"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            f"{row['points_per_side']}²",
-            "{} x {}".format(*row["size"]),
-            *(f"{row[name] / 1e6:.0f} MB" for name in ("encoder_peak", "peak", "additional")),
-            f"{row['seconds']:.1f}",
-            str(row["masks"]),
-        )
-    Console().print(table)
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    return [
+        f"{row['points_per_side']}²",
+        "{} x {}".format(*row["size"]),
+        *(f"{row[name] / 1e6:.0f} MB" for name in ("encoder_peak", "peak", "additional")),
+        f"{row['seconds']:.1f}",
+        str(row["masks"]),
+    ]

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.background_load import process_cpu_seconds
+from benchmarks.console import print_table
 from benchmarks.sample_photos import sample_photos
 from keras_sam import GeneratorConfig
 from keras_sam.batch import BatchSettings, LocalOptions, run_batch
@@ -84,8 +83,12 @@ def main(
     if as_json:
         print(json.dumps({"settings": settings.to_dict(), "rows": rows}))
         return
-    title = f"{images} images, {preset}, {points_per_side}² points, {os.cpu_count()} cores"
-    print_rows(rows, title)
+    columns = ("workers x model threads", "images/s", "speedup", "cores", "CPU time")
+    print_table(
+        f"{images} images, {preset}, {points_per_side}² points, {os.cpu_count()} cores",
+        (*columns, *STEPS, "masks", "kB"),
+        map(format_row, rows),
+    )
 
 
 def measure(
@@ -169,20 +172,14 @@ def write_images(folder: Path, count: int) -> Path:
     return folder
 
 
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Print a table."""
-    table = Table(title=title)
-    columns = ("workers x model threads", "images/s", "speedup", "cores", "CPU time")
-    for column in (*columns, *STEPS, "masks", "kB"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            f"{row['workers']} x {row['model_threads']}",
-            f"{row['images_per_second']:.2f}",
-            f"{row['speedup']:.2f}",
-            f"{row['cores']:.2f}",
-            *(f"{row[name]:.3f} s" for name in ("cpu_seconds", *STEPS)),
-            f"{row['masks_per_image']:.1f}",
-            f"{row['bytes_per_image'] / 1000:.1f}",
-        )
-    Console().print(table)
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    return [
+        f"{row['workers']} x {row['model_threads']}",
+        f"{row['images_per_second']:.2f}",
+        f"{row['speedup']:.2f}",
+        f"{row['cores']:.2f}",
+        *(f"{row[name]:.3f} s" for name in ("cpu_seconds", *STEPS)),
+        f"{row['masks_per_image']:.1f}",
+        f"{row['bytes_per_image'] / 1000:.1f}",
+    ]

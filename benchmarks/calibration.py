@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.console import print_table
 from keras_sam import SAMImageSegmenter, SAMPredictor
 from keras_sam.annotations import read_coco, split_validation
 from keras_sam.evaluate import CalibrationBin, evaluate, expected_calibration_error
@@ -23,9 +22,9 @@ def main(
         int, typer.Option(min=0, help="Number of validation images to use, as in training. 0: all.")
     ] = 0,
     max_images: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.")] = None,
-    output: Annotated[Path, typer.Option(help="Path of the plot, which needs matplotlib.")] = Path(
-        "runs/calibration.png"
-    ),
+    output: Annotated[
+        Path | None, typer.Option(help="Path of a plot. Needs matplotlib. Defaults to no plot.")
+    ] = None,
 ) -> None:
     """Compare predicted with true IoU, as a table and a plot."""
     dataset = read_coco(annotations)
@@ -37,17 +36,18 @@ def main(
         evaluation = evaluate(predictor, dataset, images, max_images=max_images)
         bins[Path(name).name] = evaluation.calibration
         print_bins(evaluation.calibration, name)
-    plot_calibration(output, bins)
+    if output is not None:
+        plot_calibration(output, bins)
 
 
 def print_bins(bins: tuple[CalibrationBin, ...], preset: str) -> None:
     """Print the bins of a model as a table."""
     error = expected_calibration_error(bins)
-    title = f"{preset}: expected calibration error {error:.3f}"
-    table = Table("predicted IoU", "true IoU", "masks", title=title)
-    for one in bins:
-        table.add_row(f"{one.confidence:.2f}", f"{one.iou:.2f}", str(one.masks))
-    Console().print(table)
+    print_table(
+        f"{preset}: expected calibration error {error:.3f}",
+        ("predicted IoU", "true IoU", "masks"),
+        ([f"{one.confidence:.2f}", f"{one.iou:.2f}", str(one.masks)] for one in bins),
+    )
 
 
 def plot_calibration(file: Path, bins: dict[str, tuple[CalibrationBin, ...]]) -> None:

@@ -4,7 +4,6 @@ docs/benchmarks.md describes the method.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +12,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from benchmarks.console import create_console
 from benchmarks.implementations import IMPLEMENTATIONS, find_checkout_file, find_entry
 from benchmarks.machine import describe_machine
 from benchmarks.measure_job import measure_job
 from benchmarks.plan import Plan
 from benchmarks.random_checkpoint import SIZES, TINY
-from benchmarks.report import TABLE_WIDTH, print_table, write_report
+from benchmarks.report import print_job, write_report
 from benchmarks.workloads import WORKLOADS, Workload
 
 DTYPES = ("float32", "bfloat16")
@@ -142,7 +142,7 @@ def compare(plan: Plan, console: Console) -> dict[str, Any]:
     for job in plan.jobs():
         metrics = measure_job(job, plan, lambda text: console.print(text, style="dim"))
         report["results"].append(metrics)
-        print_table(metrics, console)
+        print_job(metrics, console)
         write_report(plan.output, report)
     console.print(f"results are in {plan.output}")
     return report
@@ -195,11 +195,6 @@ def find_workloads(names: Sequence[str]) -> tuple[Workload, ...]:
                 f"no workload {name!r}; expected one of {', '.join(WORKLOADS)}"
             )
     return tuple(WORKLOADS[name] for name in names)
-
-
-def create_console() -> Console:
-    """Return a console of the terminal's width, or of the table's width if there is none."""
-    return Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
 
 
 def count_usable_cores() -> int:

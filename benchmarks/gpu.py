@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.compare import check_plan, compare, count_usable_cores, create_console
+from benchmarks.compare import check_plan, compare, count_usable_cores
+from benchmarks.console import create_console
 from benchmarks.plan import Plan
 from benchmarks.workloads import WORKLOADS, Workload
 

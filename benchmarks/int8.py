@@ -5,9 +5,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.console import print_table
 from benchmarks.sample_photos import sample_photos
 from keras_sam import SAMImageSegmenter, SAMPredictor, read_image
 from keras_sam.annotations import read_coco
@@ -37,13 +36,13 @@ def main(
         "int8": SAMPredictor(model, mask_refiner=None, int8_encoder=int8_encoder),
     }
     files = [images / image.file_name for image in dataset.images[:max_images]]
-    table = Table("", "embedding difference", *METRICS)
+    rows = []
     for name, predictor in predictors.items():
         difference = median_difference(predictor, predictors["float32"], files)
         evaluation = evaluate(predictor, dataset, images, max_images=max_images)
         metrics = [f"{getattr(evaluation, metric):.3f}" for metric in METRICS]
-        table.add_row(name, f"{difference:.3f}", *metrics)
-    Console().print(table)
+        rows.append([name, f"{difference:.3f}", *metrics])
+    print_table(preset, ("precision", "embedding difference", *METRICS), rows)
 
 
 def median_difference(predictor: SAMPredictor, reference: SAMPredictor, files: list[Path]) -> float:

@@ -1,16 +1,16 @@
 """`python -m benchmarks latency`: time that a user of an interactive tool waits."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.console import print_table
 from benchmarks.sample_photos import COFFEE
 from keras_sam import SAMImageSegmenter, SAMPredictor, read_image
 
@@ -38,7 +38,7 @@ def main(
     for index, point in enumerate(points):
         for refined, predictor in predictors.items():
             predict = partial(predictor.predict, point, [1])
-            steps = {
+            steps: dict[str, Callable[[], Any]] = {
                 "set_image": partial(predictor.set_image, pixels),
                 "first predict": predict,
                 "next predict": predict,
@@ -49,9 +49,14 @@ def main(
                 if index:  # the first round compiles
                     elapsed = time.perf_counter() - start
                     seconds.setdefault((step, refined), []).append(elapsed)
-    title = f"{preset}, {keras.backend.backend()}, {width} x {height} pixels"
-    table = Table("step", "mask refiner", "median", "quartiles", title=title)
-    for (step, refined), values in seconds.items():
-        low, median, high = np.percentile(values, [25, 50, 75]) * 1e3
-        table.add_row(step, refined, f"{median:.1f} ms", f"{low:.1f} to {high:.1f} ms")
-    Console().print(table)
+    print_table(
+        f"{preset}, {keras.backend.backend()}, {width} x {height} pixels",
+        ("step", "mask refiner", "median", "quartiles"),
+        ([*key, *format_milliseconds(values)] for key, values in seconds.items()),
+    )
+
+
+def format_milliseconds(seconds: list[float]) -> tuple[str, str]:
+    """Return the median and the quartiles of some times as text."""
+    low, median, high = np.percentile(seconds, [25, 50, 75]) * 1e3
+    return f"{median:.1f} ms", f"{low:.1f} to {high:.1f} ms"

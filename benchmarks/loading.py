@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.call_in_process import call_in_process
+from benchmarks.console import print_table
 from benchmarks.peak_memory import SampledPeak, resident_bytes
 from benchmarks.random_checkpoint import with_random_weights
 from keras_sam.checkpoints import CHECKPOINT_FORMATS, read_checkpoint
@@ -53,7 +52,8 @@ def main(
     if as_json:
         print(json.dumps(rows))
         return
-    print_rows(rows, f"Loading {preset}")
+    columns = ("format", "dtype", "size", "seconds", "peak / size", "without file pages")
+    print_table(f"Loading {preset}", columns, map(format_row, rows))
 
 
 def write_random_checkpoint(preset: str, name: str, directory: Path) -> Path:
@@ -100,18 +100,13 @@ def measure(path: str, dtype: str) -> dict[str, float]:
     }
 
 
-def print_rows(rows: list[dict[str, Any]], title: str) -> None:
-    """Print a table."""
-    table = Table(title=title)
-    for column in ("format", "dtype", "size", "seconds", "peak / size", "without file pages"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            row["format"],
-            row["dtype"],
-            f"{row['size'] / 1e9:.2f} GB",
-            f"{row['seconds']:.1f}",
-            f"{row['peak']:.2f}",
-            f"{row['anonymous_peak']:.2f}",
-        )
-    Console().print(table)
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    return [
+        row["format"],
+        row["dtype"],
+        f"{row['size'] / 1e9:.2f} GB",
+        f"{row['seconds']:.1f}",
+        f"{row['peak']:.2f}",
+        f"{row['anonymous_peak']:.2f}",
+    ]

@@ -11,9 +11,8 @@ from typing import Annotated
 import numpy as np
 import typer
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.console import print_table
 from keras_sam import read_image
 
 MAX_SIDE = 256  # of an image in pixels, as of a scene
@@ -31,12 +30,13 @@ def main(
 
     groups = {folder.name: read_small_images(folder) for folder in images}
     groups["scenes"] = [draw_scene(seed + index, MAX_SIDE).image for index in range(scenes)]
-    table = Table("images", "squares", *(f"{percent} %" for percent in PERCENTILES))
+    rows = []
     for name, group in groups.items():
         for side in SQUARE_SIDES:
             values = np.percentile(local_deviations(group, side), PERCENTILES)
-            table.add_row(name, f"{side} px", *(f"{value:.3f}" for value in values))
-    Console().print(table)
+            rows.append([name, f"{side} px", *(f"{value:.3f}" for value in values)])
+    columns = ("images", "squares", *(f"{percent} %" for percent in PERCENTILES))
+    print_table("Standard deviation of brightness in squares", columns, rows)
 
 
 def read_small_images(folder: Path) -> list[np.ndarray]:

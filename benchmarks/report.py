@@ -7,12 +7,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import TABLE_WIDTH
 from benchmarks.plot import write_plot
 
 JSON_FILE = "results.json"
 TABLE_FILE = "results.txt"
 PLOT_FILE = "results.png"
-TABLE_WIDTH = 150
 MIN_BACKGROUND_CORES = 0.1  # less is not mentioned
 
 
@@ -29,11 +29,11 @@ def write_report(output: Path, report: dict[str, Any]) -> None:
     with (output / TABLE_FILE).open("w", encoding="utf-8") as file:
         console = Console(file=file, width=TABLE_WIDTH)
         for job in report["results"]:
-            print_table(job, console)
+            print_job(job, console)
     write_plot(output / PLOT_FILE, report["results"])
 
 
-def print_table(job: dict[str, Any], console: Console) -> None:
+def print_job(job: dict[str, Any], console: Console) -> None:
     """Print the results of a job, one row per participant."""
     console.print(_title(job), highlight=False)
     table = Table()

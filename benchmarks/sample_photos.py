@@ -23,5 +23,5 @@ def read_photo(size: tuple[int, int] | None = None) -> np.ndarray:
     with Image.open(COFFEE) as image:
         photo = image.convert("RGB")
     if size is not None:
-        photo = photo.resize(tuple(size), Image.Resampling.BICUBIC)
+        photo = photo.resize((size[0], size[1]), Image.Resampling.BICUBIC)
     return np.asarray(photo)

@@ -4,7 +4,7 @@ import json
 import pytest
 from rich.console import Console
 
-from benchmarks.report import print_table, write_report
+from benchmarks.report import print_job, write_report
 
 SPREAD = {"median": 1.23456, "low": 1.1, "high": 1.4}
 
@@ -45,7 +45,7 @@ def participant(**changes):
 
 def print_to_text(results):
     file = io.StringIO()
-    print_table(results, Console(file=file, width=200))
+    print_job(results, Console(file=file, width=200))
     return file.getvalue()
 
 
