@@ -27,7 +27,7 @@ BANNED = {
     r"rated best|best rated|highest rated": "highest predicted IoU",
     r"held[- ]out": "validation",
     r"outlines? (are|is|were) moved": "boundaries are refined",
-    r"may be meant|is meant": "plain words for the ambiguity",
+    r"may be meant|what is meant": "plain words for the ambiguity",
     r"likewise": "the same, spelled out",
     r"where nothing tells|tells? of": "is stored in, or contains",
     r"are reached|reaches (its|the) sides": "expanded to the box",
