@@ -48,6 +48,11 @@ def expected_calibration_error(bins: Sequence[CalibrationBin]) -> float:
     """Return the mean difference between confidence and IoU, weighted by the number of masks.
 
     Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017.
+
+    Raises:
+        ValueError: If there are no bins.
     """
-    total = sum(one.masks for one in bins)
-    return sum(one.masks * abs(one.confidence - one.iou) for one in bins) / total
+    if not bins:
+        raise ValueError("the calibration error needs at least one mask, got none")
+    total = sum(group.masks for group in bins)
+    return sum(group.masks * abs(group.confidence - group.iou) for group in bins) / total

@@ -42,7 +42,8 @@ class PromptBatch(NamedTuple):
 
     def select(self, rows: slice) -> "PromptBatch":
         """Return some of the prompts."""
-        return PromptBatch(*(None if part is None else part[rows] for part in self))
+        boxes = None if self.boxes is None else self.boxes[rows]
+        return PromptBatch(self.centers[rows], self.points[rows], self.labels[rows], boxes)
 
 
 class BatchDecoder:

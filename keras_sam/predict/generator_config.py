@@ -11,6 +11,20 @@ from keras_sam.transforms.inference_config import MaskThresholds
 AUTO = "auto"
 COARSE_POINTS_PER_SIDE = 16  # "auto" starts here; its finer points are as dense as Meta's 32
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
+MINIMUMS = {
+    "points_per_batch": 1,
+    "stability_score_offset": 0,
+    "crop_n_layers": 0,
+    "crop_n_points_downscale_factor": 1,
+    "min_mask_region_area": 0,
+}
+FRACTIONS = (
+    "pred_iou_thresh",
+    "stability_score_thresh",
+    "box_nms_thresh",
+    "crop_nms_thresh",
+    "crop_overlap_ratio",
+)
 
 
 @dataclass(frozen=True)
@@ -27,14 +41,14 @@ class GeneratorConfig:
         stability_score_thresh: Minimum stability score of a mask, in [0, 1]. 0 keeps all masks.
             `None` uses the value stored in the model's preset, or 0.95.
         stability_score_offset: Difference between the mask threshold and the two thresholds of
-            the stability score, in logits.
-        box_nms_thresh: Box IoU above which non-maximum suppression within a crop drops the mask
-            with the lower predicted IoU.
+            the stability score, in logits, at least 0.
+        box_nms_thresh: Box IoU in [0, 1] above which non-maximum suppression within a crop drops
+            the mask with the lower predicted IoU.
         crop_n_layers: Number of crop layers. Layer n repeats the search in `4 ** n` crops.
-        crop_nms_thresh: Box IoU above which non-maximum suppression between crops drops the
-            mask of the larger crop.
+        crop_nms_thresh: Box IoU in [0, 1] above which non-maximum suppression between crops
+            drops the mask of the larger crop.
         crop_overlap_ratio: Overlap of the crops of layer 1, as a fraction of the image's shorter
-            side.
+            side, in [0, 1].
         crop_n_points_downscale_factor: Factor by which layer n, to the power n, reduces the
             points per side.
         point_grids: Point grid of each layer, `(P, 2)` (x, y) in [0, 1] of a crop, instead of
@@ -66,17 +80,14 @@ class GeneratorConfig:
             raise ValueError(
                 f"output_mode must be one of {', '.join(OUTPUT_MODES)}, got {self.output_mode!r}"
             )
-        minimums = {"points_per_batch": 1, "crop_n_points_downscale_factor": 1, "crop_n_layers": 0}
-        for name, minimum in minimums.items():
-            if getattr(self, name) < minimum:
+        for name, minimum in MINIMUMS.items():
+            if not getattr(self, name) >= minimum:  # NaN fails the comparison
                 raise ValueError(f"{name} must be {minimum} or more, got {getattr(self, name)}")
-        if (self.points_per_side is None) == (self.point_grids is None):
-            raise ValueError("give either points_per_side or point_grids")
-        if isinstance(self.points_per_side, str) and self.points_per_side != AUTO:
-            raise ValueError(
-                f'points_per_side must be a number or "auto", got {self.points_per_side!r}'
-            )
-        self.layer_point_grids()
+        for name in FRACTIONS:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value}")
+        self._check_points()
 
     def with_thresholds(self, thresholds: MaskThresholds) -> "GeneratorConfig":
         """Return a config in which thresholds that are `None` have these values."""
@@ -105,3 +116,15 @@ class GeneratorConfig:
     def adds_finer_points(self) -> bool:
         """True if finer points follow near points that found a mask."""
         return self.points_per_side == AUTO
+
+    def _check_points(self) -> None:
+        """Check the options of the points together, since they depend on each other."""
+        if (self.points_per_side is None) == (self.point_grids is None):
+            raise ValueError("give either points_per_side or point_grids")
+        side = self.points_per_side
+        if isinstance(side, int | np.integer):
+            if side < 1:
+                raise ValueError(f"points_per_side must be at least 1, got {side}")
+        elif side not in (None, AUTO):
+            raise ValueError(f'points_per_side must be a whole number or "auto", got {side!r}')
+        self.layer_point_grids()

@@ -80,8 +80,9 @@ class MultiScalePredictor(Predictor):
         check_image_format(image_format)
         self.reset_image()
         pixels = read_image(image)
-        is_bgr = image_format == "BGR" and isinstance(image, np.ndarray)
-        self._pixels = pixels[..., ::-1] if is_bgr else pixels
+        if isinstance(image, np.ndarray):  # a copy: crops are encoded later
+            pixels = np.array(pixels[..., ::-1] if image_format == "BGR" else pixels)
+        self._pixels = pixels
 
     def reset_image(self) -> None:
         """Forget the image and its encoded crops."""

@@ -40,6 +40,11 @@ def predict_records(
     Returns:
         Records of each prompt, by descending predicted IoU. `point_coords` contains the first
         point of the prompt, or the center of its box.
+
+    Raises:
+        RuntimeError: If no image is set.
+        ValueError: If a prompt has neither points nor a box, a wrong shape, or lies outside the
+            image.
     """
     low_res_logits, iou_predictions = predictor.predict_low_res(
         point_coords, point_labels, boxes, multimask_output=multimask_output
@@ -73,5 +78,7 @@ def _center(coords: Any, box: Any) -> tuple[float, float]:
     if coords is not None:
         x, y = coords[0]
         return float(x), float(y)
+    if box is None:
+        raise ValueError("each prompt must have points or a box, got neither")
     x0, y0, x1, y1 = box
     return float((x0 + x1) / 2), float((y0 + y1) / 2)

@@ -56,7 +56,7 @@ class SAMMaskGenerator:
         **options: Fields of `GeneratorConfig`, which replace those of `config`.
 
     Raises:
-        TypeError: If an option is unknown.
+        TypeError: If an option is unknown, or an argument has another type.
         ValueError: If an option is out of its range.
     """
 
@@ -66,6 +66,11 @@ class SAMMaskGenerator:
         config: GeneratorConfig | None = None,
         **options: Any,
     ) -> None:
+        if config is not None and not isinstance(config, GeneratorConfig):
+            raise TypeError(
+                f"config must be a GeneratorConfig, got {type(config).__name__}; "
+                "give options by name, such as points_per_side=32"
+            )
         self.predictor = model if isinstance(model, SAMPredictor) else SAMPredictor(model)
         thresholds = self.predictor.model.inference_config.mask_thresholds
         config = replace(config or GeneratorConfig(), **options)
@@ -94,6 +99,11 @@ class SAMMaskGenerator:
             Records with Meta's keys: `segmentation`; `area` in pixels; `bbox` XYWH, whose width
             is measured from the first to the last pixel; `predicted_iou`; `point_coords`
             `[[x, y]]`, the center for a box; `stability_score`; and `crop_box` XYWH.
+
+        Raises:
+            ImageError: If the image cannot be read.
+            ValueError: If the region is not inside the image, or there are no boxes, or one is
+                not inside the region.
         """
         masks: list[GeneratedMask] = []
         search = self._search(image, boxes, region)
@@ -140,7 +150,7 @@ class SAMMaskGenerator:
         total: int,
     ) -> GenerationUpdate:
         """Change `indices` to contain exactly `masks`, in their order, and return the changes."""
-        removed = tuple(indices.pop(mask) for mask in set(indices) - set(masks))
+        removed = tuple(sorted(indices.pop(mask) for mask in set(indices) - set(masks)))
         new = [mask for mask in masks if mask not in indices]
         indices.update(zip(new, range(count, count + len(new)), strict=True))
         for mask in masks:
@@ -154,6 +164,10 @@ class SAMMaskGenerator:
         x0, y0, x1, y1 = (0, 0, size[1], size[0]) if region is None else check_box(region, size)
         bounds = (math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1))
         if boxes is not None:
+            if np.ndim(boxes) != 2 or not len(boxes):
+                raise ValueError(
+                    f"boxes must have shape (K, 4) with at least one box, got {np.shape(boxes)}"
+                )
             boxes = np.stack([check_box(box, size) for box in boxes])
             if ((boxes[:, :2] < bounds[:2]) | (boxes[:, 2:] > bounds[2:])).any():
                 raise ValueError(f"boxes must lie in the region {bounds}, got {boxes.tolist()}")

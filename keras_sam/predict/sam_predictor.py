@@ -60,11 +60,13 @@ class SAMPredictor(Predictor):
         mask_refiner: Refinement of the masks after the network. Defaults to the one that the
             model's preset names, if any. `None` disables it.
         int8_encoder: Quantized image encoder, slightly less exact. OpenVINO only.
-        engine: Engine of another predictor of the same model, whose programs are shared.
+        engine: Engine of another predictor of the same model, whose programs are shared. It has
+            its own image encoder.
 
     Raises:
-        TypeError: If the model is not a segmenter.
-        ValueError: If `prompts_per_batch` is below 1, or the int8 encoder cannot be used.
+        TypeError: If the model is not a segmenter, or the refiner is not a `MaskRefiner`.
+        ValueError: If `prompts_per_batch` is below 1, the int8 encoder cannot be used, or the
+            engine belongs to another model.
     """
 
     def __init__(
@@ -80,6 +82,12 @@ class SAMPredictor(Predictor):
             raise TypeError(f"model must be a SAMImageSegmenter, got {type(model).__name__}")
         if prompts_per_batch < 1:
             raise ValueError(f"prompts_per_batch must be 1 or more, got {prompts_per_batch}")
+        if engine is not None and engine.model is not model:
+            raise ValueError(
+                "engine must be an engine of this model, got the engine of another model"
+            )
+        if engine is not None and int8_encoder is not None:
+            raise ValueError("int8_encoder belongs to the engine; give one of the two, not both")
         self.model = model
         self.prompts_per_batch = prompts_per_batch
         self.mask_refiner = _resolve_refiner(mask_refiner, model)
@@ -98,13 +106,14 @@ class SAMPredictor(Predictor):
             image_format: Channel order of an array, "RGB" or "BGR". Ignored for files.
 
         Raises:
-            ValueError: If the image cannot be read, the format is unknown, or the embedding
-                belongs to another model.
+            ValueError: If the image cannot be read, the format is unknown, or the embedding or
+                state belongs to another model or to a predictor with another mask refiner.
         """
         check_image_format(image_format)
         self.reset_image()
         if isinstance(image, PredictorState):
-            if image.engine is not self.engine:
+            settings = None if image.refiner is None else image.refiner.settings
+            if image.engine is not self.engine or settings != self.mask_refiner:
                 raise ValueError("the state belongs to another predictor")
             self._state = image
         elif isinstance(image, ImageEmbedding):
@@ -203,7 +212,7 @@ class SAMPredictor(Predictor):
         count = count_prompts(
             point_coords=point_coords, point_labels=point_labels, boxes=boxes, mask_input=masks
         )
-        columns = [
+        columns: list[Any] = [
             [None] * count if part is None else part for part in (point_coords, point_labels, boxes)
         ]
         prompts = [

@@ -186,7 +186,8 @@ class TileMerger:
             for index, masks in self._unfinished.items()
             if (remaining := [mask for mask in masks if mask in self._groups])
         }
-        merged = [mask for group in groups.values() if (mask := self._merge(group.masks))]
+        results = [self._merge(group.masks) for group in groups.values()]
+        merged = [result for result in results if result is not None]
         return sorted(merged, key=lambda mask: (mask.best.tile, -mask.best.predicted_iou))
 
     def _merge(self, masks: list[TileMask]) -> MergedMask | None:

@@ -67,7 +67,8 @@ class TiledMaskGenerator:
                 "output_mode='coco_rle', got 'binary_mask'"
             )
         plan_tiles((1, 1), tile_size=tile_size, overlap=overlap)
-        TileMerger([], (1, 1), iou_threshold=seam_iou_thresh)
+        if not 0 < seam_iou_thresh <= 1:
+            raise ValueError(f"seam_iou_thresh must be in (0, 1], got {seam_iou_thresh}")
         self.generator = generator
         self.tile_size = tile_size
         self.overlap = overlap

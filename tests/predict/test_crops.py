@@ -1,82 +1,35 @@
-"""Crops and batches of everything mode, where rewrites of Meta's code went wrong."""
-
-from types import SimpleNamespace
+"""Crops of an image in layers."""
 
 import numpy as np
 import pytest
 
-from keras_sam.predict.mask_generator import SAMMaskGenerator
-from keras_sam.predict.predictor import SAMPredictor
-
-# Every mask that no crop cuts is found.
-ALL = {
-    "pred_iou_thresh": 0.0,
-    "stability_score_thresh": 0.0,
-    "box_nms_thresh": 1.0,
-    "crop_nms_thresh": 1.0,
-}
+from keras_sam.predict.crops import Crop, crop_boxes
+from tests.predict.reference_generator import crops_of_layer
 
 
-@pytest.fixture
-def watched(segmenter, monkeypatch):
-    """A predictor, the images that it encodes, and the prompts that it rates for each."""
-    predictor = SAMPredictor(segmenter)
-    engine, seen = predictor.engine, []
-    encode, rate = engine.encode, engine.rate
-
-    def seen_encode(images):
-        seen.append((np.array(images), []))
-        return encode(images)
-
-    def seen_rate(features, points, labels):
-        seen[-1][1].append((predictor.input_size, points[0, :, 0]))
-        return rate(features, points, labels)
-
-    monkeypatch.setattr(engine, "encode", seen_encode)
-    monkeypatch.setattr(engine, "rate", seen_rate)
-    return SimpleNamespace(predictor=predictor, seen=seen)
+@pytest.mark.parametrize("size", [(45, 80), (100, 60), (64, 64), (37, 201)])
+@pytest.mark.parametrize("overlap_ratio", [0.0, 0.25, 512 / 1500])
+def test_crops_are_those_of_meta(size, overlap_ratio):
+    crops = crop_boxes(size, crop_n_layers=2, overlap_ratio=overlap_ratio)
+    expected = [
+        (box, layer) for layer in range(3) for box in crops_of_layer(layer, *size, overlap_ratio)
+    ]
+    assert [(crop.box, crop.layer) for crop in crops] == expected
 
 
-def test_each_crop_is_encoded_once(watched, image):
-    """Not once for each batch, and not the whole image for all (ultralytics #25909)."""
-    settings = {"points_per_side": 4, "points_per_batch": 3, "crop_n_layers": 2}
-    SAMMaskGenerator(watched.predictor, **settings).generate(image)
-    assert len(watched.seen) == 1 + 4 + 16
-    assert len({images.tobytes() for images, _ in watched.seen}) == len(watched.seen)
-    assert [len(batches) for _, batches in watched.seen] == [6] * len(watched.seen)
+def test_crops_of_each_layer_cover_the_image_and_overlap():
+    crops = crop_boxes((90, 120), crop_n_layers=2, overlap_ratio=0.3)
+    for layer, overlap in ((1, 27), (2, 13)):
+        covered = np.zeros((90, 120), int)
+        for crop in crops:
+            if crop.layer == layer:
+                x0, y0, x1, y1 = crop.box
+                covered[y0:y1, x0:x1] += 1
+        assert covered.min() == 1
+        assert (covered[0] == 2).sum() == (2**layer - 1) * overlap
 
 
-def test_points_reach_over_each_crop(watched, image):
-    """They are moved into the frame of the model with the crop (ultralytics #26129)."""
-    settings = {"points_per_side": 5, "points_per_batch": 25, "crop_n_layers": 1}
-    SAMMaskGenerator(watched.predictor, **settings).generate(image)
-    for _, ((input_size, points),) in watched.seen:
-        ends = np.array([0.1, 0.9])[:, None] * input_size[::-1]
-        np.testing.assert_allclose([points.min(axis=0), points.max(axis=0)], ends, rtol=1e-6)
-
-
-def test_an_image_that_was_set_changes_nothing(segmenter, image):
-    """Its embedding is not that of the crops (ultralytics #25909)."""
-    settings = ALL | {"points_per_side": 2, "crop_n_layers": 1, "output_mode": "coco_rle"}
-    expected = SAMMaskGenerator(segmenter, **settings).generate(image)
-    predictor = SAMPredictor(segmenter)
-    predictor.set_image(image[::-1].copy())
-    assert repr(SAMMaskGenerator(predictor, **settings).generate(image)) == repr(expected)
-
-
-def test_the_last_batch_counts(segmenter, image):
-    """Though it is smaller than the others (transformers #46123)."""
-    generator = SAMMaskGenerator(segmenter, 10, points_per_batch=64, **ALL)
-    records = generator.generate(image)
-    points = {tuple(record["point_coords"][0]) for record in records}
-    assert len(records) == 3 * len(points) == 300
-
-
-def test_layers_of_fewer_points(segmenter, image):
-    """Crops and their points go together, layer by layer (transformers #35530)."""
-    generator = SAMMaskGenerator(
-        segmenter, 4, crop_n_layers=2, crop_n_points_downscale_factor=2, points_per_batch=6
-    )
-    counts = []
-    generator.generate(image, progress=lambda done, total: counts.append((done, total)))
-    assert counts[-1] == (16 + 4 * 4 + 16 * 1,) * 2
+def test_size_and_shift_of_a_crop():
+    crop = Crop((2, 3, 10, 7), 1)
+    assert crop.size == (4, 8)
+    assert crop.shifted(5, 1) == Crop((7, 4, 15, 8), 1)

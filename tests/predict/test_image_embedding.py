@@ -1,123 +1,140 @@
-"""Embeddings on disk."""
+"""Embeddings on disk, and the check that one fits a model."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from keras_sam.predict.image_embedding import ImageEmbedding
-from keras_sam.transforms.preprocessing import MEDSAM, SAM
+from keras_sam.predict import ImageEmbedding
+from keras_sam.predict.image_embedding import check_embedding
+from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.preprocessing import Preprocessing
 
+RNG = np.random.default_rng(0)
 EMBEDDING = ImageEmbedding(
-    embedding=np.random.default_rng(0).normal(size=(1, 4, 4, 8)).astype("float32"),
+    arrays={
+        "image_embeddings": RNG.normal(size=(1, 4, 4, 8)).astype(np.float32),
+        "guide_pixels": RNG.integers(0, 256, (5, 8, 3), dtype=np.uint8),
+    },
     original_size=(45, 80),
-    input_size=(36, 64),
     image_size=(64, 64),
     fingerprint="abc",
+    preprocessing=Preprocessing(resize="stretch", interpolation="bicubic"),
 )
 
 
-def save_with_facts(path, facts):
-    """A file as the first versions wrote it, but for some facts."""
-    good = {"original_size": [45, 80], "input_size": [36, 64], "image_size": [64, 64]}
-    metadata = {
-        "format": "keras_sam.ImageEmbedding",
-        "facts": json.dumps(good | {"fingerprint": "abc"} | facts),
-    }
-    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
+def save_with_metadata(path, **changes):
+    """Write a file like that of `save`, with other metadata."""
+    metadata = {"original_size": [45, 80], "image_size": [64, 64], "fingerprint": "abc"}
+    metadata |= {"preprocessing": {}} | changes
+    header = {"format": "keras_sam.ImageEmbedding", "metadata": json.dumps(metadata)}
+    save_file(dict(EMBEDDING.arrays), path, metadata=header)
 
 
-def test_what_is_saved_is_loaded(tmp_path):
-    EMBEDDING.save(tmp_path / "a.safetensors")
-    loaded = ImageEmbedding.load(tmp_path / "a.safetensors")
-    np.testing.assert_array_equal(loaded.embedding, EMBEDDING.embedding)
-    for name in ("original_size", "input_size", "image_size", "fingerprint"):
-        assert getattr(loaded, name) == getattr(EMBEDDING, name)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "image.safetensors"
 
 
-def test_the_preprocessing_is_kept(tmp_path):
-    replace(EMBEDDING, preprocessing=MEDSAM).save(tmp_path / "a.safetensors")
-    assert ImageEmbedding.load(tmp_path / "a.safetensors").preprocessing == MEDSAM
-
-
-def test_older_files_are_of_sams_preprocessing(tmp_path):
-    save_with_facts(tmp_path / "a.safetensors", {})
-    assert ImageEmbedding.load(tmp_path / "a.safetensors").preprocessing == SAM
+def test_a_saved_embedding_is_loaded(path):
+    EMBEDDING.save(path)
+    loaded = ImageEmbedding.load(path)
+    assert loaded.arrays.keys() == EMBEDDING.arrays.keys()
+    for name, array in EMBEDDING.arrays.items():
+        np.testing.assert_array_equal(loaded.arrays[name], array)
+        assert loaded.arrays[name].dtype == array.dtype
+    assert replace(loaded, arrays={}) == replace(EMBEDDING, arrays={})
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
     "preprocessing",
     [{"resize": "crop"}, {"resize": ["stretch"]}, {"scale": 1}, "medsam", [1], None, {"": {}}],
 )
-def test_unknown_preprocessing_is_refused(tmp_path, preprocessing):
-    save_with_facts(tmp_path / "a.safetensors", {"preprocessing": preprocessing})
+def test_unknown_preprocessing_raises(path, preprocessing):
+    save_with_metadata(path, preprocessing=preprocessing)
     with pytest.raises(ValueError, match=r"damaged|resize must be one of"):
-        ImageEmbedding.load(tmp_path / "a.safetensors")
-
-
-def test_missing_damaged_and_other_files_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        ImageEmbedding.load(tmp_path / "none.safetensors")
-    path = tmp_path / "a.safetensors"
-    EMBEDDING.save(path)
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match="damaged"):
-        ImageEmbedding.load(path)
-    save_file({"embedding": EMBEDDING.embedding}, path)
-    with pytest.raises(ValueError, match="not an image embedding"):
         ImageEmbedding.load(path)
 
 
 @pytest.mark.parametrize(
-    "facts",
+    "sizes",
     [
         {"original_size": [10**9, 10**9]},
         {"original_size": [-1, 2]},
         {"original_size": [float("inf"), 2]},
-        {"input_size": "ab"},
+        {"original_size": "ab"},
         {"image_size": [4]},
         {"image_size": None},
     ],
 )
-def test_sizes_that_no_image_has_are_refused(tmp_path, facts):
-    path = tmp_path / "a.safetensors"
-    save_with_facts(path, facts)
-    with pytest.raises(ValueError, match="size of an image embedding"):
+def test_impossible_size_raises(path, sizes):
+    save_with_metadata(path, **sizes)
+    with pytest.raises(ValueError, match="size of an image embedding must be"):
         ImageEmbedding.load(path)
 
 
-def test_facts_nested_too_deep_are_damage(tmp_path):
-    path = tmp_path / "a.safetensors"
-    metadata = {"format": "keras_sam.ImageEmbedding", "facts": "[" * 100_000}
-    save_file({"embedding": EMBEDDING.embedding}, path, metadata=metadata)
-    with pytest.raises(ValueError, match="damaged"):
+def test_missing_damaged_and_other_files_raise(path):
+    with pytest.raises(FileNotFoundError, match="no image embedding"):
+        ImageEmbedding.load(path)
+    EMBEDDING.save(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match="damaged image embedding"):
+        ImageEmbedding.load(path)
+    save_file(dict(EMBEDDING.arrays), path)
+    with pytest.raises(ValueError, match="not an image embedding"):
         ImageEmbedding.load(path)
 
 
-def test_embedding_that_is_not_finite_is_refused(tmp_path):
-    bad = ImageEmbedding(np.full((1, 4, 4, 8), np.nan, "float32"), (4, 4), (4, 4), (4, 4), "abc")
-    bad.save(tmp_path / "a.safetensors")
-    with pytest.raises(ValueError, match="finite"):
-        ImageEmbedding.load(tmp_path / "a.safetensors")
+@pytest.mark.parametrize("metadata", ["[" * 100_000, "{", "[]", "{}", '{"original_size": [4, 4]}'])
+def test_damaged_metadata_raises(path, metadata):
+    header = {"format": "keras_sam.ImageEmbedding", "metadata": metadata}
+    save_file(dict(EMBEDDING.arrays), path, metadata=header)
+    with pytest.raises(ValueError, match="damaged image embedding"):
+        ImageEmbedding.load(path)
 
 
-def test_pixels_that_guide_outlines_are_kept(tmp_path):
-    pixels = np.random.default_rng(1).integers(0, 256, (5, 8, 3), dtype=np.uint8)
-    guided = replace(EMBEDDING, preprocessing=replace(SAM, outlines="image"), outline_pixels=pixels)
-    guided.save(tmp_path / "a.safetensors")
-    loaded = ImageEmbedding.load(tmp_path / "a.safetensors")
-    np.testing.assert_array_equal(loaded.outline_pixels, pixels)
-    assert loaded.guide.original_size == (45, 80)
-    assert EMBEDDING.guide is None
+@pytest.mark.parametrize(
+    "array",
+    [np.full((1, 4), np.nan, np.float32), np.full((1, 4), np.inf, np.float32), np.zeros(4)],
+    ids=["NaN", "infinity", "float64"],
+)
+def test_wrong_array_raises(path, array):
+    replace(EMBEDDING, arrays={"image_embeddings": array}).save(path)
+    with pytest.raises(ValueError, match="must contain finite float32 values or uint8 pixels"):
+        ImageEmbedding.load(path)
 
 
-@pytest.mark.parametrize("outlines", ["model", "image"])
-def test_pixels_where_none_are_wanted_and_the_other_way_round_are_refused(tmp_path, outlines):
-    pixels = np.zeros((5, 8, 3), np.uint8) if outlines == "model" else None
-    preprocessing = replace(SAM, outlines=outlines)
-    replace(EMBEDDING, preprocessing=preprocessing, outline_pixels=pixels).save(tmp_path / "a.st")
-    with pytest.raises(ValueError, match="pixels where they guide outlines"):
-        ImageEmbedding.load(tmp_path / "a.st")
+@pytest.fixture
+def fitting(segmenter):
+    """An embedding that fits `segmenter`."""
+    return ImageEmbedding(
+        arrays={"image_embeddings": np.zeros((1, 8, 8, 16), np.float32)},
+        original_size=(45, 80),
+        image_size=(64, 64),
+        fingerprint=segmenter.encoder_fingerprint(),
+    )
+
+
+def test_fitting_embedding_gives_the_transform_of_its_image(segmenter, fitting):
+    assert check_embedding(fitting, segmenter) == ImageTransform((45, 80), (64, 64))
+    extra = dict(fitting.arrays) | {"guide_pixels": np.zeros((18, 32, 3), np.uint8)}
+    check_embedding(replace(fitting, arrays=extra), segmenter)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arrays": {}}, "this model needs {'image_embeddings': (1, 8, 8, 16)}"),
+        ({"arrays": {"image_embeddings": np.zeros((1, 4, 4, 16))}}, "has the arrays"),
+        ({"image_size": (32, 32)}, "of images (32, 32)"),
+        ({"fingerprint": "abc"}, "another model's image encoder"),
+        ({"preprocessing": Preprocessing(resize="stretch")}, "prepared with"),
+    ],
+)
+def test_embedding_that_does_not_fit_raises(segmenter, fitting, changes, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        check_embedding(replace(fitting, **changes), segmenter)
