@@ -123,8 +123,9 @@ def banned_words(text: str) -> Iterator[str]:
 def long_sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text in Markdown that have too many words."""
     text = re.sub(r"`[^`]*`", "code", text)
+    text = text.replace("*", "")
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*#>]|\d+\.) ?)", text)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-#>]|\d+\.) ?)", text)
     for block in blocks:
         for sentence in re.split(r"(?<=[.!?:;])\s+", " ".join(block.split())):
             words = [word for word in sentence.split() if re.search(r"\w", word)]

@@ -117,8 +117,8 @@ def _prepare_prompts(
 def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool) -> np.ndarray:
     """Resize target masks to the model frame and pad their number: `(B, P, H, W)`, uint8."""
     masks = y.get("masks") if isinstance(y, dict) else y
-    batch = masks if is_batched else [masks]
-    if masks is None or len(batch) != len(transforms):
+    batch = [] if masks is None else masks if is_batched else [masks]
+    if len(batch) != len(transforms):
         raise ValueError(
             "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
             f"dictionary with 'masks', with {len(transforms)} images"
