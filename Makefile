@@ -19,7 +19,8 @@ ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/c
 	tests/predict/test_crop_pyramid.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
 	tests/predict/test_tiled_mask_generator.py \
 	$(addprefix recipes/sam_tiny_synthetic/tests/,scenes test_annotated_crops.py test_batches.py \
-	test_main.py test_scene_dataset.py test_train.py test_training_config.py)
+	test_build_segmenter.py test_initialize_with_priors.py test_main.py test_scene_dataset.py \
+	test_train.py test_training_config.py)
 # Two processes of one thread each: more threads than cores slow each other down. Each takes half of
 # the files in order, so that the tests of a file share what they compile.
 # Tests compile many small programs and run each once: XLA compiles them faster unoptimized, and in

@@ -1,1 +1,1 @@
-"""Measurements of this project: `python -m benchmarks`."""
+"""Benchmarks of keras_sam. `python -m benchmarks --help` lists them."""

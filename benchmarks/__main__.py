@@ -1,33 +1,41 @@
-"""`python -m benchmarks PART`: measures a part of the project and prints a table."""
+"""Benchmarks of keras_sam: speed, memory and accuracy, and the images of its documentation."""
+
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
 from benchmarks import (
     auto_points,
+    automatic_masks,
     batch,
     calibration,
-    click,
     compare,
-    contrast,
-    everything,
+    docs_images,
     gpu,
     int8,
+    latency,
     loading,
-    pictures,
+    local_contrast,
 )
 
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "auto-points": auto_points.main,
+    "automatic-masks": automatic_masks.main,
+    "batch": batch.main,
+    "calibration": calibration.main,
+    "compare": compare.main,
+    "docs-images": docs_images.main,
+    "gpu": gpu.main,
+    "int8": int8.main,
+    "latency": latency.main,
+    "loading": loading.main,
+    "local-contrast": local_contrast.main,
+}
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-app.command("auto")(auto_points.main)
-app.command("batch")(batch.main)
-app.command("calibration")(calibration.main)
-app.command("click")(click.main)
-app.command("compare")(compare.main)
-app.command("contrast")(contrast.main)
-app.command("gpu")(gpu.main)
-app.command("everything")(everything.main)
-app.command("int8")(int8.main)
-app.command("loading")(loading.main)
-app.command("pictures")(pictures.main)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 if __name__ == "__main__":

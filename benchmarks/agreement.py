@@ -1,5 +1,6 @@
-"""`agreement`: whether a contender's outputs are those of the reference, so that none is fast by
-being wrong.
+"""`measure_agreement`: the difference between the outputs of two implementations.
+
+It shows whether an implementation is fast only because it is wrong.
 """
 
 from dataclasses import dataclass
@@ -7,69 +8,78 @@ from pathlib import Path
 
 import numpy as np
 
-SAME_MASK = 0.9  # IoU
-# Of arrays the root mean square of the difference, as a share of that of the reference. Weights are
-# random: nothing evens out what a type rounds.
-LARGEST_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
-# Of everything mode the share of masks that the other side has not: a rating or a stability score
-# next to its threshold falls on one side or the other.
-LARGEST_MISSING = {"float32": 0.05, "bfloat16": 0.3, "int8": 0.5}
+MATCHING_IOU = 0.9  # of masks that count as the same
+# Largest accepted difference of arrays, by precision: root mean square of the difference, relative
+# to that of the reference. Weights are random, so rounding errors do not cancel as in trained ones.
+MAX_DIFFERENCE = {"float32": 1e-3, "bfloat16": 0.1, "int8": 0.3}
+# Largest accepted fraction of automatic masks without a match. A predicted IoU or a stability
+# score next to its threshold may be on either side of it.
+MAX_UNMATCHED = {"float32": 0.05, "bfloat16": 0.3, "int8": 0.5}
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far outputs are from those of the reference.
+    """Difference between outputs and those of the reference.
 
     Attributes:
-        difference: of arrays as a share of their size, of everything mode the share of masks
-            that one side has and the other has not.
-        agrees: whether it is as small as the type lets one expect.
-        masks: how many were found, in everything mode.
+        difference: Relative difference of arrays; for automatic masks, the fraction of masks
+            without a match.
+        agrees: True if the difference is as small as the precision allows.
+        num_masks: Number of masks, for automatic masks.
     """
 
     difference: float
     agrees: bool
-    masks: int | None = None
+    num_masks: int | None = None
 
 
-def agreement(found: Path, expected: Path, *, dtype: str) -> Agreement:
-    """Compares the files of two contenders.
+def measure_agreement(outputs: Path, reference: Path, *, precision: str) -> Agreement:
+    """Compare the outputs of an implementation with those of the reference.
 
     Args:
-        found: a file of `benchmarks.worker`.
-        expected: that of the reference.
-        dtype: of what was found.
+        outputs: `.npz` file of an implementation, from `benchmarks.worker`.
+        reference: The same file of the reference.
+        precision: Precision of the outputs: "float32", "bfloat16" or "int8".
     """
-    with np.load(found) as left, np.load(expected) as right:
-        ours, theirs = dict(left), dict(right)
-    if "masks" in theirs:
-        missing = missing_share(ours["masks"], theirs["masks"])
-        return Agreement(missing, missing <= LARGEST_MISSING[dtype], masks=len(ours["masks"]))
-    difference = max(relative_difference(ours[name], theirs[name]) for name in theirs)
-    return Agreement(difference, difference <= LARGEST_DIFFERENCE[dtype])
+    with np.load(outputs) as output_file, np.load(reference) as reference_file:
+        actual, expected = dict(output_file), dict(reference_file)
+    if "masks" in expected:
+        unmatched = unmatched_fraction(actual["masks"], expected["masks"])
+        agrees = unmatched <= MAX_UNMATCHED[precision]
+        return Agreement(unmatched, agrees, num_masks=len(actual["masks"]))
+    difference = max(relative_difference(actual[name], expected[name]) for name in expected)
+    return Agreement(difference, difference <= MAX_DIFFERENCE[precision])
 
 
-def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Root mean square of the difference over that of what was expected; infinite if not alike."""
-    if found.shape != expected.shape or not np.isfinite(found).all():
+def relative_difference(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Return the RMS of the difference relative to the RMS of the expected values.
+
+    The result is infinite if the shapes differ or a value is not finite.
+    """
+    if actual.shape != expected.shape or not np.isfinite(actual).all():
         return float("inf")
-    found, expected = found.astype(np.float64), expected.astype(np.float64)
-    size = np.sqrt(np.square(expected).mean())
-    return float(np.sqrt(np.square(found - expected).mean()) / max(size, 1e-30))
+    actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+    scale = np.sqrt(np.square(expected).mean())
+    return float(np.sqrt(np.square(actual - expected).mean()) / max(scale, 1e-30))
 
 
-def missing_share(found: np.ndarray, expected: np.ndarray) -> float:
-    """Of two sets of packed masks `(N, bytes)`, the larger share that the other has not."""
-    if not len(found) or not len(expected):
-        return float(len(found) != len(expected))
-    if found.shape[1] != expected.shape[1]:
+def unmatched_fraction(masks: np.ndarray, others: np.ndarray) -> float:
+    """Return the fraction of masks without a match, the larger one of both sets.
+
+    Args:
+        masks: Masks `(N, bytes)`, packed by `np.packbits`.
+        others: Masks `(K, bytes)`.
+    """
+    if not len(masks) or not len(others):
+        return float(len(masks) != len(others))
+    if masks.shape[1] != others.shape[1]:
         return 1.0
-    ious = np.stack([mask_ious(mask, found) for mask in expected])
-    return float(max((ious.max(axis=axis) < SAME_MASK).mean() for axis in (0, 1)))
+    ious = np.stack([packed_ious(other, masks) for other in others])
+    return float(max((ious.max(axis=axis) < MATCHING_IOU).mean() for axis in (0, 1)))
 
 
-def mask_ious(mask: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """IoU of a packed mask with each of others."""
-    both = np.bitwise_count(masks & mask).sum(axis=1, dtype=np.int64)
-    either = np.bitwise_count(masks | mask).sum(axis=1, dtype=np.int64)
-    return both / np.maximum(either, 1)
+def packed_ious(mask: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Return the IoU `(N,)` of a packed mask `(bytes,)` with others `(N, bytes)`."""
+    intersection = np.bitwise_count(masks & mask).sum(axis=1, dtype=np.int64)
+    union = np.bitwise_count(masks | mask).sum(axis=1, dtype=np.int64)
+    return intersection / np.maximum(union, 1)

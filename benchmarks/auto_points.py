@@ -1,103 +1,155 @@
-"""What `points_per_side="auto"` saves, and what it loses, against 32 points per side.
+"""`python -m benchmarks auto-points`: cost and benefit of `points_per_side="auto"`.
 
-Of the masks that all 1,024 points find, how many does "auto" find again (IoU over 0.5, and 0.75),
-with which share of the prompts and of the time; and the same for a plain grid of 16 points per
-side. Each image is searched by all of them in turn.
+Each image is processed with 32 points per side, with "auto" and with 16. The masks of 32 points per
+side are the reference: the table has the fraction of them that the other grids find again, and the
+fraction of prompts and time that these need.
 """
 
 import json
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from pycocotools import mask as coco_mask
-from rich.console import Console
-from rich.table import Table
 
-GRIDS: tuple[int | str, ...] = (32, "auto", 16)
-IMAGES = Path(__file__).parent.parent / "keras_sam" / "assets"
+from benchmarks.console import print_table
+from benchmarks.sample_photos import SAMPLE_DIR
+from keras_sam import SAMImageSegmenter, SAMMaskGenerator, SAMPredictor
+
+REFERENCE_GRID = 32
+GRIDS: tuple[int | str, ...] = ("auto", 16)
+SUFFIXES = (".jpg", ".png")
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Masks of an image.
+
+    Attributes:
+        masks: COCO RLEs.
+        prompts: Number of prompts.
+        seconds: Time of the generation.
+    """
+
+    masks: list[dict[str, Any]]
+    prompts: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GridComparison:
+    """A grid relative to the reference grid.
+
+    Attributes:
+        prompts: Mean fraction of prompts.
+        seconds: Median fraction of the time.
+        recall_50: Fraction of the reference's masks that have a mask with an IoU above 0.5.
+        recall_75: Fraction with an IoU above 0.75.
+        masks: Number of masks.
+        reference_masks: Number of masks of the reference.
+    """
+
+    prompts: float
+    seconds: float
+    recall_50: float
+    recall_75: float
+    masks: int
+    reference_masks: int
 
 
 def main(
-    preset: str = typer.Option("sam_tiny_synthetic", help="Name or place of a model."),
-    images: str = typer.Option(str(IMAGES), help="A folder of photographs."),
-    limit: int = typer.Option(20, help="The first so many of them."),
-    thresholds: str = typer.Option(
-        "0.3/0.6,0.35/0.7,0.4/0.8", help="Pairs of predicted IoU and stability score."
-    ),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+    preset: Annotated[str, typer.Option(help="Name or directory.")] = "sam_tiny_synthetic",
+    images: Annotated[
+        Path, typer.Option(help="Folder of images. Defaults to the package's photographs.")
+    ] = SAMPLE_DIR,
+    max_images: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 20,
+    thresholds: Annotated[
+        str, typer.Option(help="Pairs of predicted IoU and stability score.")
+    ] = "0.3/0.6,0.35/0.7,0.4/0.8",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """What points_per_side="auto" saves, and what it loses."""
-    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-    from keras_sam.predict.predictor import SAMPredictor
-
+    """Compare points_per_side="auto" with 32 and 16 points per side."""
     predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
-    files = [file for file in sorted(Path(images).rglob("*")) if file.suffix in (".jpg", ".png")][
-        :limit
-    ]
+    files = sorted(file for file in images.rglob("*") if file.suffix in SUFFIXES)[:max_images]
     rows = []
     for pair in thresholds.split(","):
-        iou, stability = (float(number) for number in pair.split("/"))
-        found = [
-            {grid: search(predictor, file, grid, iou, stability) for grid in GRIDS}
+        pred_iou_thresh, stability_score_thresh = map(float, pair.split("/"))
+        generated = [
+            {
+                grid: generate(predictor, file, grid, pred_iou_thresh, stability_score_thresh)
+                for grid in (REFERENCE_GRID, *GRIDS)
+            }
             for file in files
         ]
-        for grid in GRIDS[1:]:
+        for grid in GRIDS:
+            pairs = [(of_image[REFERENCE_GRID], of_image[grid]) for of_image in generated]
             row = {"thresholds": pair, "points_per_side": grid}
-            rows.append(row | compared(found, grid))
+            rows.append(row | asdict(compare_grids(pairs)))
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table(title=f"{preset}, {len(files)} images, against 32 points per side")
-    columns = ("thresholds", "points", "prompts", "time", "found again", "IoU > 0.75", "masks")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in rows:
-        shares = (f"{row[name]:.2f}" for name in ("prompts", "time", "over_50", "over_75"))
-        counts = f"{row['masks']} of {row['of']}"
-        table.add_row(row["thresholds"], str(row["points_per_side"]), *shares, counts)
-    Console().print(table)
+    print_table(
+        f"{preset}, {len(files)} images, relative to 32 points per side",
+        ("thresholds", "points", "prompts", "time", "IoU > 0.5", "IoU > 0.75", "masks"),
+        map(format_row, rows),
+    )
 
 
-def search(
-    predictor: Any, file: Path, grid: int | str, iou: float, stability: float
-) -> dict[str, Any]:
-    """Everything in a photograph: its masks, prompts and seconds."""
-    from keras_sam.predict.mask_generator import SAMMaskGenerator
-
+def generate(
+    predictor: SAMPredictor,
+    file: Path,
+    points_per_side: int | str,
+    pred_iou_thresh: float,
+    stability_score_thresh: float,
+) -> Generated:
+    """Generate the masks of an image file."""
     generator = SAMMaskGenerator(
         predictor,
-        grid,
-        pred_iou_thresh=iou,
-        stability_score_thresh=stability,
+        points_per_side=points_per_side,
+        pred_iou_thresh=pred_iou_thresh,
+        stability_score_thresh=stability_score_thresh,
         output_mode="coco_rle",
     )
-    prompts = []
-    started = time.perf_counter()
-    records = generator.generate(file, progress=lambda done, total: prompts.append(done))
-    seconds = time.perf_counter() - started
-    masks = [record["segmentation"] for record in records]
-    return {"masks": masks, "prompts": prompts[-1], "seconds": seconds}
+    counts = [0]
+    start = time.perf_counter()
+    records = generator.generate(file, progress=lambda completed, total: counts.append(completed))
+    seconds = time.perf_counter() - start
+    return Generated([record["segmentation"] for record in records], counts[-1], seconds)
 
 
-def compared(found: list[dict[int | str, dict[str, Any]]], grid: int | str) -> dict[str, Any]:
-    """Figures of a grid, against those of the finest."""
-    pairs = [(image[GRIDS[0]], image[grid]) for image in found]
-    best = np.concatenate([best_ious(fine["masks"], coarse["masks"]) for fine, coarse in pairs])
-    return {
-        "prompts": float(np.mean([coarse["prompts"] / fine["prompts"] for fine, coarse in pairs])),
-        "time": float(np.median([coarse["seconds"] / fine["seconds"] for fine, coarse in pairs])),
-        "over_50": float((best > 0.5).mean()),
-        "over_75": float((best > 0.75).mean()),
-        "masks": sum(len(coarse["masks"]) for _, coarse in pairs),
-        "of": len(best),
-    }
+def compare_grids(pairs: list[tuple[Generated, Generated]]) -> GridComparison:
+    """Compare a grid with the reference.
+
+    Args:
+        pairs: Masks of each image: of the reference, and of the grid.
+    """
+    ious = np.concatenate([best_ious(reference.masks, other.masks) for reference, other in pairs])
+    return GridComparison(
+        prompts=float(np.mean([other.prompts / reference.prompts for reference, other in pairs])),
+        seconds=float(np.median([other.seconds / reference.seconds for reference, other in pairs])),
+        recall_50=float((ious > 0.5).mean()),
+        recall_75=float((ious > 0.75).mean()),
+        masks=sum(len(other.masks) for _, other in pairs),
+        reference_masks=len(ious),
+    )
 
 
 def best_ious(masks: list[dict[str, Any]], others: list[dict[str, Any]]) -> np.ndarray:
-    """Of each mask the IoU with the nearest of the others."""
+    """Return the highest IoU of each mask with any of the others. Masks are COCO RLEs."""
     if not masks or not others:
         return np.zeros(len(masks))
     return np.asarray(coco_mask.iou(masks, others, [0] * len(others))).max(axis=1)
+
+
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    fractions = ("prompts", "seconds", "recall_50", "recall_75")
+    return [
+        row["thresholds"],
+        str(row["points_per_side"]),
+        *(f"{row[name]:.2f}" for name in fractions),
+        f"{row['masks']} / {row['reference_masks']}",
+    ]

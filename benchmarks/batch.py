@@ -1,158 +1,185 @@
-"""Throughput of batches on this machine, and the sizes that a plan for more of them needs.
+"""`python -m benchmarks batch`: throughput of batches on this machine, and size of the table.
 
-The pictures are parts of those of the package, each another one: a table of the same picture over
-and over would be smaller than it ought to be. The rate is that between the first and the last
-image, so that loading the model is not in it: of a long run it is nothing. `cores` are the
-processors that the workers had meanwhile; where these are fewer than they could use, something else
-had the rest.
+The images are different crops of the package's photographs: equal images would make the table too
+small. The rate is that between the first and the last completed image, so it excludes loading.
+`cores` is the average number of CPU cores that the workers had. If it is below the number they
+could use, other programs used the rest.
 """
 
-import dataclasses
 import json
 import os
 import random
 import tempfile
 from pathlib import Path
+from typing import Annotated, Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.other_load import processor_seconds
-from keras_sam.batch import local_runner
-from keras_sam.batch.batch_settings import BatchSettings
-from keras_sam.batch.local_runner import LocalOptions
-from keras_sam.batch.part_writer import part_files
-from keras_sam.batch.run_batch import BatchProgress, run_batch
-from keras_sam.batch.worker_process import WorkerProcess
+from benchmarks.background_load import process_cpu_seconds
+from benchmarks.console import print_table
+from benchmarks.sample_photos import sample_photos
+from keras_sam import GeneratorConfig
+from keras_sam.batch import BatchSettings, LocalOptions, run_batch
 
-PICTURES = Path(__file__).parent.parent / "keras_sam" / "assets"
 STEPS = ("decode", "encode", "generate")
 
 
-def write_pictures(folder: Path, count: int) -> Path:
-    """A folder of so many pictures, each nine tenths of one of the package along each side."""
-    folder.mkdir()
-    pictures = [Image.open(path) for path in sorted(PICTURES.glob("*.jpg"))]
-    chance = random.Random(0)
-    for index in range(count):
-        picture = pictures[index % len(pictures)]
-        width, height = (side * 9 // 10 for side in picture.size)
-        left = chance.randrange(picture.width - width)
-        top = chance.randrange(picture.height - height)
-        part = picture.crop((left, top, left + width, top + height))
-        part.save(folder / f"{index:06d}.jpg", quality=92)
-    return folder
+def main(
+    preset: Annotated[str, typer.Option(help="Name or directory.")] = "sam_tiny_synthetic",
+    images: Annotated[int, typer.Option(min=4, help="Number of images per run.")] = 40,
+    points_per_side: Annotated[int, typer.Option(min=1, help="Points per side of the grid.")] = 32,
+    pred_iou_thresh: Annotated[
+        float | None, typer.Option(help="Minimum predicted IoU. Defaults to the preset's.")
+    ] = None,
+    stability_score_thresh: Annotated[
+        float | None, typer.Option(help="Minimum stability score. Defaults to the preset's.")
+    ] = None,
+    workers: Annotated[str, typer.Option(help="Numbers of worker processes.")] = "1,2",
+    model_threads: Annotated[
+        str, typer.Option(help="Numbers of threads that share a model.")
+    ] = "1",
+    threads_per_worker: Annotated[
+        int, typer.Option(min=1, help="Compute threads of each worker.")
+    ] = 1,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Repeats of all runs. The best rate is reported.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Measure images per second with different numbers of workers, and bytes of the table."""
+    settings = BatchSettings(
+        preset=preset,
+        generator=GeneratorConfig(
+            points_per_side=points_per_side,
+            pred_iou_thresh=pred_iou_thresh,
+            stability_score_thresh=stability_score_thresh,
+        ),
+    )
+    configurations = [
+        LocalOptions(
+            workers=int(num_workers),
+            model_threads=int(num_model_threads),
+            threads_per_worker=threads_per_worker,
+        )
+        for num_workers in workers.split(",")
+        for num_model_threads in model_threads.split(",")
+    ]
+    best: dict[LocalOptions, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as directory:
+        image_folder = write_images(Path(directory) / "images", images)
+        for repeat in range(repeats):
+            for index, options in enumerate(configurations):
+                output = Path(directory) / f"table{repeat}-{index}"
+                metrics = measure(image_folder, output, settings, options)
+                rate = best.get(options, {}).get("images_per_second", 0)
+                if metrics["images_per_second"] > rate:
+                    best[options] = metrics
+    rows = [best[options] for options in configurations]
+    for row in rows:
+        row["speedup"] = row["images_per_second"] / rows[0]["images_per_second"]
+    if as_json:
+        print(json.dumps({"settings": settings.to_dict(), "rows": rows}))
+        return
+    columns = ("workers x model threads", "images/s", "speedup", "cores", "CPU time")
+    print_table(
+        f"{images} images, {preset}, {points_per_side}² points, {os.cpu_count()} cores",
+        (*columns, *STEPS, "masks", "kB"),
+        map(format_row, rows),
+    )
 
 
-class WorkerTimes:
-    """Processor seconds of all workers, between the first image that is done and the last."""
-
-    def __init__(self) -> None:
-        self.seconds: list[tuple[int, float]] = []
-        self._processes: dict[int, float] = {}  # what each has taken; one that is gone took no more
-        times = self
-
-        class Recorded(WorkerProcess):
-            def start(self) -> None:
-                super().start()
-                times._processes[self._process.pid] = 0.0
-
-        self.worker_class = Recorded
-
-    def show(self, state: BatchProgress) -> None:
-        if state.done and (not self.seconds or self.seconds[-1][0] != state.done):
-            for process, before in self._processes.items():
-                self._processes[process] = max(before, processor_seconds(process))
-            self.seconds.append((state.done, sum(self._processes.values())))
-
-    def per_image(self) -> float:
-        (first, before), (last, after) = self.seconds[0], self.seconds[-1]
-        return (after - before) / max(1, last - first)
-
-
-def measure(pictures: Path, output: Path, settings: BatchSettings, options: LocalOptions) -> dict:
-    """One run, in figures."""
-    times = WorkerTimes()
-    local_runner.WorkerProcess = times.worker_class
-    summary = run_batch(pictures, output, settings, options=options, progress=times.show)
-    rows = pq.read_table(output)
-    images = rows.filter(pc.equal(rows["kind"], "image"))
-    moments = sorted(moment.timestamp() for moment in images["finished_at"].to_pylist())
-    rate = (len(moments) - 1) / (moments[-1] - moments[0])
-    sizes = sum(path.stat().st_size for path in part_files(output))
+def measure(
+    images: Path, output: Path, settings: BatchSettings, options: LocalOptions
+) -> dict[str, Any]:
+    """Run a batch and return its metrics."""
+    cpu_time = WorkerCpuTime()
+    summary = run_batch(
+        images,
+        output,
+        settings,
+        options=options,
+        progress=lambda progress: cpu_time.record(progress.completed),
+    )
+    table = pq.read_table(output)
+    rows = table.filter(pc.equal(table["kind"], "image"))
+    finished = sorted(moment.timestamp() for moment in rows["finished_at"].to_pylist())
+    images_per_second = (len(finished) - 1) / (finished[-1] - finished[0])
+    table_bytes = sum(path.stat().st_size for path in output.glob("part-*.parquet"))
+    cpu_seconds = cpu_time.seconds_per_image()
     return {
         "workers": options.workers,
         "model_threads": options.model_threads,
-        "threads": options.threads,
-        "images_per_second": rate,
-        "processor_seconds": times.per_image(),
-        "cores": rate * times.per_image(),
-        **{step: pc.mean(images[f"{step}_seconds"]).as_py() for step in STEPS},
-        "masks_per_image": summary.masks / summary.done,
-        "bytes_per_image": sizes / summary.done,
+        "threads_per_worker": options.threads_per_worker,
+        "images_per_second": images_per_second,
+        "cpu_seconds": cpu_seconds,
+        "cores": images_per_second * cpu_seconds,
+        **{step: pc.mean(rows[f"{step}_seconds"]).as_py() for step in STEPS},
+        "masks_per_image": summary.masks / summary.completed,
+        "bytes_per_image": table_bytes / summary.completed,
         "errors": summary.errors,
     }
 
 
-def main(
-    preset: str = typer.Option("sam_tiny_synthetic", help="As of `keras-sam batch`."),
-    images: int = typer.Option(40, min=4, help="Pictures of each run."),
-    points_per_side: int = typer.Option(32, min=1, help="Of the grid."),
-    pred_iou_thresh: float = typer.Option(0.88, help="Keep what rates over it."),
-    stability_score_thresh: float = typer.Option(0.95, help="Keep what is as stable."),
-    workers: str = typer.Option("1,2", help="Numbers of processes, with commas between."),
-    model_threads: str = typer.Option("1", help="Numbers of threads that share a model."),
-    threads: int = typer.Option(1, min=1, help="Of each worker's computing."),
-    repeats: int = typer.Option(1, min=1, help="Of all runs, in turn; the best rate counts."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
-) -> None:
-    """Images a second of one worker and of several, and bytes of the table."""
-    settings = BatchSettings(
-        preset=preset,
-        points_per_side=points_per_side,
-        pred_iou_thresh=pred_iou_thresh,
-        stability_score_thresh=stability_score_thresh,
-    )
-    kinds = [
-        LocalOptions(workers=int(count), model_threads=int(shared), threads=threads)
-        for count in workers.split(",")
-        for shared in model_threads.split(",")
+class WorkerCpuTime:
+    """CPU seconds of all child processes, at each completed image. Linux only."""
+
+    def __init__(self) -> None:
+        self._samples: list[tuple[int, float]] = []  # completed images, CPU seconds
+        self._seconds_of_process: dict[int, float] = {}  # includes processes that have ended
+
+    def record(self, completed: int) -> None:
+        """Add a sample if images were completed since the last one."""
+        if not completed or (self._samples and self._samples[-1][0] == completed):
+            return
+        for process in child_processes():
+            seconds = self._seconds_of_process.get(process, 0.0)
+            self._seconds_of_process[process] = max(seconds, process_cpu_seconds(process))
+        self._samples.append((completed, sum(self._seconds_of_process.values())))
+
+    def seconds_per_image(self) -> float:
+        """Return CPU seconds per image, between the first and the last sample."""
+        (first, seconds_before), (last, seconds_after) = self._samples[0], self._samples[-1]
+        return (seconds_after - seconds_before) / max(1, last - first)
+
+
+def child_processes() -> list[int]:
+    """Return the IDs of the children of this process. Linux only."""
+    children = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(file.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+            continue
+        if parent == os.getpid():
+            children.append(int(file.parent.name))
+    return children
+
+
+def write_images(folder: Path, count: int) -> Path:
+    """Write random crops of the package's photographs, nine tenths of each side, as JPEG files."""
+    folder.mkdir()
+    photos = [Image.open(path) for path in sample_photos()]
+    rng = random.Random(0)
+    for index in range(count):
+        photo = photos[index % len(photos)]
+        width, height = (side * 9 // 10 for side in photo.size)
+        x, y = rng.randrange(photo.width - width), rng.randrange(photo.height - height)
+        crop = photo.crop((x, y, x + width, y + height))
+        crop.save(folder / f"{index:06d}.jpg", quality=92)
+    return folder
+
+
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    return [
+        f"{row['workers']} x {row['model_threads']}",
+        f"{row['images_per_second']:.2f}",
+        f"{row['speedup']:.2f}",
+        f"{row['cores']:.2f}",
+        *(f"{row[name]:.3f} s" for name in ("cpu_seconds", *STEPS)),
+        f"{row['masks_per_image']:.1f}",
+        f"{row['bytes_per_image'] / 1000:.1f}",
     ]
-    best: dict[LocalOptions, dict] = {}
-    with tempfile.TemporaryDirectory() as directory:
-        pictures = write_pictures(Path(directory) / "pictures", images)
-        for repeat in range(repeats):
-            for index, options in enumerate(kinds):
-                output = Path(directory) / f"table{repeat}-{index}"
-                figures = measure(pictures, output, settings, options)
-                if figures["images_per_second"] > best.get(options, {}).get("images_per_second", 0):
-                    best[options] = figures
-    rows = [best[options] for options in kinds]
-    for row in rows:
-        row["times_first"] = row["images_per_second"] / rows[0]["images_per_second"]
-    if as_json:
-        print(json.dumps({"settings": dataclasses.asdict(settings), "rows": rows}))
-        return
-    show(rows, f"{images} pictures, {preset}, {points_per_side}² points, {os.cpu_count()} cores")
-
-
-def show(rows: list[dict], title: str) -> None:
-    table = Table(title=title)
-    columns = ("workers x model threads", "images/s", "x", "cores", "CPU", *STEPS, "masks", "kB")
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            f"{row['workers']} x {row['model_threads']}",
-            f"{row['images_per_second']:.2f}",
-            f"{row['times_first']:.2f}",
-            f"{row['cores']:.2f}",
-            *(f"{row[step]:.3f} s" for step in ("processor_seconds", *STEPS)),
-            f"{row['masks_per_image']:.1f}",
-            f"{row['bytes_per_image'] / 1000:.1f}",
-        )
-    Console().print(table)

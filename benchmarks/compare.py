@@ -1,13 +1,9 @@
-"""Ours against other implementations, taking turns in one run.
+"""`python -m benchmarks compare`: this project and other implementations in the same rounds.
 
-Each contender has a process of its own, all of them the same weights, inputs and threads. In each
-round each takes one turn, in an order of chance; figures are medians, and quartiles of the ratios
-within rounds, so that a machine that slows down slows all. The rate of a large matrix product is
-measured in the same rounds. Outputs are compared with those of transformers in float32.
+docs/benchmarks.md describes the method.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,178 +12,191 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.contenders import CONTENDERS, contender_file, entry_for
+from benchmarks.console import create_console
+from benchmarks.implementations import IMPLEMENTATIONS, find_checkout_file, find_entry
 from benchmarks.machine import describe_machine
+from benchmarks.measure_job import measure_job
 from benchmarks.plan import Plan
-from benchmarks.report import TABLE_WIDTH, print_table, write_report
-from benchmarks.rounds import measure
+from benchmarks.random_checkpoint import SIZES, TINY
+from benchmarks.report import print_job, write_report
 from benchmarks.workloads import WORKLOADS, Workload
-from benchmarks.write_models import SIZES, TINY
 
 DTYPES = ("float32", "bfloat16")
 OUTPUT = Path("runs/bench")
-# torch.compile is for graphics cards: there it is in `benchmarks gpu`.
-ON_REQUEST = ("transformers-compile", "ours-openvino-int8")
 
 
 @dataclass(frozen=True)
-class Default:
-    """What is run where nothing else is said."""
+class Defaults:
+    """Values of options that are not given."""
 
-    contenders: tuple[str, ...]
+    implementations: tuple[str, ...]
     workloads: tuple[str, ...]
     sizes: tuple[str, ...]
     dtypes: tuple[str, ...]
-    turn_seconds: float
+    max_run_seconds: float
 
 
-FULL = Default(
-    contenders=tuple(name for name in CONTENDERS if name not in ON_REQUEST),
+FULL = Defaults(
+    implementations=tuple(name for name, entry in IMPLEMENTATIONS.items() if entry.is_default),
     workloads=tuple(WORKLOADS),
     sizes=("base",),
     dtypes=DTYPES,
-    turn_seconds=float("inf"),
+    max_run_seconds=float("inf"),
 )
-QUICK = Default(
-    contenders=("ours-torch", "transformers-sdpa"),
-    workloads=("encoder", "click"),
+QUICK = Defaults(
+    implementations=("keras-sam-torch", "transformers-sdpa"),
+    workloads=("encoder", "point"),
     sizes=(TINY,),
     dtypes=("float32",),
-    turn_seconds=0.01,
+    max_run_seconds=0.01,
 )
-
-
-def compare(plan: Plan, console: Console) -> dict[str, Any]:
-    """Runs all jobs of a plan; what is written after each holds all so far."""
-    settings = asdict(plan) | {"output": str(plan.output), "models": str(plan.models)}
-    report: dict[str, Any] = {"machine": describe_machine(), "settings": settings, "results": []}
-    plan.output.mkdir(parents=True, exist_ok=True)
-    for job in plan.jobs():
-        figures = measure(job, plan, lambda text: console.print(text, style="dim"))
-        report["results"].append(figures)
-        print_table(figures, console)
-        write_report(plan.output, report)
-    console.print(f"results are in {plan.output}")
-    return report
 
 
 def main(
     workload: Annotated[
-        list[str] | None, typer.Option(help=f"Of {', '.join(WORKLOADS)}; all if left out.")
+        list[str] | None, typer.Option(help=f"{', '.join(WORKLOADS)}. Defaults to all.")
     ] = None,
-    contender: Annotated[
-        list[str] | None, typer.Option(help=f"Of {', '.join(CONTENDERS)}; all if left out.")
+    implementation: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"{', '.join(IMPLEMENTATIONS)}. Defaults to all but transformers-compile and "
+            "keras-sam-openvino-int8."
+        ),
     ] = None,
     checkout: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="A contender.py, or its directory, takes part."),
+        typer.Option(
+            metavar="NAME=PATH",
+            help="Implementation of another repository: implementation.py or its directory.",
+        ),
     ] = None,
-    size: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(SIZES)}; base.")] = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help=f"Model size: {', '.join(SIZES)}. Defaults to base.")
+    ] = None,
     image_size: Annotated[
         int | None, typer.Option(min=16, help="Side of the images, a multiple of 16.")
     ] = None,
     dtype: Annotated[
-        list[str] | None, typer.Option(help=f"Of {', '.join(DTYPES)}; all if left out.")
+        list[str] | None, typer.Option(help=f"{', '.join(DTYPES)}. Defaults to both.")
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 5,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of each contender; all cores if left out.")
+        int | None,
+        typer.Option(min=1, help="Threads of each implementation. Defaults to all cores."),
     ] = None,
-    baseline: Annotated[str, typer.Option(help="Whom the others are compared with.")] = "",
-    turn_seconds: Annotated[
-        float, typer.Option(min=0.0, help="What a fast task repeats for in a turn.")
+    baseline: Annotated[
+        str, typer.Option(help="Implementation to which the others are compared.")
+    ] = "",
+    run_seconds: Annotated[
+        float, typer.Option(min=0.0, help="Minimum time of a run. Fast tasks are repeated.")
     ] = 1.0,
-    timeout: Annotated[float, typer.Option(min=1.0, help="Seconds a step may take.")] = 1800.0,
+    timeout: Annotated[
+        float, typer.Option(min=1.0, help="Maximum time of a step in seconds.")
+    ] = 1800.0,
     points_per_side: Annotated[
-        int, typer.Option(min=1, help="Of the grid of everything mode.")
+        int, typer.Option(min=1, help="Point grid of automatic mask generation.")
     ] = 32,
     output: Annotated[Path, typer.Option(help="Directory for results.")] = OUTPUT,
     models: Annotated[
-        Path | None, typer.Option(help="Directory for the models; in that of the results.")
+        Path | None,
+        typer.Option(help="Directory for model files. Defaults to OUTPUT/models."),
     ] = None,
     python: Annotated[
-        str, typer.Option(help="Python of another environment, for ours to run in.")
+        str, typer.Option(help="Python executable for the implementations of this project.")
     ] = "",
     quick: Annotated[
-        bool, typer.Option("--quick", help="A tiny model, to see whether it works.")
+        bool, typer.Option("--quick", help="Run a tiny model, to check the installation.")
     ] = False,
 ) -> None:
-    """Ours against other implementations, taking turns in one run."""
+    """Compare this project with other implementations, in the same rounds."""
     checkouts = parse_checkouts(checkout or [])
-    default = QUICK if quick else FULL
+    defaults = QUICK if quick else FULL
     plan = Plan(
-        contenders=tuple(dict.fromkeys(contender or [*default.contenders, *checkouts])),
-        workloads=known_workloads(workload or default.workloads),
-        sizes=tuple(size or default.sizes),
-        dtypes=tuple(dtype or default.dtypes),
+        implementations=tuple(
+            dict.fromkeys(implementation or [*defaults.implementations, *checkouts])
+        ),
+        workloads=find_workloads(workload or defaults.workloads),
+        model_sizes=tuple(size or defaults.sizes),
+        dtypes=tuple(dtype or defaults.dtypes),
         rounds=rounds,
-        threads=threads or usable_processors(),
+        threads=threads or count_usable_cores(),
         output=output.resolve(),
         models=(models or output / "models").resolve(),
         checkouts=checkouts,
         image_size=image_size,
-        turn_seconds=min(turn_seconds, default.turn_seconds),
+        run_seconds=min(run_seconds, defaults.max_run_seconds),
         timeout=timeout,
         points_per_side=points_per_side,
         baseline=baseline,
         python=python,
     )
-    check(plan)
-    compare(plan, wide_console())
+    check_plan(plan)
+    compare(plan, create_console())
 
 
-def check(plan: Plan) -> None:
-    """Refuses what cannot be run, before anything is.
+def compare(plan: Plan, console: Console) -> dict[str, Any]:
+    """Run all jobs of a plan, write the report after each, and return it."""
+    settings = asdict(plan) | {"output": str(plan.output), "models": str(plan.models)}
+    report: dict[str, Any] = {"machine": describe_machine(), "settings": settings, "results": []}
+    plan.output.mkdir(parents=True, exist_ok=True)
+    for job in plan.jobs():
+        metrics = measure_job(job, plan, lambda text: console.print(text, style="dim"))
+        report["results"].append(metrics)
+        print_job(metrics, console)
+        write_report(plan.output, report)
+    console.print(f"results are in {plan.output}")
+    return report
+
+
+def check_plan(plan: Plan) -> None:
+    """Check the names in a plan before anything runs.
 
     Raises:
-        typer.BadParameter: for unknown names.
+        typer.BadParameter: If a name is unknown.
     """
-    for name in plan.contenders:
+    for name in plan.implementations:
         try:
-            entry_for(name, plan.checkouts)
+            find_entry(name, plan.checkouts)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-    for kind, names, known in (("size", plan.sizes, SIZES), ("dtype", plan.dtypes, DTYPES)):
+    for kind, names, known in (("size", plan.model_sizes, SIZES), ("dtype", plan.dtypes, DTYPES)):
         for name in names:
             if name not in known:
-                raise typer.BadParameter(f"no {kind} {name!r}; there are {', '.join(known)}")
+                raise typer.BadParameter(f"no {kind} {name!r}; expected one of {', '.join(known)}")
 
 
 def parse_checkouts(texts: list[str]) -> dict[str, str]:
-    """`NAME=PATH` to name and path.
+    """Return the file of each `NAME=PATH`, by name.
 
     Raises:
-        typer.BadParameter: for another form, a name that is taken, or a path without a file.
+        typer.BadParameter: If a text has another format, its name is taken, or its file is missing.
     """
     checkouts = {}
     for text in texts:
         name, separator, path = text.partition("=")
-        if not (name and separator and path) or name in CONTENDERS:
+        if not (name and separator and path) or name in IMPLEMENTATIONS:
             raise typer.BadParameter(f"expected NAME=PATH with a new name, got {text!r}")
         try:
-            checkouts[name] = str(contender_file(path))
+            checkouts[name] = str(find_checkout_file(path))
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
     return checkouts
 
 
-def wide_console() -> Console:
-    """A console for tables; of a terminal's width if it is one."""
-    return Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
-
-
-def usable_processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def known_workloads(names: Sequence[str]) -> tuple[Workload, ...]:
-    """The workloads of these names.
+def find_workloads(names: Sequence[str]) -> tuple[Workload, ...]:
+    """Return the workloads with these names.
 
     Raises:
-        typer.BadParameter: for a name that is unknown.
+        typer.BadParameter: If a name is unknown.
     """
     for name in names:
         if name not in WORKLOADS:
-            raise typer.BadParameter(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
+            raise typer.BadParameter(
+                f"no workload {name!r}; expected one of {', '.join(WORKLOADS)}"
+            )
     return tuple(WORKLOADS[name] for name in names)
+
+
+def count_usable_cores() -> int:
+    """Return the number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

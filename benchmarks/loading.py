@@ -1,147 +1,112 @@
-"""Time and peak memory of loading a model, in each format, in a process of its own.
+"""`python -m benchmarks loading`: time and memory of loading a model, in each format.
 
-Weights are random. The peak is that of the resident set, all file pages included, above what the
-process held before; it is told as a share of the loaded weights.
+Weights are random. Each row is measured in a process of its own. The peak is that of the resident
+set minus its size before loading, as a multiple of the size of the loaded weights. Pages of mapped
+files count as resident until the system needs them; the last column excludes them.
 """
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any
 
-import numpy as np
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.peak_memory import resident_bytes
-from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.keras_hub.preset import write_keras_hub
-from keras_sam.checkpoints.meta.checkpoint import write_meta
-from keras_sam.checkpoints.read_checkpoint import read_checkpoint
-from keras_sam.checkpoints.transformers.model import write_transformers
+from benchmarks.call_in_process import call_in_process
+from benchmarks.console import print_table
+from benchmarks.peak_memory import SampledPeak, resident_bytes
+from benchmarks.random_checkpoint import with_random_weights
+from keras_sam.checkpoints import CHECKPOINT_FORMATS, read_checkpoint
 
-FORMATS = ("keras", "transformers", "meta", "pth")
-MEASURE = "import json, sys; from benchmarks.loading import measure; " + (
-    "print(json.dumps(measure(*sys.argv[1:])))"
-)
-WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-class RandomArrays(Mapping[str, np.ndarray]):
-    """Random arrays of given shapes, drawn when they are asked for."""
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.shapes = shapes
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return np.random.default_rng(0).random(self.shapes[name], dtype="float32")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
-
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-
-def write_random(preset: str, form: str, directory: Path) -> Path:
-    """A checkpoint of the preset's size, in float32."""
-    checkpoint = read_checkpoint(preset, load_weights=False)
-    shapes = expected_shapes(checkpoint.class_name, checkpoint.config)
-    checkpoint = replace(checkpoint, arrays=RandomArrays(shapes))
-    place = directory / form
-    if form == "keras":
-        write_keras_hub(place, checkpoint, task=False)
-    elif form == "transformers":
-        write_transformers(place, checkpoint, dtype="float32")
-    else:
-        place = place.with_suffix({"meta": ".safetensors", "pth": ".pth"}[form])
-        write_meta(place, checkpoint, dtype="float32")
-    return place
-
-
-class Peak:
-    """The largest value of `field` while the block runs, sampled."""
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-        self.value = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-
-    def __enter__(self) -> "Peak":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._done.wait(0.005):
-            self.value = max(self.value, resident_bytes(self.field))
-
-
-def measure(place: str, dtype: str) -> dict[str, float]:
-    """Loads a model in this process."""
-    from keras_sam.models.sam_backbone import SAMBackbone
-    from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-
-    SAMImageSegmenter.from_preset("sam_tiny_synthetic")  # what the backend takes at first
-    before, before_anonymous = resident_bytes("VmRSS"), resident_bytes("RssAnon")
-    start = time.perf_counter()
-    with Peak("VmRSS") as peak, Peak("RssAnon") as anonymous:
-        model = SAMBackbone.from_preset(place, dtype=dtype)
-    seconds = time.perf_counter() - start
-    size = model.count_params() * WIDTHS[dtype]
-    return {
-        "seconds": seconds,
-        "size": size,
-        "peak": (peak.value - before) / size,
-        "peak_anonymous": (anonymous.value - before_anonymous) / size,
-    }
+# Name of a row: format and suffix of the file.
+FORMATS = {
+    "keras": ("keras", ""),
+    "transformers": ("transformers", ""),
+    "meta-safetensors": ("meta", ".safetensors"),
+    "meta-pth": ("meta", ".pth"),
+}
+ITEM_SIZES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def main(
-    preset: str = typer.Option("sam_huge_sa1b", help="A built-in preset, for its size."),
-    formats: str = typer.Option(",".join(FORMATS), help="Some of them, with commas between."),
-    dtypes: str = typer.Option("float32,bfloat16", help="Types to load in."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+    preset: Annotated[
+        str, typer.Option(help="Built-in preset whose config is used.")
+    ] = "sam_huge_sa1b",
+    formats: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(FORMATS),
+    dtypes: Annotated[
+        str, typer.Option(help="Types to load, separated by commas.")
+    ] = "float32,bfloat16",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Time and peak memory of loading a model, in each format."""
+    """Measure time and peak memory of loading a model."""
     rows = []
     with tempfile.TemporaryDirectory() as directory:
-        for form in formats.split(","):
-            place = write_random(preset, form, Path(directory))
+        for name in formats.split(","):
+            path = write_random_checkpoint(preset, name, Path(directory))
             for dtype in dtypes.split(","):
-                run = subprocess.run(
-                    [sys.executable, "-c", MEASURE, str(place), dtype],
-                    capture_output=True,
-                    text=True,
-                    check=True,
-                )
-                figures = json.loads(run.stdout.splitlines()[-1])
-                rows.append({"format": form, "dtype": dtype, **figures})
-            shutil.rmtree(place) if place.is_dir() else place.unlink()
+                metrics = call_in_process(measure, {"path": str(path), "dtype": dtype})
+                rows.append({"format": name, "dtype": dtype, **metrics})
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table(title=f"Loading {preset}")
-    for column in ("format", "dtype", "size", "seconds", "peak / size", "without file pages"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        table.add_row(
-            row["format"],
-            row["dtype"],
-            f"{row['size'] / 1e9:.2f} GB",
-            f"{row['seconds']:.1f}",
-            f"{row['peak']:.2f}",
-            f"{row['peak_anonymous']:.2f}",
-        )
-    Console().print(table)
+    columns = ("format", "dtype", "size", "seconds", "peak / size", "without file pages")
+    print_table(f"Loading {preset}", columns, map(format_row, rows))
+
+
+def write_random_checkpoint(preset: str, name: str, directory: Path) -> Path:
+    """Write a float32 checkpoint with random weights, and return its path.
+
+    Args:
+        preset: Built-in preset whose config is used.
+        name: Key of `FORMATS`.
+        directory: Directory for the checkpoint.
+
+    Raises:
+        typer.BadParameter: If the format is unknown.
+    """
+    if name not in FORMATS:
+        raise typer.BadParameter(f"no format {name!r}; expected one of {', '.join(FORMATS)}")
+    format_name, suffix = FORMATS[name]
+    path = directory / f"{name}{suffix}"
+    checkpoint = with_random_weights(read_checkpoint(preset, load_weights=False))
+    CHECKPOINT_FORMATS[format_name].write(path, checkpoint, dtype="float32")
+    return path
+
+
+def measure(path: str, dtype: str) -> dict[str, float]:
+    """Load a model in this process.
+
+    Returns:
+        `seconds`; `size` of the weights in bytes; `peak` and `anonymous_peak` of the memory,
+        divided by `size`.
+    """
+    from keras_sam.models import SAMBackbone
+
+    SAMBackbone.from_preset("sam_tiny_synthetic")  # so that the backend is initialized
+    before, anonymous_before = resident_bytes("VmRSS"), resident_bytes("RssAnon")
+    start = time.perf_counter()
+    with SampledPeak("VmRSS") as peak, SampledPeak("RssAnon") as anonymous_peak:
+        model = SAMBackbone.from_preset(path, dtype=dtype)
+    seconds = time.perf_counter() - start
+    size = model.count_params() * ITEM_SIZES[dtype]
+    return {
+        "seconds": seconds,
+        "size": size,
+        "peak": (peak.bytes - before) / size,
+        "anonymous_peak": (anonymous_peak.bytes - anonymous_before) / size,
+    }
+
+
+def format_row(row: dict[str, Any]) -> list[str]:
+    """Return the cells of a row."""
+    return [
+        row["format"],
+        row["dtype"],
+        f"{row['size'] / 1e9:.2f} GB",
+        f"{row['seconds']:.1f}",
+        f"{row['peak']:.2f}",
+        f"{row['anonymous_peak']:.2f}",
+    ]

@@ -1,4 +1,4 @@
-"""`describe_machine`: what a result depends on beside the code."""
+"""`describe_machine`: hardware and versions that a result depends on."""
 
 import importlib.metadata
 import os
@@ -7,19 +7,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.implementations import IMPLEMENTATIONS
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, cores, graphics card, system, and versions of all that is compared."""
-    fields = _processor()
+    """Return CPU, cores, GPU, system, load, and the versions of all packages that are compared."""
+    cpu = _read_cpu_info()
     return {
-        "processor": fields.get("model name", platform.processor()),
-        "instructions": [flag for flag in FLAGS if flag in fields.get("flags", "").split()],
+        "cpu": cpu.get("model name", platform.processor()),
+        "cpu_flags": [flag for flag in CPU_FLAGS if flag in cpu.get("flags", "").split()],
         "cores": os.cpu_count(),
-        "card": _card(),
+        "gpu": _gpu_name(),
         "system": platform.platform(),
         "python": platform.python_version(),
         "load": os.getloadavg()[0],
@@ -27,7 +27,7 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def _processor() -> dict[str, str]:
+def _read_cpu_info() -> dict[str, str]:
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -35,7 +35,7 @@ def _processor() -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
-def _card() -> str | None:
+def _gpu_name() -> str | None:
     command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -44,7 +44,7 @@ def _card() -> str | None:
 
 
 def _versions() -> dict[str, str]:
-    names = {name for entry in CONTENDERS.values() for name in entry.packages}
+    names = {name for entry in IMPLEMENTATIONS.values() for name in entry.packages}
     versions = {}
     for name in sorted(names | {"numpy", "jaxlib"}):
         try:

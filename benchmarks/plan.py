@@ -1,41 +1,42 @@
-"""`Plan` and `Job`: what a run of the benchmark compares, and one line of it."""
+"""`Plan`, `Job`: the settings of a comparison, and one workload of it."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import Everything, ModelFiles, Setting
+from benchmarks.implementations import GeneratorOptions, ModelFiles, Settings
 from benchmarks.workloads import Workload
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is compared, and how.
+    """Settings of a comparison.
 
     Attributes:
-        contenders: names, in the order of the table.
-        workloads: what they do.
-        sizes: of the models.
-        dtypes: "float32" and "bfloat16".
-        rounds: each contender runs once in each.
-        threads: for each contender.
-        output: directory for results.
-        models: directory for the files of the models.
-        checkouts: name to path of those that are not known.
-        image_size: side of the images, if not the model's own.
+        implementations: Names in the order of the table.
+        workloads: Workloads to measure.
+        model_sizes: Sizes of the model.
+        dtypes: "float32" and "bfloat16", or one of them.
+        rounds: Number of rounds. Each implementation runs once per round.
+        threads: Number of threads of each implementation.
+        output: Directory for results.
+        models: Directory for the files of the models.
+        checkouts: File of each implementation from another repository, by name.
+        image_size: Side of the images in pixels. `None` uses that of the model.
         device: "cpu" or "cuda".
-        turn_seconds: a fast task is repeated so long in each turn.
-        timeout: seconds that a step of a contender may take.
-        points_per_side: of the grid of everything mode.
-        baseline: what the others are compared with; the first of ours that runs if empty.
-        reference: whose outputs in float32 are held to be right.
-        python: of another environment, for ours to run in; this one's if empty.
+        run_seconds: Minimum time of a run in seconds. A fast task is repeated.
+        timeout: Maximum time of a step in seconds.
+        points_per_side: Point grid of automatic mask generation.
+        baseline: Implementation to which the others are compared. If empty, the first one of
+            this project that runs.
+        reference: Implementation whose float32 outputs count as correct.
+        python: Python executable for the implementations of this project. If empty, this one.
     """
 
-    contenders: tuple[str, ...]
+    implementations: tuple[str, ...]
     workloads: tuple[Workload, ...]
-    sizes: tuple[str, ...]
+    model_sizes: tuple[str, ...]
     dtypes: tuple[str, ...]
     rounds: int
     threads: int
@@ -44,7 +45,7 @@ class Plan:
     checkouts: dict[str, str] = field(default_factory=dict)
     image_size: int | None = None
     device: str = "cpu"
-    turn_seconds: float = 1.0
+    run_seconds: float = 1.0
     timeout: float = 1800.0
     points_per_side: int = 32
     baseline: str = ""
@@ -52,54 +53,53 @@ class Plan:
     python: str = ""
 
     def jobs(self) -> Iterator["Job"]:
-        """Yields each workload of each size and type, a workload's own size but once."""
-        seen = set()
-        for size in self.sizes:
-            for workload in self.workloads:
-                for dtype in self.dtypes:
-                    job = (workload.size or size, workload, dtype)
-                    if job not in seen:
-                        seen.add(job)
-                        yield Job(*job)
+        """Yield each workload with each model size and dtype, without duplicates."""
+        jobs = (
+            Job(workload.model_size or model_size, workload, dtype)
+            for model_size in self.model_sizes
+            for workload in self.workloads
+            for dtype in self.dtypes
+        )
+        yield from dict.fromkeys(jobs)
+
+    def for_reference(self) -> "Plan":
+        """Return the same plan with another directory for outputs and logs."""
+        return replace(self, output=self.output / "reference")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A workload on a model of a size and type."""
+    """A workload with a model size and a dtype."""
 
-    size: str
+    model_size: str
     workload: Workload
     dtype: str
 
     @property
     def name(self) -> str:
-        """A name for files."""
-        return f"{self.workload.name}-{self.size}-{self.dtype}"
+        """Name for files."""
+        return f"{self.workload.name}-{self.model_size}-{self.dtype}"
 
-    def setting(self, plan: Plan) -> Setting:
-        """How a contender is to run it."""
-        return Setting(
+    def settings(self, plan: Plan) -> Settings:
+        """Return the conditions under which an implementation runs the job."""
+        return Settings(
             dtype=self.dtype,
             threads=plan.threads,
             device=plan.device,
-            batch=self.workload.batch,
-            prompts=self.workload.prompts,
+            batch_size=self.workload.batch_size,
+            num_prompts=self.workload.num_prompts,
         )
-
-    def in_float32(self) -> "Job":
-        """The same, as the reference does it."""
-        return replace(self, dtype="float32")
 
 
 def start_command(
-    name: str, job: Job, plan: Plan, files: ModelFiles, wanted: Everything | None
+    name: str, job: Job, plan: Plan, files: ModelFiles, options: GeneratorOptions | None
 ) -> dict[str, Any]:
-    """What `benchmarks.worker` is told at first."""
+    """Return the arguments of the first command of `benchmarks.worker`."""
     return {
-        "contender": name,
+        "implementation": name,
         "checkouts": plan.checkouts,
         "workload": asdict(job.workload),
-        "setting": asdict(job.setting(plan)),
+        "settings": asdict(job.settings(plan)),
         "files": {"directory": str(files.directory), "image_size": files.image_size},
-        "wanted": wanted and asdict(wanted),
+        "options": options and asdict(options),
     }

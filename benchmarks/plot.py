@@ -1,57 +1,61 @@
-"""`write_plot`: how many times longer the others take, as bars."""
+"""`write_plot`: times relative to the baseline, as bars."""
 
 from pathlib import Path
 from typing import Any
 
-OURS, THEIRS = "#3b6fb6", "#b9b9b9"
+OUR_COLOR, OTHER_COLOR = "#3b6fb6", "#b9b9b9"
 
 
 def write_plot(file: Path, results: list[dict[str, Any]]) -> bool:
-    """A panel for each job, a bar for each contender that ran; False without matplotlib."""
+    """Write an image with a panel for each job and a bar for each participant that ran.
+
+    Args:
+        file: Path of the image.
+        results: Outputs of `measure_job`.
+
+    Returns:
+        False if there is nothing to plot or matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
         return False
-    shown = [(figures, _bars(figures)) for figures in results]
-    shown = [(figures, bars) for figures, bars in shown if bars]
-    if not shown:
+    panels = [(job, bars) for job in results if (bars := _slowest_first(job))]
+    if not panels:
         return False
-    heights = [len(bars) + 1.5 for _, bars in shown]
+    heights = [len(bars) + 1.5 for _, bars in panels]
     figure = Figure(figsize=(9, 0.32 * sum(heights) + 0.5), layout="constrained")
-    panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)
-    for panel, (figures, bars) in zip(panels[:, 0], shown, strict=True):
-        _draw(panel, figures, bars)
+    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)
+    for axis, (job, bars) in zip(axes[:, 0], panels, strict=True):
+        _draw_panel(axis, job, bars)
     figure.savefig(file, dpi=150)
     return True
 
 
-def _bars(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    ran = [contender for contender in figures["contenders"] if contender["ratio"]]
-    return sorted(ran, key=lambda contender: contender["ratio"]["median"], reverse=True)
+def _slowest_first(job: dict[str, Any]) -> list[dict[str, Any]]:
+    ran = [participant for participant in job["participants"] if participant["ratio"]]
+    return sorted(ran, key=lambda participant: participant["ratio"]["median"], reverse=True)
 
 
-def _draw(panel: Any, figures: dict[str, Any], bars: list[dict[str, Any]]) -> None:
+def _draw_panel(axis: Any, job: dict[str, Any], bars: list[dict[str, Any]]) -> None:
     ratios = [bar["ratio"] for bar in bars]
     medians = [ratio["median"] for ratio in ratios]
-    spread = [
+    quartiles = [
         [ratio["median"] - ratio["low"] for ratio in ratios],
         [ratio["high"] - ratio["median"] for ratio in ratios],
     ]
     names = [_label(bar) for bar in bars]
-    colors = [OURS if bar["name"].startswith("ours") else THEIRS for bar in bars]
-    drawn = panel.barh(names, medians, xerr=spread, color=colors, ecolor="#444444")
-    panel.bar_label(drawn, [f" {median:.2f}" for median in medians], padding=4, fontsize=8)
-    panel.axvline(1, color="#444444", linewidth=0.8)
-    panel.margins(x=0.12)
-    panel.spines[["top", "right"]].set_visible(False)
-    side = figures["image_size"]
-    panel.set_title(
-        f"{figures['text']} ({figures['size']}, {side} x {side}, {figures['dtype']})",
-        loc="left",
-        fontsize=9,
-    )
-    panel.set_xlabel(f"time, times that of {figures['baseline']}", fontsize=8)
-    panel.tick_params(labelsize=8)
+    colors = [OUR_COLOR if bar["is_ours"] else OTHER_COLOR for bar in bars]
+    drawn = axis.barh(names, medians, xerr=quartiles, color=colors, ecolor="#444444")
+    axis.bar_label(drawn, [f" {median:.2f}" for median in medians], padding=4, fontsize=8)
+    axis.axvline(1, color="#444444", linewidth=0.8)
+    axis.margins(x=0.12)
+    axis.spines[["top", "right"]].set_visible(False)
+    side = job["image_size"]
+    title = f"{job['description']} ({job['model_size']}, {side} x {side}, {job['dtype']})"
+    axis.set_title(title, loc="left", fontsize=9)
+    axis.set_xlabel(f"time relative to {job['baseline']}", fontsize=8)
+    axis.tick_params(labelsize=8)
 
 
 def _label(bar: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""A process that runs one contender: `python -m benchmarks.worker`.
+"""A process that runs one implementation: `python -m benchmarks.worker`.
 
-Reads commands from its standard input and writes a reply to each on its standard output, as lines
-of JSON. What libraries print goes to the standard error.
+It reads commands from standard input and writes a reply to each to standard output, as lines of
+JSON. Everything that libraries print goes to standard error.
 
-The first command is `start`, which names the contender, limits its processors, and tells what it is
-to do; then `convert`, or `prepare` and any number of `run`. A reply has `error` and `kind` where
-something failed.
+The first command is `start`. It names the implementation and the task, and limits the CPU cores.
+Then comes `convert`, or `prepare` and any number of `run`. If a command fails, the reply contains
+`error` and `kind`.
 """
 
 import contextlib
@@ -17,109 +17,125 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-LONGEST_REASON = 240
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+MAX_REASON_LENGTH = 240
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Worker:
-    """A contender and what it is to do.
+    """An implementation and its task.
 
     Args:
-        command: `contender`, `checkouts`, `workload`, `setting`, `files` and `wanted`, each as
-            plain values.
+        command: Output of `benchmarks.plan.start_command`.
     """
 
     def __init__(self, command: dict[str, Any]) -> None:
-        limit_processors(command["setting"]["threads"])
-        from benchmarks.contenders import Everything, ModelFiles, Setting, create_contender
+        limit_cores(command["settings"]["threads"])  # before libraries count them
+        from benchmarks.implementations import (
+            GeneratorOptions,
+            ModelFiles,
+            Settings,
+            create_implementation,
+        )
         from benchmarks.workloads import Workload
 
         self.workload = Workload(**command["workload"])
-        self.setting = Setting(**command["setting"])
-        files = command["files"]
+        self.settings = Settings(**command["settings"])
+        files, options = command["files"], command["options"]
         self.files = ModelFiles(Path(files["directory"]), files["image_size"])
-        self.wanted = Everything(**command["wanted"]) if command["wanted"] else None
-        self.contender = create_contender(command["contender"], command["checkouts"])
+        self.options = GeneratorOptions(**options) if options else None
+        self.implementation = create_implementation(command["implementation"], command["checkouts"])
         self.task: Any = None
+        self.commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "convert": self.convert,
+            "prepare": self.prepare,
+            "run": self.run,
+        }
 
     def convert(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Converts the model, if there is anything to convert."""
-        if hasattr(self.contender, "convert"):
-            self.contender.convert(self.files, self.setting, step=self.workload.step)
+        """Convert the model, if the implementation needs that."""
+        if hasattr(self.implementation, "convert"):
+            self.implementation.convert(self.files, self.settings, step=self.workload.step)
         return {}
 
     def prepare(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Loads the model and makes the inputs."""
+        """Load the model and create the inputs."""
         from benchmarks.peak_memory import PeakMemory
         from benchmarks.workloads import create_task
 
-        self.contender.prepare(self.files, self.setting)
-        self.memory = PeakMemory(self.setting.device)
-        self.task = create_task(self.workload, self.contender, self.files.image_size, self.wanted)
+        self.implementation.prepare(self.files, self.settings)
+        self.memory = PeakMemory(self.settings.device)
+        self.task = create_task(
+            self.workload, self.implementation, self.files.image_size, self.options
+        )
         return {}
 
     def run(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Runs the task for some time, at least once; the first time it may compile.
+        """Run the task at least once. The first run may compile.
 
-        The command's `seconds` is the least time to fill, and `save` a file for the arrays of the
-        result.
+        Args:
+            command: `seconds`, the minimum time of all repetitions together, and optionally
+                `save`, the path of a file for the arrays of the last result.
+
+        Returns:
+            `seconds`, the time of each repetition, and `memory`.
         """
         seconds: list[float] = []
         while not seconds or sum(seconds) < command["seconds"]:
             start = time.perf_counter()
             result = self.task.run()
             seconds.append(time.perf_counter() - start)
-        reply = {"seconds": seconds, "memory": self.memory.figures()}
+        reply = {"seconds": seconds, "memory": self.memory.measure()}
         if command.get("save"):
             np.savez(command["save"], **self.task.to_arrays(result))
-        if self.setting.device == "cuda" and "torch" in sys.modules:
+        if self.settings.device == "cuda" and "torch" in sys.modules:
             del result
-            sys.modules["torch"].cuda.empty_cache()  # the others want the card, too
+            sys.modules["torch"].cuda.empty_cache()  # other processes share the GPU
         return reply
 
 
-def limit_processors(count: int) -> None:
-    """Lets this process use so many processors of those it may use, whatever computes in it."""
+def limit_cores(count: int) -> None:
+    """Restrict this process to some of the CPU cores that it may use."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def end_with_parent() -> None:
-    """Has Linux end this process when its parent ends: a stopped one would stay for ever."""
+    """Make Linux end this process with its parent. A stopped process would remain otherwise."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def serve(commands: TextIO, replies: TextIO) -> None:
-    """Answers commands until there are no more."""
+    """Reply to commands until there are no more."""
     worker: Worker | None = None
     for line in commands:
         command = json.loads(line)
         try:
-            if command["do"] == "start":
+            if worker is None:
                 worker = Worker(command)
                 reply: dict[str, Any] = {}
             else:
-                reply = getattr(worker, command["do"])(command)
+                reply = worker.commands[command["command"]](command)
         except Exception as error:
             traceback.print_exc()
-            reply = failure(error)
+            reply = error_to_reply(error)
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
-def failure(error: Exception) -> dict[str, Any]:
-    """What a reply tells of an error: one line. Of Keras' errors the second has the cause."""
-    from benchmarks.contenders import UnsupportedError
+def error_to_reply(error: Exception) -> dict[str, Any]:
+    """Convert an exception to a reply with one line of text."""
+    from benchmarks.implementations import UnsupportedError
 
     lines = [line for line in ANSI_COLOR.sub("", str(error)).splitlines() if line.strip()]
-    text = " ".join(lines[:2])[:LONGEST_REASON]
+    text = " ".join(lines[:2])[:MAX_REASON_LENGTH]  # Keras puts the cause on the second line
     if isinstance(error, UnsupportedError):
         return {"error": text, "kind": "unsupported"}
     if isinstance(error, ModuleNotFoundError):
@@ -128,7 +144,7 @@ def failure(error: Exception) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Keeps the standard output for replies."""
+    """Reserve standard output for replies, and serve."""
     end_with_parent()
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""`WorkerProcess`: a contender's process, as its parent sees it."""
+"""`WorkerProcess`: the parent's side of a process of `benchmarks.worker`."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parent.parent
 THREAD_VARIABLES = (
@@ -17,17 +17,17 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
-QUIET = {
+VARIABLES = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "PYTHONUNBUFFERED": "1",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the card is shared with the other contenders
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # all implementations share the GPU
 }
 
 
 class WorkerError(Exception):
-    """A contender that could not do what it was asked for.
+    """A worker could not run a command. The message is the reason shown in the table.
 
     Attributes:
         kind: "unsupported" or "failed".
@@ -39,16 +39,19 @@ class WorkerError(Exception):
 
 
 class WorkerProcess:
-    """A process of `benchmarks.worker`, which is stopped while it has nothing to do.
+    """A process of `benchmarks.worker`, stopped while it has no command.
 
-    A pool of threads that waits for work may spin; a stopped process takes nothing from others.
+    Idle threads of a thread pool may spin. A stopped process takes no CPU time from others.
 
     Args:
-        start: the command `start`.
-        backend: of Keras, or "".
-        log: a file for what its libraries print.
-        timeout: seconds that an answer may take.
-        python: that it runs with; this one if empty.
+        start: Arguments of the first command.
+        backend: Keras backend, or "".
+        log: File for everything that libraries print.
+        timeout: Maximum time of a command in seconds.
+        python: Python executable. If empty, this one.
+
+    Raises:
+        WorkerError: If the first command fails.
     """
 
     def __init__(
@@ -56,48 +59,50 @@ class WorkerProcess:
     ) -> None:
         self.timeout = timeout
         self.log = log
-        setting = start["setting"]
-        with log.open("ab") as errors:
+        settings = start["settings"]
+        variables = build_environment(
+            backend, settings["threads"], settings["device"], cache=log.parent / "compiled"
+        )
+        with log.open("ab") as stderr:
             self.process = subprocess.Popen(
                 [python or sys.executable, "-m", "benchmarks.worker"],
                 cwd=ROOT,
-                env=environment(
-                    backend, setting["threads"], setting["device"], cache=log.parent / "compiled"
-                ),
+                env=variables,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=stderr,
             )
-        self.ask("start", **start)
+        self.send("start", **start)
 
-    def ask(self, do: str, **command: Any) -> dict[str, Any]:
-        """The reply to a command.
+    def send(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command and return the reply.
 
         Raises:
-            WorkerError: if the contender fails, dies, or takes too long.
+            WorkerError: If the command fails, the process ends, or it takes too long.
         """
         assert self.process.stdin is not None
-        self._send(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
         try:
-            self.process.stdin.write((json.dumps({"do": do, **command}) + "\n").encode())
+            line = json.dumps({"command": command, **arguments}) + "\n"
+            self.process.stdin.write(line.encode())
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise WorkerError(self._death()) from None
+            raise WorkerError(self._exit_reason()) from None
         reply = self._read()
-        self._send(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
         if "error" in reply:
             raise WorkerError(reply["error"], reply["kind"])
         return reply
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
 
-    def __enter__(self) -> "WorkerProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,33 +110,40 @@ class WorkerProcess:
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        place, line = self.process.stdout.fileno(), b""
+        stdout, line = self.process.stdout.fileno(), b""
         end = time.monotonic() + self.timeout
         while not line.endswith(b"\n"):
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([place], [], [], left)[0]:
+            remaining = end - time.monotonic()
+            if remaining <= 0 or not select.select([stdout], [], [], remaining)[0]:
                 raise WorkerError(f"took more than {self.timeout:.0f} s")
-            part = os.read(place, 2**16)
-            if not part:
-                raise WorkerError(self._death())
-            line += part
+            data = os.read(stdout, 2**16)
+            if not data:
+                raise WorkerError(self._exit_reason())
+            line += data
         reply: dict[str, Any] = json.loads(line)
         return reply
 
-    def _death(self) -> str:
+    def _exit_reason(self) -> str:
         code = self.process.wait()
         if code == -signal.SIGKILL:
-            return "was killed, perhaps for want of memory"
+            return "was killed, probably because memory ran out"
         return f"ended with code {code}; see {self.log}"
 
-    def _send(self, number: signal.Signals) -> None:
+    def _signal(self, number: signal.Signals) -> None:
         if self.process.poll() is None:
             self.process.send_signal(number)
 
 
-def environment(backend: str, threads: int, device: str, *, cache: Path) -> dict[str, str]:
-    """The variables of a contender's process; JAX keeps what it compiles in `cache`."""
-    variables = os.environ | QUIET | dict.fromkeys(THREAD_VARIABLES, str(threads))
+def build_environment(backend: str, threads: int, device: str, *, cache: Path) -> dict[str, str]:
+    """Return the environment variables of a worker.
+
+    Args:
+        backend: Keras backend, or "".
+        threads: Number of threads.
+        device: "cpu" or "cuda".
+        cache: Directory in which JAX keeps compiled programs.
+    """
+    variables = os.environ | VARIABLES | dict.fromkeys(THREAD_VARIABLES, str(threads))
     variables["PYTHONPATH"] = os.pathsep.join(
         [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     )

@@ -1,6 +1,6 @@
 """Check the language of docstrings, docs and command-line help. Run by `make check`.
 
-    python -m tests.check_language [PATH ...]
+python -m tests.check_language [PATH ...]
 """
 
 import ast
@@ -27,7 +27,7 @@ BANNED = {
     r"rated best|best rated|highest rated": "highest predicted IoU",
     r"held[- ]out": "validation",
     r"outlines? (are|is|were) moved": "boundaries are refined",
-    r"may be meant|is meant": "plain words for the ambiguity",
+    r"may be meant|what is meant": "plain words for the ambiguity",
     r"likewise": "the same, spelled out",
     r"where nothing tells|tells? of": "is stored in, or contains",
     r"are reached|reaches (its|the) sides": "expanded to the box",
@@ -123,8 +123,9 @@ def banned_words(text: str) -> Iterator[str]:
 def long_sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text in Markdown that have too many words."""
     text = re.sub(r"`[^`]*`", "code", text)
+    text = text.replace("*", "")
     text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-*#>]|\d+\.) ?)", text)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*(?:[-#>]|\d+\.) ?)", text)
     for block in blocks:
         for sentence in re.split(r"(?<=[.!?:;])\s+", " ".join(block.split())):
             words = [word for word in sentence.split() if re.search(r"\w", word)]

@@ -3,9 +3,9 @@
     KERAS_BACKEND=torch python tests/keras_hub_suite.py CHECKOUT
 
 CHECKOUT is a clone of https://github.com/keras-team/keras-hub. Its test files are copied to a
-temporary folder, and the classes that they import from keras-hub are replaced by those of the same
-name in keras_sam. The tests need the packages keras-hub and grain. Nothing is downloaded: tests of
-presets are skipped.
+temporary folder, and the classes that they import from keras-hub are replaced by the classes of
+the same name in keras_sam. The tests need the packages keras-hub and grain. Nothing is downloaded:
+tests of presets are skipped.
 """
 
 import importlib
@@ -34,20 +34,23 @@ python_files = *_test.py
 markers =
     large: slow test
     extra_large: test that downloads presets
+filterwarnings = ignore
 """
 
 
 class Outcomes:
-    """A pytest plugin that skips tests of presets and records the outcome of all others.
+    """A pytest plugin that selects the tests and records their outcomes.
 
     Attributes:
-        rows: Outcome and reason of each test, by name.
+        lines: Outcome, name and reason of each test.
     """
 
     def __init__(self) -> None:
-        self.rows: dict[str, tuple[str, str]] = {}
+        self.lines: list[str] = []
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        # TensorFlow's test case has a method of this name, which is no test.
+        items[:] = [item for item in items if item.name != "test_session"]
         for item in items:
             if item.get_closest_marker("extra_large"):
                 item.add_marker(pytest.mark.skip(reason="downloads presets"))
@@ -55,46 +58,40 @@ class Outcomes:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.split("::", 1)[-1].replace("::", ".")
         if report.skipped:
-            self.rows[name] = "skipped", report.longrepr[2].removeprefix("Skipped: ")
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            self.lines.append(f"skipped: {name}: {reason}")
         elif report.failed:
-            self.rows[name] = "failed", report.longrepr.reprcrash.message.splitlines()[0]
+            reason = report.longrepr.reprcrash.message.splitlines()[0]
+            self.lines.append(f"failed: {name}: {reason}")
         elif report.when == "call":
-            self.rows[name] = "passed", ""
+            self.lines.append(f"passed: {name}")
 
 
-def replace_classes(stack: ExitStack) -> list[str]:
-    """Replace keras-hub's classes by ours, and return the names that we do not have."""
+def replace_classes(stack: ExitStack) -> None:
+    """Replace the classes of keras-hub until the stack is closed."""
     from keras_sam import layers, models
 
-    missing = []
     for name, module in CLASSES.items():
-        ours = getattr(models, name, None) or getattr(layers, name, None)
-        if ours is None:
-            missing.append(name)
-        else:
-            module = importlib.import_module(f"{MODELS}.{module}")
-            stack.enter_context(patch.object(module, name, ours))
-    return missing
+        ours = getattr(models, name, None) or getattr(layers, name)
+        stack.enter_context(patch.object(importlib.import_module(f"{MODELS}.{module}"), name, ours))
 
 
 def run(checkout: Path) -> int:
+    """Run the tests and return pytest's exit status."""
     source = checkout / MODELS.replace(".", "/")
     files = [file for pattern in TEST_FILES for file in sorted(source.glob(pattern))]
     if not files:
-        raise SystemExit(f"no test files of SAM in {source}; pass a clone of keras-hub")
+        raise SystemExit(f"no tests of SAM in {source}; pass a clone of keras-hub")
     outcomes = Outcomes()
     with ExitStack() as stack:
-        missing = replace_classes(stack)
+        replace_classes(stack)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for file in files:
             shutil.copy(file, folder)
         (folder / "pytest.ini").write_text(INI)
         options = ["--import-mode=importlib", "-p", "no:cacheprovider", "-q", "--tb=short"]
         status = pytest.main([*options, str(folder)], plugins=[outcomes])
-    for name in missing:
-        print(f"not in keras_sam: {name}, keras-hub's own was used")
-    for name, (outcome, reason) in outcomes.rows.items():
-        print(f"{outcome}: {name}" + (f": {reason}" if reason else ""))
+    print(*outcomes.lines, sep="\n")
     return int(status)
 
 

@@ -1,4 +1,4 @@
-"""The house rules of the package, read from its source."""
+"""Rules of the source tree: imports, sizes, public names and mirrored tests."""
 
 import ast
 import importlib
@@ -11,10 +11,12 @@ PACKAGE = Path(__file__).parent.parent / "keras_sam"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
 MAX_FOLDER_LEVELS = 3
+TESTS = Path(__file__).parent
 VAGUE_NAMES = {"base", "common", "core", "helpers", "misc", "utils"}
 
-# Which folders the modules of a folder may import from, besides their own and `EVERYWHERE`.
+# Folders from which the modules of a folder may import, besides their own and `EVERYWHERE`.
 MAY_IMPORT: dict[str, set[str]] = {
+    "files": set(),
     "images": set(),
     "masks": set(),
     "layers": set(),
@@ -24,9 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "drawing": {"annotations", "images", "masks"},
     "checkpoints": {"transforms"},
     "models": {"layers", "losses", "checkpoints", "transforms"},
-    "engines": {"models", "layers", "transforms"},
-    "predict": {"engines", "models", "transforms", "annotations", "masks", "images", "layers"},
-    "evaluate": {"predict", "annotations", "masks", "images", "models"},
+    "engines": {"models", "layers"},
+    "predict": {"engines", "models", "transforms", "annotations", "masks", "images"},
+    "evaluate": {"predict", "annotations", "masks", "images"},
     "train": {
         "models",
         "layers",
@@ -38,21 +40,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "images",
         "drawing",
     },
-    "batch": {
-        "predict",
-        "annotations",
-        "drawing",
-        "models",
-        "transforms",
-        "masks",
-        "images",
-        "engines",
-    },
+    "batch": {"predict", "annotations", "drawing", "models", "transforms", "masks", "images"},
 }
 MAY_IMPORT["cli"] = {"cli", *MAY_IMPORT}
-# Small modules at the root that every folder may import.
-EVERYWHERE = {"errors", "files", "types"}
-MAY_IMPORT["files"] = set()
+# Modules and a folder at the root that every folder may import.
+EVERYWHERE = {"errors", "files", "point_labels", "types"}
 WITHOUT_KERAS = {"annotations", "checkpoints", "drawing", "files", "images", "masks", "transforms"}
 
 
@@ -66,7 +58,7 @@ def folder_of(path: Path) -> str:
 
 
 def imported_modules(path: Path, source: str) -> Iterator[str]:
-    """Yields the absolute dotted names that a module imports, anywhere in it."""
+    """Yield the absolute dotted names that a module imports, anywhere in it."""
     package = ["keras_sam", *path.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -98,7 +90,7 @@ def test_imports_follow_the_table(path):
 
 
 @pytest.mark.parametrize(
-    ("place", "source"),
+    ("path", "source"),
     [
         ("layers/x.py", "from keras_sam.models import SAMBackbone"),
         ("layers/x.py", "from ..models import SAMBackbone"),
@@ -111,8 +103,8 @@ def test_imports_follow_the_table(path):
         ("train/x.py", "import keras_sam"),
     ],
 )
-def test_a_forbidden_import_is_found(place, source):
-    assert len(forbidden_imports(PACKAGE / place, source)) == 1
+def test_forbidden_import_is_found(path, source):
+    assert len(forbidden_imports(PACKAGE / path, source)) == 1
 
 
 def test_every_folder_with_modules_is_in_the_table():
@@ -120,7 +112,7 @@ def test_every_folder_with_modules_is_in_the_table():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_files_are_short_shallow_and_named_after_something(path):
+def test_files_are_short_shallow_and_well_named(path):
     assert len(path.read_text().splitlines()) <= MAX_LINES
     assert len(path.relative_to(PACKAGE.parent).parts) - 1 <= MAX_FOLDER_LEVELS
     assert path.stem not in VAGUE_NAMES
@@ -133,3 +125,27 @@ def test_public_names_are_sorted_and_exist(path):
     module = importlib.import_module(".".join(path.parent.relative_to(PACKAGE.parent).parts))
     assert module.__all__ == sorted(module.__all__)
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+# Modules without a test file of their own, with the reason.
+UNTESTED: dict[str, str] = {}
+# Test files that belong to a folder rather than to a module.
+OTHER_TESTS: dict[str, str] = {}
+
+
+def mirrored_test(path: Path) -> Path:
+    """Return the test file of a module: masks/polygon.py -> tests/masks/test_polygon.py."""
+    return TESTS / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+
+
+def test_each_module_has_a_mirrored_test_file():
+    modules = [path for path in MODULES if path.name != "__init__.py"]
+    missing = {name_of(path) for path in modules if not mirrored_test(path).exists()}
+    assert missing == set(UNTESTED)
+
+
+def test_each_test_file_mirrors_a_module():
+    modules = {mirrored_test(path) for path in MODULES}
+    folders = {path.parent for path in modules}
+    tests = {path for folder in folders - {TESTS} for path in folder.glob("test_*.py")}
+    assert {path.relative_to(TESTS).as_posix() for path in tests - modules} == set(OTHER_TESTS)

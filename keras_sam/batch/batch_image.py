@@ -1,22 +1,24 @@
-"""`BatchImage`: an image to be done, and what it is prompted with."""
+"""`BatchImage`: an image of a batch and its prompts."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class BatchImage:
-    """An image of a batch.
+    """An image of a batch and its prompts.
 
-    Prompts are kept as they were read: a wrong one is that image's error, and not the run's.
+    Prompts are checked when the image is processed. A wrong prompt is an error of its image and
+    does not stop the run.
 
     Attributes:
-        id: its name in the table, of which there is one.
-        path: where the file is.
-        points: `(P, N, 2)` pixels (x, y), nested lists of any lengths or such as JSON; None in
-            place of a prompt that has no points.
-        labels: `(P, N)` alike; without them all points are foreground.
-        boxes: `(P, 4)` XYXY alike.
+        id: Name in the table, unique within a batch.
+        path: Path of the file.
+        points: Points `(P, N, 2)` (x, y) in pixels, as nested lists of any lengths or as JSON,
+            with `None` for prompts without points.
+        labels: Labels `(P, N)` in the same format: 1 foreground, 0 background. Defaults to 1.
+        boxes: Boxes `(P, 4)` XYXY in pixels in the same format.
     """
 
     id: str
@@ -24,3 +26,8 @@ class BatchImage:
     points: Any = None
     labels: Any = None
     boxes: Any = None
+
+
+def path_to_text(path: str) -> str:
+    """Convert a path to text that is valid Unicode. Other bytes become escape sequences."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

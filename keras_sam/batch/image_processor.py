@@ -1,37 +1,42 @@
-"""`ImageProcessor`: a model that finds the masks of one image after the other."""
+"""`ImageProcessor`: predicts the masks of decoded images, one image after another."""
 
-import math
+import dataclasses
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from keras_sam.annotations.mask_record import MaskRecord
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
-from keras_sam.batch.image_result import ImageResult, one_line, path_to_text
-from keras_sam.batch.parse_prompts import Prompts, parse_prompts
-from keras_sam.engines.engine import Engine
+from keras_sam.batch.decode_image import DecodedImage
+from keras_sam.batch.image_result import (
+    BatchMask,
+    ErrorInfo,
+    ImageResult,
+    Provenance,
+    StepSeconds,
+)
+from keras_sam.batch.parse_prompts import ImagePrompts, parse_prompts
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.batch_decoder import Candidate
-from keras_sam.predict.crops import Crop
-from keras_sam.predict.generated_mask import GeneratedMask
-from keras_sam.predict.mask_generator import SAMMaskGenerator
-from keras_sam.predict.predictor import MASK_THRESHOLD, SAMPredictor
-from keras_sam.transforms.mask_postprocessor import MaskPostprocessor
+from keras_sam.predict.predict_records import predict_records
+from keras_sam.predict.sam_mask_generator import SAMMaskGenerator
+from keras_sam.predict.sam_predictor import SAMPredictor
 
 
 class ImageProcessor:
-    """Finds masks; whatever is wrong with an image becomes its result.
+    """Predicts the masks of images. An error becomes the result of its image.
 
-    Not for two threads at once: make another with `engine`, whose programs and weights they share.
+    A processor serves one thread. Processors of several threads can share compiled programs.
 
     Args:
-        model: the segmenter.
-        settings: thresholds.
-        facts: what each result tells of this process.
-        engine: of another masker of the same model.
+        model: Segmenter.
+        settings: Options of the batch.
+        provenance: Model and package versions, for the results.
+        shared_with: Processor of the same model whose compiled programs are used.
+
+    Attributes:
+        predictor: Predictor of this processor.
     """
 
     def __init__(
@@ -39,128 +44,107 @@ class ImageProcessor:
         model: SAMImageSegmenter,
         settings: BatchSettings,
         *,
-        facts: dict[str, str],
-        engine: Engine | None = None,
+        provenance: Provenance,
+        shared_with: "ImageProcessor | None" = None,
     ) -> None:
         self.settings = settings
-        self.facts = facts
-        self.predictor = _TimedPredictor(model)
-        if engine is not None:
-            self.predictor.engine = engine
-        arguments = settings.generator_arguments()
-        self.generator = SAMMaskGenerator(model, output_mode="coco_rle", **arguments)
-        self.generator.predictor = self.predictor
-
-    def mask(self, image: BatchImage, pixels: np.ndarray, decode_seconds: float) -> ImageResult:
-        """The masks of a decoded image, or the error that stood in their way.
-
-        Args:
-            image: its name and prompts.
-            pixels: `(H, W, 3)` uint8.
-            decode_seconds: what reading them took.
-        """
-        self.predictor.seconds = 0.0
-        started = time.perf_counter()
-        masks: list[dict[str, Any]] = []
-        failure: dict[str, Any] = {}
-        try:
-            prompts = parse_prompts(image)
-            if prompts is None:
-                masks = self.generator.generate(pixels)
-            else:
-                masks = list(self._prompted(pixels, prompts))
-        except Exception as error:  # of any kind: it must not stop the other images
-            failure = {"error_type": type(error).__name__, "error": one_line(error)}
-        finally:
-            self.predictor.reset_image()
-        for mask in masks:
-            for score in ("predicted_iou", "stability_score"):
-                mask[score] = None if math.isnan(mask[score]) else mask[score]
-        encode_seconds = self.predictor.seconds
-        generate_seconds = time.perf_counter() - started - encode_seconds
-        return ImageResult(
-            image_id=image.id,
-            path=path_to_text(image.path),
-            finished_at=datetime.now(UTC),
-            masks=masks,
-            size=(pixels.shape[0], pixels.shape[1]),
-            seconds={
-                "decode": decode_seconds,
-                "encode": encode_seconds,
-                "generate": generate_seconds,
-            },
-            facts=self.facts,
-            **failure,
+        self.provenance = provenance
+        engine = None if shared_with is None else shared_with.predictor.engine
+        self.predictor: _TimedPredictor = _TimedPredictor(model, engine=engine)
+        self._generator = SAMMaskGenerator(
+            self.predictor, settings.generator, output_mode="coco_rle"
         )
 
-    def _prompted(self, pixels: np.ndarray, prompts: Prompts) -> Iterator[dict[str, Any]]:
-        """Records in the order of the prompts, those of a prompt by falling rating."""
+    def process(self, decoded: DecodedImage) -> ImageResult:
+        """Predict the masks of an image.
+
+        Args:
+            decoded: Image with its pixels. A decoding error becomes the result's error.
+        """
+        image = decoded.image
+        result = ImageResult(
+            image_id=image.id,
+            path=image.path,
+            provenance=self.provenance,
+            error=decoded.error,
+            seconds=StepSeconds(decode=decoded.seconds),
+        )
+        if decoded.pixels is None:
+            return result
+        started = time.perf_counter()
+        self.predictor.encode_seconds = 0.0
+        masks: list[BatchMask] = []
+        error = None
+        try:
+            masks = self._predict(image, decoded.pixels)
+        except Exception as exception:  # whatever it is, the other images must continue
+            error = ErrorInfo.from_exception(exception)
+        finally:
+            self.predictor.reset_image()
+        encode_seconds = self.predictor.encode_seconds
+        generate_seconds = time.perf_counter() - started - encode_seconds
+        return dataclasses.replace(
+            result,
+            size=(decoded.pixels.shape[0], decoded.pixels.shape[1]),
+            masks=tuple(masks),
+            error=error,
+            seconds=StepSeconds(decoded.seconds, encode_seconds, generate_seconds),
+        )
+
+    def _predict(self, image: BatchImage, pixels: np.ndarray) -> list[BatchMask]:
+        prompts = parse_prompts(image)
+        if prompts is None:
+            return [BatchMask(record) for record in self._generator.generate(pixels)]
         self.predictor.set_image(pixels)
-        wanted = self.settings.multimask_output
-        found: dict[int, list[dict[str, Any]]] = {}
-        for multimask in (True, False):
+        records: dict[int, list[MaskRecord]] = {}
+        for multimask_output in (True, False):
             indices = [
                 index
                 for index in range(len(prompts))
-                if (prompts.is_single_point(index) if wanted is None else wanted) == multimask
+                if self._is_multimask(prompts, index) == multimask_output
             ]
-            step = self.predictor.prompts_per_batch
-            for start in range(0, len(indices), step):
-                some = indices[start : start + step]
-                found |= self._decoded(prompts, some, multimask)
-        for index in sorted(found):
-            yield from found[index]
+            records |= self._predict_prompts(prompts, indices, multimask_output)
+        return [BatchMask(record, index) for index in sorted(records) for record in records[index]]
 
-    def _decoded(
-        self, prompts: Prompts, indices: list[int], multimask: bool
-    ) -> dict[int, list[dict[str, Any]]]:
-        """Records of some prompts that are decoded together, by prompt."""
-        arguments = prompts.some(indices)
-        logits, ratings = self.predictor.predict_low_res(**arguments, multimask_output=multimask)
-        height, width = size = self.predictor.original_size
-        drawer = MaskPostprocessor(
-            self.predictor.frame,
-            (logits.shape[-2], logits.shape[-1]),
-            threshold=MASK_THRESHOLD,
-            offset=self.settings.stability_score_offset,
-        )
-        crop = Crop((0, 0, width, height), 0)
-        found = {}
-        for row, index in enumerate(indices):
-            point = _point(arguments, row)
-            boxes = arguments["boxes"]
-            window = self.predictor.frame.window(None if boxes is None else boxes[row])
-            records = []
-            for mask in np.argsort(-ratings[row], kind="stable"):
-                candidate = Candidate(
-                    drawer.measure(logits[row, mask], within=window),
-                    float(ratings[row, mask]),
-                    point,
-                )
-                record = GeneratedMask(candidate, crop, size, masks=drawer).to_record("coco_rle")
-                records.append(record | {"prompt_index": index})
-            found[index] = records
-        return found
+    def _is_multimask(self, prompts: ImagePrompts, index: int) -> bool:
+        if self.settings.multimask_output is not None:
+            return self.settings.multimask_output
+        return prompts.is_single_point(index)
+
+    def _predict_prompts(
+        self, prompts: ImagePrompts, indices: list[int], multimask_output: bool
+    ) -> dict[int, list[MaskRecord]]:
+        """Return the masks of some prompts by index. Batches bound the memory for logits."""
+        batch_size = self.predictor.prompts_per_batch
+        records: dict[int, list[MaskRecord]] = {}
+        for start in range(0, len(indices), batch_size):
+            batch = indices[start : start + batch_size]
+            selected = prompts.select(batch)
+            batch_records = predict_records(
+                self.predictor,
+                selected.points,
+                selected.labels,
+                selected.boxes,
+                multimask_output=multimask_output,
+                stability_score_offset=self.settings.generator.stability_score_offset,
+            )
+            records |= zip(batch, batch_records, strict=True)
+        return records
 
 
 class _TimedPredictor(SAMPredictor):
-    """A predictor that counts the seconds of its image encoder."""
+    """A predictor that measures the time of its image encoder.
 
-    seconds = 0.0
+    Attributes:
+        encode_seconds: Total time of `set_image`, in seconds.
+    """
+
+    encode_seconds = 0.0
 
     def set_image(self, image: Any, image_format: str = "RGB") -> None:
-        """As of `SAMPredictor`; waits until the device is done."""
+        """Encode an image and wait until the device has finished."""
         started = time.perf_counter()
         super().set_image(image, image_format)
-        self.engine.to_numpy(self.encoded_image.embedding[:, :1, :1, :1])
-        self.seconds += time.perf_counter() - started
-
-
-def _point(arguments: dict[str, Any], row: int) -> tuple[float, float]:
-    """The first point of a prompt, or the center of its box."""
-    points, boxes = arguments["point_coords"], arguments["boxes"]
-    if points is not None and points[row] is not None:
-        x, y = points[row][0]
-        return float(x), float(y)
-    x0, y0, x1, y1 = boxes[row]
-    return (x0 + x1) / 2, (y0 + y1) / 2
+        array = next(iter(self.state.embedding.values()))
+        self.engine.to_numpy(array[:, :1, :1, :1])
+        self.encode_seconds += time.perf_counter() - started

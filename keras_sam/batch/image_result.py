@@ -1,74 +1,118 @@
-"""`ImageResult`: what came of an image of a batch."""
+"""`ImageResult`: the masks of an image of a batch, or an error."""
 
-import dataclasses
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from keras_sam.batch.batch_image import BatchImage
+from keras_sam.annotations.mask_record import MaskRecord
+from keras_sam.types import Size
 
-LONGEST_MESSAGE = 500
+MAX_MESSAGE_LENGTH = 500
+
+
+@dataclass(frozen=True)
+class ErrorInfo:
+    """An exception, as it is stored and sent between processes.
+
+    Attributes:
+        error_type: Class name of the exception.
+        message: Message of the exception, on one line.
+    """
+
+    error_type: str
+    message: str
+
+    @classmethod
+    def from_exception(cls, exception: BaseException) -> "ErrorInfo":
+        """Describe an exception."""
+        return cls(type(exception).__name__, one_line(exception))
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Model and package versions that produced a result.
+
+    Attributes:
+        preset: Preset, as it was requested.
+        model_hash: Hash of the model's weights and config, see `load_processors.model_hash`.
+        keras_sam: Version of this package.
+        keras: Version of Keras.
+        backend: Name of the Keras backend.
+        backend_version: Version of the backend.
+        numpy: Version of NumPy.
+        pillow: Version of Pillow.
+    """
+
+    preset: str
+    model_hash: str
+    keras_sam: str
+    keras: str
+    backend: str
+    backend_version: str
+    numpy: str
+    pillow: str
+
+
+@dataclass(frozen=True)
+class BatchMask:
+    """A mask of an image of a batch.
+
+    Attributes:
+        record: Mask as a compressed COCO RLE, with its scores.
+        prompt_index: Index of the prompt, or `None` for automatic mask generation.
+    """
+
+    record: MaskRecord
+    prompt_index: int | None = None
+
+
+@dataclass(frozen=True)
+class StepSeconds:
+    """Time taken by each step, in seconds. `None` for steps that did not run.
+
+    Attributes:
+        decode: Reading the file into pixels.
+        encode: Resizing and encoding the image and its crops.
+        generate: Everything after the image encoder, from prompts to RLEs.
+    """
+
+    decode: float | None = None
+    encode: float | None = None
+    generate: float | None = None
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The masks of an image, or why there are none.
+    """The masks of an image, or an error.
 
     Attributes:
-        image_id: of the image.
-        path: of its file.
-        finished_at: when, in UTC.
-        masks: records of Meta's keys with `segmentation` as a COCO RLE, and `prompt_index`.
-        size: `(height, width)` in pixels, if it was decoded.
-        error_type: class of the exception; empty if all went well.
-        error: what it says.
-        seconds: how long each step took: `decode`, `encode`, `generate`.
-        facts: of the process that did it: `preset`, `revision`, and versions by column.
+        image_id: Name of the image in the table.
+        path: Path of the file.
+        provenance: Model and package versions.
+        size: `(height, width)` in pixels, or `None` if the image was not decoded.
+        masks: Masks in the order of the generator or of the prompts.
+        error: Error, or `None`.
+        seconds: Time taken by each step.
+        finished_at: Time of completion, in UTC.
     """
 
     image_id: str
     path: str
-    finished_at: datetime
-    masks: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    size: tuple[int, int] | None = None
-    error_type: str = ""
-    error: str = ""
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    facts: dict[str, str] = dataclasses.field(default_factory=dict)
+    provenance: Provenance
+    size: Size | None = None
+    masks: tuple[BatchMask, ...] = ()
+    error: ErrorInfo | None = None
+    seconds: StepSeconds = field(default_factory=StepSeconds)
+    finished_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
-    def is_error(self) -> bool:
-        """Whether the image has an error in place of masks."""
-        return bool(self.error_type)
-
-    @property
-    def held_bytes(self) -> int:
-        """About what its rows take."""
-        return 500 + sum(100 + len(mask["segmentation"]["counts"]) for mask in self.masks)
+    def nbytes(self) -> int:
+        """Approximate size of the rows in memory, in bytes."""
+        return 500 + sum(100 + len(mask.record["segmentation"]["counts"]) for mask in self.masks)
 
 
-def failed_result(
-    image: BatchImage, error_type: str, error: str, *, facts: dict[str, str], **seconds: float
-) -> ImageResult:
-    """The result of an image that did not get as far as a model."""
-    return ImageResult(
-        image_id=image.id,
-        path=path_to_text(image.path),
-        finished_at=datetime.now(UTC),
-        error_type=error_type,
-        error=error,
-        seconds=seconds,
-        facts=facts,
-    )
-
-
-def path_to_text(name: str) -> str:
-    """A file's name as text, whatever bytes it has."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def one_line(error: BaseException) -> str:
-    """What an exception says, on one line and not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."
+def one_line(exception: BaseException) -> str:
+    """Return the message of an exception on one line, truncated to 500 characters."""
+    text = " ".join(str(exception).split()) or type(exception).__name__
+    if len(text) <= MAX_MESSAGE_LENGTH:
+        return text
+    return text[: MAX_MESSAGE_LENGTH - 3] + "..."

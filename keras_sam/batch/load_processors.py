@@ -1,50 +1,63 @@
-"""`load_processors`: the model of a batch, and what its results tell of it."""
+"""`load_processors`: the model of a batch, ready to process images."""
 
 import hashlib
 import json
 from importlib.metadata import version
 
 import keras
-import numpy as np
 
 from keras_sam.batch.batch_settings import BatchSettings
 from keras_sam.batch.image_processor import ImageProcessor
+from keras_sam.batch.image_result import Provenance
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.models.weight_names import weights_by_name
+from keras_sam.models.weights_hash import weights_hash
 
-PACKAGES = {"keras_sam": "keras-sam", "keras": "keras", "numpy": "numpy", "pillow": "pillow"}
+HASH_LENGTH = 16
 
 
 def load_processors(settings: BatchSettings, count: int = 1) -> list[ImageProcessor]:
-    """Maskers that share one model, each for a thread of its own."""
+    """Load a model and create processors that share it, one per thread.
+
+    Args:
+        settings: Options of the batch.
+        count: Number of processors.
+
+    Raises:
+        ValueError: If the preset cannot be loaded.
+    """
     model = SAMImageSegmenter.from_preset(settings.preset, dtype=settings.dtype)
     backend = keras.backend.backend()
-    facts = {
-        "preset": settings.preset,
-        "revision": model_revision(model),
-        **{name: version(package) for name, package in PACKAGES.items()},
-        "backend": backend,
-        "backend_version": version(backend),
-    }
-    first = ImageProcessor(model, settings, facts=facts)
-    engine = first.predictor.engine
-    others = [ImageProcessor(model, settings, facts=facts, engine=engine) for _ in range(1, count)]
+    provenance = Provenance(
+        preset=settings.preset,
+        model_hash=model_hash(model),
+        keras_sam=version("keras-sam"),
+        keras=version("keras"),
+        backend=backend,
+        backend_version=version(backend),
+        numpy=version("numpy"),
+        pillow=version("pillow"),
+    )
+    first = ImageProcessor(model, settings, provenance=provenance)
+    others = [
+        ImageProcessor(model, settings, provenance=provenance, shared_with=first)
+        for _ in range(1, count)
+    ]
     return [first, *others]
 
 
-def model_revision(model: SAMImageSegmenter) -> str:
-    """A hash of what a model computes with: its image size, preprocessing and every weight.
+def model_hash(model: SAMImageSegmenter) -> str:
+    """Hash the image shape, dtype, inference config and every weight of a model.
 
-    It is the same wherever the weights came from, and tells a moved tag or a changed directory.
+    The hash does not depend on where the model was loaded from. It changes if a preset's
+    directory is edited or its version tag is moved.
+
+    Returns:
+        First 16 hexadecimal digits of a SHA-256.
     """
-    about = [
-        list(model.backbone.image_shape),
-        model.preprocessing,
-        model.backbone.dtype_policy.name,
-    ]
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name, variable in sorted(weights_by_name(model.backbone).items()):
-        values = keras.ops.convert_to_numpy(variable.value)
-        digest.update(f"{name} {values.shape} {values.dtype}".encode())
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:16]
+    config = {
+        "image_shape": list(model.backbone.image_shape),
+        "dtype": model.backbone.dtype_policy.name,
+        "inference_config": model.inference_config.to_dict(),
+    }
+    content = json.dumps(config, sort_keys=True) + weights_hash(model.backbone)
+    return hashlib.sha256(content.encode()).hexdigest()[:HASH_LENGTH]

@@ -1,36 +1,33 @@
-"""`PartWriter`: results as files of a table, each of them whole or not there."""
+"""`PartWriter`: collects results and writes them as parts of a table."""
 
-import re
 import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_sam.batch.image_result import ImageResult
-from keras_sam.batch.table import write_part
-
-LEFTOVER = re.compile(r"\.[0-9a-f]{16}\.part")  # of `write_atomically`, when it was killed
+from keras_sam.batch.table_parts import write_part
 
 
 @dataclass(frozen=True)
 class PartLimits:
-    """When a part is full; what is not in a part yet is lost in a crash, and done again.
+    """Limits after which a part is written. Results that are not written are lost in a crash.
 
     Attributes:
-        size: about so many bytes, before compression.
-        seconds: after so long; 0 makes a part of each batch of results.
+        max_bytes: Approximate maximum size of a part before compression, in bytes.
+        max_seconds: Maximum time between two parts. 0 writes a part for each call of `add`.
     """
 
-    size: int = 2**26
-    seconds: float = 60.0
+    max_bytes: int = 2**26
+    max_seconds: float = 60.0
 
 
 class PartWriter:
-    """Collects results and writes them when there are enough of them, or in time.
+    """Collects results, and writes a part when there are enough of them or time has passed.
 
     Args:
-        directory: of the table.
-        limits: of a part.
+        directory: Folder of the table.
+        limits: Limits of a part.
     """
 
     def __init__(self, directory: Path, limits: PartLimits) -> None:
@@ -39,42 +36,26 @@ class PartWriter:
         self._run = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + "-" + secrets.token_hex(4)
         self._count = 0
         self._started = time.monotonic()
-        self._held: list[ImageResult] = []
-        self._size = 0
+        self._results: list[ImageResult] = []
+        self._nbytes = 0
 
     def add(self, results: list[ImageResult]) -> None:
-        """Takes some results, perhaps none, and writes a part if it is time."""
-        if not self._held:
+        """Add results, perhaps none, and write a part if a limit is reached."""
+        if not self._results:
             self._started = time.monotonic()
         for result in results:
-            self._held.append(result)
-            self._size += result.held_bytes
-            if self._size >= self.limits.size:
+            self._results.append(result)
+            self._nbytes += result.nbytes
+            if self._nbytes >= self.limits.max_bytes:
                 self.flush()
-        if time.monotonic() - self._started >= self.limits.seconds:
+        if time.monotonic() - self._started >= self.limits.max_seconds:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what it holds."""
-        # Let go of first: a part that was written though the call failed must not come twice.
-        held, self._held, self._size = self._held, [], 0
-        if held:
-            write_part(self.directory / part_name(self._run, self._count), held)
+        """Write all results that are not written yet."""
+        # Cleared first: if the part is written but an exception follows, a second call must not
+        # write the same rows again.
+        results, self._results, self._nbytes = self._results, [], 0
+        if results:
+            write_part(self.directory / f"part-{self._run}-{self._count:06d}.parquet", results)
             self._count += 1
-
-
-def part_name(run: str, number: int) -> str:
-    """The name of a part; `run` keeps those of two runs apart."""
-    return f"part-{run}-{number:06d}.parquet"
-
-
-def part_files(directory: Path) -> list[Path]:
-    """The finished parts of a table."""
-    return sorted(directory.glob("part-*.parquet"))
-
-
-def remove_leftovers(directory: Path) -> None:
-    """Removes what was half written when a run was killed."""
-    for path in directory.iterdir():
-        if LEFTOVER.fullmatch(path.name):
-            path.unlink()

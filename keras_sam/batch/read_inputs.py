@@ -1,4 +1,4 @@
-"""`read_inputs`: the images of a folder, a pattern, a list or a table."""
+"""`read_inputs`: the images of a folder, a glob pattern, a list or a table."""
 
 import csv
 import glob
@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_sam.batch.batch_image import BatchImage
-from keras_sam.batch.image_result import path_to_text
+from keras_sam.batch.batch_image import BatchImage, path_to_text
 from keras_sam.batch.table import require_pyarrow
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
@@ -20,34 +19,35 @@ PROMPTS = ("points", "labels", "boxes")
 def read_inputs(
     source: str | Path | Iterable[str | Path | BatchImage], *, id_column: str | None = None
 ) -> list[BatchImage]:
-    """The images that a source names, in a fixed order.
-
-    Whether a file can be read as an image shows later, and is then that image's error.
+    """List the images of a source in a fixed order. The files are not opened.
 
     Args:
-        source: one of
+        source: One of
 
-            - a directory, searched for names with the ending of an image; ids are paths below it;
-            - a pattern with `*`, `**` or `?`; ids are paths below the part without wildcards;
-            - a `.txt` with a path on each line; ids are the lines;
-            - a `.csv` or `.parquet` with a column `path`, and perhaps `points`, `labels` and
-              `boxes` as in `BatchImage` (in a CSV as JSON); ids are the column `image_id`, or
-              the paths as they stand there. In files, relative paths are below the file's folder;
+            - a directory, searched recursively for image files. Ids are paths relative to it.
+            - a pattern with `*`, `**` or `?`. Ids are paths relative to its part without
+              wildcards.
+            - a `.txt` file with a path per line. Ids are the lines.
+            - a `.csv` or `.parquet` file with a column `path` and optional columns `points`,
+              `labels` and `boxes`, see `BatchImage`. In a CSV they are JSON. Ids are the column
+              `image_id`, or the paths.
             - paths and `BatchImage`s.
-        id_column: the column of the ids, in place of `image_id`.
+
+            Relative paths in a file are relative to its folder.
+        id_column: Column of the ids, instead of `image_id`.
 
     Raises:
-        FileNotFoundError: if there is no such source.
-        ValueError: if it names no image, names one id twice, or lacks a column.
+        FileNotFoundError: If the source does not exist.
+        ValueError: If it has no images, two images have the same id, or a column is missing.
     """
     images = list(_read(source, id_column))
     if not images:
-        raise ValueError(f"there is no image in {source}")
-    seen: set[str] = set()
+        raise ValueError(f"there are no images in {source}")
+    ids: set[str] = set()
     for image in images:
-        if image.id in seen:
-            raise ValueError(f"ids of images must be unique, got '{image.id}' twice")
-        seen.add(image.id)
+        if image.id in ids:
+            raise ValueError(f"image ids must be unique, got '{image.id}' twice")
+        ids.add(image.id)
     return images
 
 
@@ -63,14 +63,14 @@ def _read(source: Any, id_column: str | None) -> Iterator[BatchImage]:
         yield from _read_directory(path)
     elif path.is_file():
         yield from _read_file(path, id_column)
-    elif any(sign in str(source) for sign in WILDCARDS):
+    elif any(wildcard in str(source) for wildcard in WILDCARDS):
         yield from _read_pattern(str(source))
     else:
         raise FileNotFoundError(f"there is no directory, file or pattern {source}")
 
 
 def _read_directory(root: Path) -> Iterator[BatchImage]:
-    """Whatever has the ending of an image, a pipe or a dead link included, in order of ids."""
+    """Yield everything with an image suffix, even pipes and broken links, sorted by folder."""
     for folder, folders, names in os.walk(root):
         folders.sort()
         for name in sorted(names):
@@ -81,11 +81,13 @@ def _read_directory(root: Path) -> Iterator[BatchImage]:
 
 def _read_pattern(pattern: str) -> Iterator[BatchImage]:
     parts = Path(pattern).parts
-    first = next(i for i, part in enumerate(parts) if any(sign in part for sign in WILDCARDS))
+    first = next(
+        index for index, part in enumerate(parts) if any(wildcard in part for wildcard in WILDCARDS)
+    )
     root = Path(*parts[:first])
-    for found in sorted(glob.iglob(pattern, recursive=True)):
-        if not os.path.isdir(found):
-            yield _image(Path(found).relative_to(root).as_posix(), found)
+    for path in sorted(glob.iglob(pattern, recursive=True)):
+        if not os.path.isdir(path):
+            yield _image(Path(path).relative_to(root).as_posix(), path)
 
 
 def _read_file(path: Path, id_column: str | None) -> Iterator[BatchImage]:
@@ -100,21 +102,27 @@ def _read_file(path: Path, id_column: str | None) -> Iterator[BatchImage]:
     elif suffix in IMAGE_SUFFIXES:
         rows = [{PATH: str(path.absolute()), ID: path.name}]
     else:
-        raise ValueError(f"a list of images is a .txt, .csv or .parquet, got {path.name}")
+        raise ValueError(f"a list of images must be a .txt, .csv or .parquet, got {path.name}")
     for number, row in enumerate(rows, 1):
-        if not row.get(PATH):
-            raise ValueError(f"row {number} of {path.name} has no path")
-        name = row.get(id_column or ID)
-        if id_column is not None and name in (None, ""):
-            raise ValueError(f"row {number} of {path.name} has no {id_column}")
-        prompts = {key: row.get(key) or None for key in PROMPTS}
-        given = str(row[PATH])
-        identity = given if name in (None, "") else str(name)
-        yield _image(identity, str(path.parent / given), **prompts)
+        yield _row_to_image(row, path, number, id_column)
+
+
+def _row_to_image(
+    row: dict[str, Any], file: Path, number: int, id_column: str | None
+) -> BatchImage:
+    path, image_id = row.get(PATH), row.get(id_column or ID)
+    if not path:
+        raise ValueError(f"row {number} of {file.name} has no path")
+    if image_id in (None, ""):
+        if id_column is not None:
+            raise ValueError(f"row {number} of {file.name} has no {id_column}")
+        image_id = path
+    prompts = {name: row.get(name) or None for name in PROMPTS}
+    return _image(str(image_id), str(file.parent / str(path)), **prompts)
 
 
 def _csv_rows(path: Path, id_column: str | None) -> Iterator[dict[str, Any]]:
-    csv.field_size_limit(2**31 - 1)  # prompts as JSON are longer than the default
+    csv.field_size_limit(2**31 - 1)  # prompts as JSON may be longer than the default
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         _check_columns(reader.fieldnames or [], path, id_column)
@@ -129,19 +137,19 @@ def _parquet_rows(path: Path, id_column: str | None) -> Iterator[dict[str, Any]]
         file = pq.ParquetFile(path)
         names = file.schema_arrow.names
         _check_columns(names, path, id_column)
-        wanted = {PATH, id_column or ID, *PROMPTS}
-        for batch in file.iter_batches(columns=[name for name in names if name in wanted]):
+        known = {PATH, id_column or ID, *PROMPTS}
+        for batch in file.iter_batches(columns=[name for name in names if name in known]):
             yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path.name} is a damaged Parquet file: {error}") from error
 
 
 def _check_columns(names: Iterable[str], path: Path, id_column: str | None) -> None:
-    wanted = (PATH,) if id_column is None else (PATH, id_column)
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise ValueError(f"{path.name} lacks the column {missing[0]}; it has {', '.join(names)}")
+    required = (PATH,) if id_column is None else (PATH, id_column)
+    for name in required:
+        if name not in names:
+            raise ValueError(f"{path.name} has no column {name}, only {', '.join(names)}")
 
 
-def _image(identity: str, path: str, **prompts: Any) -> BatchImage:
-    return BatchImage(path_to_text(identity), path, **prompts)
+def _image(image_id: str, path: str, **prompts: Any) -> BatchImage:
+    return BatchImage(path_to_text(image_id), path, **prompts)

@@ -1,4 +1,4 @@
-"""`run_batch`: masks of many images into one table, from where it was left."""
+"""`run_batch`: the masks of many images in one table. A stopped run can be resumed."""
 
 import os
 import secrets
@@ -13,32 +13,37 @@ from typing import Any
 
 from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
-from keras_sam.batch.directory_lock import directory_lock
-from keras_sam.batch.finished_images import drop_error_rows, finished_images
 from keras_sam.batch.image_result import ImageResult
-from keras_sam.batch.local_runner import LocalOptions, run_local
-from keras_sam.batch.manifest import Manifest
-from keras_sam.batch.part_writer import PartLimits, PartWriter, remove_leftovers
-from keras_sam.batch.ray_runner import RayOptions, run_ray
+from keras_sam.batch.manifest import Manifest, ManifestGuard
+from keras_sam.batch.part_writer import PartWriter
 from keras_sam.batch.read_inputs import read_inputs
+from keras_sam.batch.run_local import LocalOptions, run_local
+from keras_sam.batch.run_ray import RayOptions, run_ray
 from keras_sam.batch.staged_part import StagedPart
 from keras_sam.batch.table import require_pyarrow
+from keras_sam.batch.table_parts import drop_error_rows, finished_images, remove_temporary_files
 
-LOGS, STAGING = "_logs", "_staging"
+try:
+    import fcntl
+except ImportError:  # Windows, where runs are not prevented from sharing a folder
+    fcntl = None  # type: ignore[assignment]
+
+# Readers of Parquet folders skip names with an underscore.
+LOCK, LOGS, STAGING = "_lock", "_logs", "_staging"
 
 
 @dataclass(frozen=True)
 class BatchProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        done: images of this run so far.
-        total: images of this run in all.
-        errors: how many of those done are errors.
-        masks: of this run so far.
+        completed: Number of images that this run has completed, including errors.
+        total: Number of images of this run.
+        errors: Number of completed images with an error.
+        masks: Number of masks of the completed images.
     """
 
-    done: int
+    completed: int
     total: int
     errors: int
     masks: int
@@ -46,23 +51,23 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a run did.
+    """Result of a run.
 
     Attributes:
-        output: the table.
-        images: that the input names.
-        done_before: of these, in the table when the run began.
-        done: by this run, errors included.
-        errors: of this run.
-        masks: of this run.
-        seconds: that it took.
-        is_complete: whether all images are in the table now.
+        output: Folder of the table.
+        images: Number of images in the source.
+        completed_before: Number of them that the table contained before this run.
+        completed: Number of images that this run has completed, including errors.
+        errors: Number of images of this run with an error.
+        masks: Number of masks of this run.
+        seconds: Duration of this run.
+        is_complete: True if the table contains all images.
     """
 
     output: Path
     images: int
-    done_before: int
-    done: int
+    completed_before: int
+    completed: int
     errors: int
     masks: int
     seconds: float
@@ -77,62 +82,156 @@ def run_batch(
     options: LocalOptions | RayOptions | None = None,
     id_column: str | None = None,
     retry_errors: bool = False,
-    limits: PartLimits | None = None,
     progress: Callable[[BatchProgress], Any] | None = None,
     stop: threading.Event | None = None,
 ) -> BatchSummary:
-    """Finds the masks of many images and writes them into a folder of Parquet files, one table.
+    """Predict the masks of many images, and write them to a folder of Parquet files.
 
-    Started again after whatever stopped it, it goes on with the images that the table lacks.
+    A run that was stopped, or crashed, is resumed by the same call: it processes the images that
+    the table does not contain yet.
 
     Args:
-        source: what `read_inputs` takes.
-        output: the folder of the table; made if it is missing.
-        settings: of model and masks.
-        options: how the work is shared out, on this machine or by Ray.
-        id_column: as `read_inputs`.
-        retry_errors: does the images again that the table has as errors.
-        limits: of the table's parts; with Ray its options tell.
-        progress: called with a `BatchProgress`, several times a second.
-        stop: when it is set, the run writes what is done, and ends.
+        source: Images, see `read_inputs`.
+        output: Folder of the table. Created if it does not exist.
+        settings: Model and options. Defaults to `BatchSettings()`.
+        options: Use of this machine, or of a Ray cluster. Defaults to `LocalOptions()`.
+        id_column: See `read_inputs`.
+        retry_errors: If True, images whose status is an error are processed again.
+        progress: Function called with a `BatchProgress`, several times a second.
+        stop: Event that stops the run. Completed images are written first.
 
     Raises:
-        FileNotFoundError: if there is no such source.
-        ImportError: without pyarrow, or Ray if that is asked for.
-        ValueError: for a source without images, an output begun with other settings, and one
-            that another run is writing to.
-        RuntimeError: if the model cannot be loaded, or Ray fails.
+        FileNotFoundError: If the source does not exist.
+        ImportError: If pyarrow is not installed, or Ray with `RayOptions`.
+        ValueError: If the source has no images, the table was created with other settings, or
+            another run is writing to it.
+        RuntimeError: If the model cannot be loaded, or Ray fails.
     """
     require_pyarrow()
     settings, options = settings or BatchSettings(), options or LocalOptions()
     images = read_inputs(source, id_column=id_column)
     directory = Path(output).absolute()
     directory.mkdir(parents=True, exist_ok=True)
-    with directory_lock(directory):
-        remove_leftovers(directory)
-        keeper = ManifestGuard(directory, Manifest(_name(source), settings.to_dict()))
+    with _locked(directory):
+        remove_temporary_files(directory)
+        guard = ManifestGuard(directory, Manifest(_describe(source), settings.to_dict()))
         if retry_errors:
             drop_error_rows(directory)
         finished = finished_images(directory)
         missing = [
-            replace(image, path=os.path.abspath(image.path))  # a cluster has its own directories
+            replace(image, path=os.path.abspath(image.path))  # workers have other directories
             for image in images
             if image.id not in finished
         ]
-        run = _Run(directory, keeper, total=len(missing), progress=progress)
-        stop = stop or threading.Event()
-        if missing and isinstance(options, RayOptions):
+        run = _Run(directory, guard, total=len(missing), progress=progress, stop=stop)
+        if not missing:
+            return run.summary(images=len(images))
+        if isinstance(options, RayOptions):
             with _staging(directory) as staging:
-                run.take_parts(run_ray(missing, settings, options, staging=staging), stop)
-        elif missing and isinstance(options, LocalOptions):
+                run.move_parts(run_ray(missing, settings, options, staging=staging))
+        else:
             results = run_local(missing, settings, options, logs=directory / LOGS)
-            run.take_results(results, PartWriter(directory, limits or PartLimits()), stop)
-        return run.summary(images=len(images), done_before=len(images) - len(missing))
+            run.write_results(results, PartWriter(directory, options.part_limits))
+        return run.summary(images=len(images))
+
+
+class _Run:
+    """Adds results to a table and counts them.
+
+    Args:
+        directory: Folder of the table.
+        guard: Check of the models.
+        total: Number of images.
+        progress: Function called after each batch of results, or `None`.
+        stop: Event that stops the run, or `None`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        guard: ManifestGuard,
+        *,
+        total: int,
+        progress: Callable[[BatchProgress], Any] | None,
+        stop: threading.Event | None,
+    ) -> None:
+        self._directory = directory
+        self._guard = guard
+        self._report = progress
+        self._stop = stop or threading.Event()
+        self._progress = BatchProgress(0, total, 0, 0)
+        self._started = time.monotonic()
+
+    def write_results(self, results: Generator[list[ImageResult]], writer: PartWriter) -> None:
+        """Write results until their end or the stop event. After an exception, they are kept."""
+        try:
+            with closing(results):
+                for batch in results:
+                    for result in batch:
+                        self._guard.check_model(result.provenance.model_hash)
+                    writer.add(batch)
+                    errors = sum(result.error is not None for result in batch)
+                    self._count(len(batch), errors, sum(len(result.masks) for result in batch))
+                    if self._stop.is_set():
+                        return
+        finally:
+            writer.flush()
+
+    def move_parts(self, parts: Generator[StagedPart]) -> None:
+        """Move parts into the table until their end or the stop event."""
+        with closing(parts):
+            for part in parts:
+                for model_hash in part.model_hashes:
+                    self._guard.check_model(model_hash)
+                part.move_to(self._directory)
+                self._count(part.images, part.errors, part.masks)
+                if self._stop.is_set():
+                    return
+
+    def summary(self, *, images: int) -> BatchSummary:
+        """Return the result of the run. `images` is the number of images in the source."""
+        progress = self._progress
+        return BatchSummary(
+            output=self._directory,
+            images=images,
+            completed_before=images - progress.total,
+            completed=progress.completed,
+            errors=progress.errors,
+            masks=progress.masks,
+            seconds=time.monotonic() - self._started,
+            is_complete=progress.completed == progress.total,
+        )
+
+    def _count(self, images: int, errors: int, masks: int) -> None:
+        self._progress = BatchProgress(
+            completed=self._progress.completed + images,
+            total=self._progress.total,
+            errors=self._progress.errors + errors,
+            masks=self._progress.masks + masks,
+        )
+        if self._report is not None:
+            self._report(self._progress)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Lock a folder for this process. The lock also ends with the process.
+
+    Raises:
+        ValueError: If another run has locked it.
+    """
+    with (directory / LOCK).open("a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(f"another run is writing to {directory}") from error
+        yield
 
 
 @contextmanager
 def _staging(directory: Path) -> Iterator[Path]:
-    """A new folder for parts that do not count yet; those of killed runs go."""
+    """Create a new staging folder, and remove it afterwards with those of killed runs."""
     shutil.rmtree(directory / STAGING, ignore_errors=True)
     staging = directory / STAGING / secrets.token_hex(8)
     staging.mkdir(parents=True)
@@ -142,98 +241,5 @@ def _staging(directory: Path) -> Iterator[Path]:
         shutil.rmtree(directory / STAGING, ignore_errors=True)
 
 
-class ManifestGuard:
-    """Sees to it that all of a table is made with the same settings and weights."""
-
-    def __init__(self, directory: Path, manifest: Manifest) -> None:
-        self._directory = directory
-        self._manifest = manifest
-        self._has_revision = False
-        begun = Manifest.load(directory)
-        if begun is not None:
-            begun.check(replace(manifest, revision=begun.revision))
-            self._manifest, self._has_revision = begun, bool(begun.revision)
-        else:
-            manifest.save(directory)
-
-    def check(self, revision: str) -> None:
-        """Refuses what other weights made."""
-        if not self._has_revision:
-            self._manifest = replace(self._manifest, revision=revision)
-            self._manifest.save(self._directory)
-            self._has_revision = True
-        self._manifest.check(replace(self._manifest, revision=revision))
-
-
-class _Run:
-    """Takes what is done as it comes, and counts it."""
-
-    def __init__(
-        self,
-        directory: Path,
-        keeper: ManifestGuard,
-        *,
-        total: int,
-        progress: Callable[[BatchProgress], Any] | None,
-    ) -> None:
-        self._directory = directory
-        self._keeper = keeper
-        self._progress = progress
-        self._state = BatchProgress(0, total, 0, 0)
-        self._started = time.monotonic()
-
-    def take_results(
-        self,
-        results: Generator[list[ImageResult]],
-        writer: PartWriter,
-        stop: threading.Event,
-    ) -> None:
-        """Writes all results, until they end or `stop` is set; what came is kept at any error."""
-        try:
-            with closing(results):
-                for some in results:
-                    for result in some:
-                        self._keeper.check(result.facts.get("revision", ""))
-                    masks = sum(len(result.masks) for result in some)
-                    self._count(len(some), sum(result.is_error for result in some), masks)
-                    writer.add(some)
-                    if stop.is_set():
-                        return
-        finally:
-            writer.flush()
-
-    def take_parts(self, parts: Generator[StagedPart], stop: threading.Event) -> None:
-        """Moves all parts into the table, until they end or `stop` is set."""
-        with closing(parts):
-            for part in parts:
-                for revision in part.revisions:
-                    self._keeper.check(revision)
-                part.move_to(self._directory)
-                self._count(part.images, part.errors, part.masks)
-                if stop.is_set():
-                    return
-
-    def _count(self, done: int, errors: int, masks: int) -> None:
-        state = self._state
-        self._state = replace(
-            state, done=state.done + done, errors=state.errors + errors, masks=state.masks + masks
-        )
-        if self._progress is not None:
-            self._progress(self._state)
-
-    def summary(self, *, images: int, done_before: int) -> BatchSummary:
-        state = self._state
-        return BatchSummary(
-            output=self._directory,
-            images=images,
-            done_before=done_before,
-            done=state.done,
-            errors=state.errors,
-            masks=state.masks,
-            seconds=time.monotonic() - self._started,
-            is_complete=state.done == state.total,
-        )
-
-
-def _name(source: Any) -> str:
+def _describe(source: Any) -> str:
     return os.fspath(source) if isinstance(source, str | os.PathLike) else "a list"

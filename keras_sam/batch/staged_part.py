@@ -1,7 +1,7 @@
-"""`StagedPart`: a part that some machine wrote, and that does not count yet.
+"""`StagedPart`: a part of a table that a machine of a cluster has written.
 
-Whoever writes parts may be killed and started anew, or outlive the run that it worked for. So a
-part is written aside, and only the one process that holds the table moves it into the table.
+A task of a cluster may run twice, or outlive its run. Its part is therefore written to a staging
+folder. Only the process that has locked the table moves parts into it.
 """
 
 import secrets
@@ -10,42 +10,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_sam.batch.image_result import ImageResult
-from keras_sam.batch.table import sync_directory, write_part
+from keras_sam.batch.table_parts import sync_directory, write_part
 
 
 @dataclass(frozen=True)
 class StagedPart:
-    """A part beside the table.
+    """A part in the staging folder of a table.
 
     Attributes:
-        path: of the file.
-        images: how many status rows it has.
-        errors: how many of them are errors.
-        masks: how many mask rows it has.
-        revisions: of the models that made it.
+        path: Path of the file.
+        images: Number of status rows.
+        errors: Number of status rows with an error.
+        masks: Number of mask rows.
+        model_hashes: Hashes of the models that predicted the masks.
     """
 
     path: str
     images: int
     errors: int
     masks: int
-    revisions: tuple[str, ...]
+    model_hashes: tuple[str, ...]
 
     def move_to(self, directory: Path) -> None:
-        """Makes it a part of the table."""
+        """Move the part into the folder of its table."""
         path = Path(self.path)
         path.replace(directory / path.name)
         sync_directory(directory)
 
 
 def write_staged_part(staging: Path, results: Sequence[ImageResult]) -> StagedPart:
-    """Writes the rows of some images into a folder beside the table; a name never comes twice."""
+    """Write a part under a name that is never used again.
+
+    Args:
+        staging: Staging folder of the run.
+        results: Results to write.
+    """
     path = staging / f"part-{staging.name}-{secrets.token_hex(8)}.parquet"
     write_part(path, results)
     return StagedPart(
         path=str(path),
         images=len(results),
-        errors=sum(result.is_error for result in results),
+        errors=sum(result.error is not None for result in results),
         masks=sum(len(result.masks) for result in results),
-        revisions=tuple(sorted({result.facts.get("revision", "") for result in results} - {""})),
+        model_hashes=tuple(sorted({result.provenance.model_hash for result in results})),
     )

@@ -1,16 +1,16 @@
-"""The table of a batch: its columns, and parts of it as files.
+"""The columns of a batch's table, and its rows.
 
-One table holds both kinds of rows, because a file can be renamed at once and two cannot: an
-image's masks and its status land together or not at all.
+One table contains a row per mask and a row per image. Separate files could not be renamed in one
+step, so an image's masks might be lost although its status says that it is complete.
 """
 
-import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from keras_sam.annotations.mask_record import MaskRecord
+from keras_sam.batch.batch_image import path_to_text
 from keras_sam.batch.image_result import ImageResult
-from keras_sam.files.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,55 +24,57 @@ class Column(NamedTuple):
     """A column of the table.
 
     Attributes:
-        name: its name.
-        type: of its values, in the words of Arrow.
-        rows: the kind of rows that have it: "mask", "image", or both.
-        meaning: what it holds.
+        name: Name of the column.
+        type: Arrow type of the values.
+        rows: Kind of rows that have a value: "mask", "image" or "both".
+        description: Meaning of the values.
     """
 
     name: str
     type: str
     rows: str
-    meaning: str
+    description: str
 
 
 COLUMNS = (
     Column("kind", "string", "both", "`mask`, or `image` for the one status row of an image"),
-    Column("image_id", "string", "both", "of the image; unique among status rows"),
-    Column("height", "int32", "both", "of the image, in pixels"),
-    Column("width", "int32", "both", "of the image, in pixels"),
-    Column("mask_index", "int32", "mask", "from 0, in the order of the generator or the prompts"),
-    Column("prompt_index", "int32", "mask", "of the image's prompts; null in everything mode"),
+    Column("image_id", "string", "both", "name of the image, unique among status rows"),
+    Column("height", "int32", "both", "height of the image in pixels"),
+    Column("width", "int32", "both", "width of the image in pixels"),
+    Column("mask_index", "int32", "mask", "index, in the order of the generator or the prompts"),
+    Column("prompt_index", "int32", "mask", "index of the prompt, null without prompts"),
     Column("counts", "string", "mask", "compressed COCO RLE of size [height, width]"),
-    Column("area", "int64", "mask", "in pixels"),
-    Column("bbox", "list<double>", "mask", "x, y, width, height, counted as Meta's records do"),
-    Column("predicted_iou", "double", "mask", "the estimate of its IoU"),
+    Column("area", "int64", "mask", "number of pixels in the mask"),
+    Column("bbox", "list<double>", "mask", "x, y, width, height, measured as in Meta's records"),
+    Column("predicted_iou", "double", "mask", "predicted IoU of the mask"),
     Column("stability_score", "double", "mask", "IoU of the mask cut at logits +- the offset"),
-    Column("point_coords", "list<double>", "mask", "x, y of the prompt; of a box its center"),
-    Column("crop_box", "list<double>", "mask", "x, y, width, height that the model saw"),
-    Column("path", "string", "image", "where the file was read"),
+    Column("point_coords", "list<double>", "mask", "x, y of the prompt, or the center of its box"),
+    Column("crop_box", "list<double>", "mask", "x, y, width, height of the crop"),
+    Column("path", "string", "image", "path of the file"),
     Column("status", "string", "image", "`ok` or `error`"),
     Column("error_type", "string", "image", "class of the exception, such as `ImageError`"),
-    Column("error", "string", "image", "what was wrong, in a sentence"),
-    Column("num_masks", "int32", "image", "how many mask rows the image has"),
-    Column("decode_seconds", "double", "image", "reading the file into pixels"),
-    Column("encode_seconds", "double", "image", "resizing, and the image encoder, of all crops"),
-    Column("generate_seconds", "double", "image", "the rest: prompts to masks and runs"),
-    Column("finished_at", "timestamp", "image", "in UTC"),
-    Column("preset", "string", "image", "as it was asked for"),
-    Column("revision", "string", "image", "a hash of config, preprocessing and every weight"),
-    Column("keras_sam", "string", "image", "version"),
-    Column("keras", "string", "image", "version"),
-    Column("backend", "string", "image", "jax, torch, tensorflow or openvino"),
-    Column("backend_version", "string", "image", "version"),
-    Column("numpy", "string", "image", "version"),
-    Column("pillow", "string", "image", "version"),
+    Column("error", "string", "image", "message of the exception"),
+    Column("num_masks", "int32", "image", "number of mask rows of the image"),
+    Column("decode_seconds", "double", "image", "time to read the file into pixels"),
+    Column(
+        "encode_seconds", "double", "image", "time to resize and encode the image and its crops"
+    ),
+    Column("generate_seconds", "double", "image", "time from prompts to RLEs"),
+    Column("finished_at", "timestamp", "image", "time of completion, UTC"),
+    Column("preset", "string", "image", "preset, as requested"),
+    Column("model_hash", "string", "image", "hash of the model's weights and config"),
+    Column("keras_sam", "string", "image", "version of keras-sam"),
+    Column("keras", "string", "image", "version of Keras"),
+    Column("backend", "string", "image", "`jax`, `torch`, `tensorflow` or `openvino`"),
+    Column("backend_version", "string", "image", "version of the backend"),
+    Column("numpy", "string", "image", "version of NumPy"),
+    Column("pillow", "string", "image", "version of Pillow"),
 )
 _METADATA = {"keras_sam.batch.schema": str(SCHEMA_VERSION)}
 
 
 def table_schema() -> "pa.Schema":
-    """The columns for Arrow."""
+    """Return the columns as an Arrow schema."""
     pa = require_pyarrow()
     types = {
         "string": pa.string(),
@@ -86,35 +88,24 @@ def table_schema() -> "pa.Schema":
     return pa.schema(fields, metadata=_METADATA)
 
 
-def write_part(path: Path, results: Iterable[ImageResult]) -> int:
-    """Writes the rows of some images as one file, whole and on the disk when this returns.
-
-    Masks and status rows are in row groups of their own, so that a reader of the one kind skips
-    the other by its statistics.
-
-    Returns:
-        The file's bytes.
-    """
+def results_to_tables(results: Sequence[ImageResult]) -> tuple["pa.Table", "pa.Table"]:
+    """Convert results to a table of mask rows and a table of status rows."""
     pa = require_pyarrow()
-    import pyarrow.parquet as pq
-
-    results = list(results)
     schema = table_schema()
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        masks = [row for result in results for row in _mask_rows(result)]
-        if masks:
-            writer.write_table(pa.Table.from_pylist(masks, schema=schema))
-        statuses = [_status_row(result) for result in results]
-        writer.write_table(pa.Table.from_pylist(statuses, schema=schema))
-    data = sink.getvalue()
-    write_atomically(path, data.to_pybytes())
-    sync_directory(path.parent)
-    return data.size
+    masks = [row for result in results for row in _mask_rows(result)]
+    statuses = [_status_row(result) for result in results]
+    return (
+        pa.Table.from_pylist(masks, schema=schema),
+        pa.Table.from_pylist(statuses, schema=schema),
+    )
 
 
-def row_to_record(row: dict[str, Any]) -> dict[str, Any]:
-    """A mask row as a record of Meta's mask generator, its mask as a COCO RLE."""
+def row_to_record(row: dict[str, Any]) -> MaskRecord:
+    """Convert a mask row to a record of Meta's mask generator, with a compressed COCO RLE.
+
+    Raises:
+        ValueError: If it is a status row.
+    """
     if row["kind"] != MASK:
         raise ValueError(f"expected a row of kind '{MASK}', got '{row['kind']}'")
     return {
@@ -128,20 +119,12 @@ def row_to_record(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sync_directory(directory: Path) -> None:
-    """Puts the names of a directory's files on the disk, where the system can."""
-    try:
-        handle = os.open(directory, os.O_RDONLY)
-    except OSError:  # Windows opens no directories
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def require_pyarrow() -> Any:
-    """The module `pyarrow`, or an error that says how to get it."""
+    """Import `pyarrow`.
+
+    Raises:
+        ImportError: If it is not installed. The message has the command to install it.
+    """
     try:
         import pyarrow
     except ImportError as error:
@@ -153,37 +136,46 @@ def require_pyarrow() -> Any:
 
 def _mask_rows(result: ImageResult) -> Iterator[dict[str, Any]]:
     for index, mask in enumerate(result.masks):
-        height, width = mask["segmentation"]["size"]
+        record = mask.record
+        height, width = record["segmentation"]["size"]
         yield {
             "kind": MASK,
             "image_id": result.image_id,
             "height": height,
             "width": width,
             "mask_index": index,
-            "prompt_index": mask.get("prompt_index"),
-            "counts": mask["segmentation"]["counts"],
-            "area": mask["area"],
-            "bbox": mask["bbox"],
-            "predicted_iou": mask["predicted_iou"],
-            "stability_score": mask["stability_score"],
-            "point_coords": mask["point_coords"][0],
-            "crop_box": mask["crop_box"],
+            "prompt_index": mask.prompt_index,
+            "counts": record["segmentation"]["counts"],
+            "area": record["area"],
+            "bbox": record["bbox"],
+            "predicted_iou": _nan_to_none(record["predicted_iou"]),
+            "stability_score": _nan_to_none(record["stability_score"]),
+            "point_coords": record["point_coords"][0],
+            "crop_box": record["crop_box"],
         }
 
 
 def _status_row(result: ImageResult) -> dict[str, Any]:
     height, width = result.size or (None, None)
+    error, seconds = result.error, result.seconds
     return {
         "kind": IMAGE,
         "image_id": result.image_id,
         "height": height,
         "width": width,
-        "path": result.path,
-        "status": ERROR if result.is_error else OK,
-        "error_type": result.error_type or None,
-        "error": result.error or None,
+        "path": path_to_text(result.path),
+        "status": ERROR if error else OK,
+        "error_type": error.error_type if error else None,
+        "error": error.message if error else None,
         "num_masks": len(result.masks),
+        "decode_seconds": seconds.decode,
+        "encode_seconds": seconds.encode,
+        "generate_seconds": seconds.generate,
         "finished_at": result.finished_at,
-        **{f"{name}_seconds": value for name, value in result.seconds.items()},
-        **result.facts,
+        **dataclasses.asdict(result.provenance),
     }
+
+
+def _nan_to_none(value: float) -> float | None:
+    """Replace NaN, of a model with broken weights, by null."""
+    return None if value != value else value

@@ -1,38 +1,37 @@
-"""The process that has a model: images come in through a pipe, results go out through another.
+"""`main`: a process that has a model. It receives images from a pipe and sends results to another.
 
-It is started as a program of its own, so that its environment, which decides the backend and the
-number of threads, is set before Keras is imported.
+It is started as a program of its own, so that its environment is set before Keras is imported:
+the backend and the number of threads.
 """
 
 import os
 import pickle
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from keras_sam.batch.batch_image import BatchImage
 from keras_sam.batch.batch_settings import BatchSettings
-from keras_sam.batch.decode_image import decode_image
-from keras_sam.batch.image_result import ImageResult, failed_result, one_line
+from keras_sam.batch.decode_image import DecodedImage, decode_image
+from keras_sam.batch.image_result import ErrorInfo, ImageResult, Provenance
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from keras_sam.batch.image_processor import ImageProcessor
+
+DecodingQueue = queue.SimpleQueue[Future[DecodedImage] | None]
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a worker works; which masks it finds is the matter of `settings`.
+    """First message to a worker.
 
     Attributes:
-        settings: of the batch.
-        decode_threads: that read files into pixels.
-        model_threads: that share the model; with two, the one computes while the other draws.
+        settings: Options of the batch.
+        decode_threads: Number of threads that decode files.
+        model_threads: Number of threads that share the model. With two, one postprocesses masks
+            while the other uses the device.
     """
 
     settings: BatchSettings
@@ -41,36 +40,34 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A worker has its model.
+class WorkerReady:
+    """Message of a worker that has loaded its model.
 
     Attributes:
-        facts: what its results tell of it.
+        provenance: Model and package versions.
     """
 
-    facts: dict[str, str]
+    provenance: Provenance
 
 
 @dataclass(frozen=True)
 class WorkerFailed:
-    """A worker has no model, and ends.
+    """Message of a worker that could not load its model. The worker then ends.
 
     Attributes:
-        error_type: class of the exception.
-        error: what it says.
+        error: Error.
     """
 
-    error_type: str
-    error: str
+    error: ErrorInfo
 
 
-Message = Ready | WorkerFailed | ImageResult
+Message = WorkerReady | WorkerFailed | ImageResult
 
 
 def main() -> None:
-    """Works through the standard pipes until the one it reads from ends."""
+    """Work until the end of standard input. Messages are written to standard output."""
     inputs, outputs = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not come between the messages
+    os.dup2(2, 1)  # output of libraries must not mix with the messages
     lock = threading.Lock()
 
     def send(message: Message) -> None:
@@ -79,7 +76,7 @@ def main() -> None:
             try:
                 outputs.write(data)
                 outputs.flush()
-            except BrokenPipeError:  # whoever wanted it is gone
+            except BrokenPipeError:  # the parent process has ended
                 os._exit(1)
 
     work(lambda: _receive(inputs), send)
@@ -87,63 +84,44 @@ def main() -> None:
 
 
 def work(receive: Callable[[], Any], send: Callable[[Message], None]) -> None:
-    """Decodes images ahead, finds their masks, and sends each result as soon as it is there.
+    """Decode images ahead, predict their masks, and send each result when it is ready.
 
     Args:
-        receive: gives `WorkerSettings`, then `BatchImage`s, then None.
-        send: takes messages; from several threads.
+        receive: Function that returns `WorkerSettings`, then each `BatchImage`, then `None`.
+        send: Function that sends a message. It is called from several threads.
     """
     worker: WorkerSettings = receive()
     try:
         from keras_sam.batch.load_processors import load_processors
 
-        maskers = load_processors(worker.settings, worker.model_threads)
-    except Exception as error:  # of any kind: the other side tells the user
-        send(WorkerFailed(type(error).__name__, one_line(error)))
+        processors = load_processors(worker.settings, worker.model_threads)
+    except Exception as exception:  # the parent process reports it, whatever it is
+        send(WorkerFailed(ErrorInfo.from_exception(exception)))
         return
-    send(Ready(maskers[0].facts))
-    decoded: queue.SimpleQueue[_Decoding | None] = queue.SimpleQueue()
+    send(WorkerReady(processors[0].provenance))
+    decoded: DecodingQueue = queue.SimpleQueue()
     threads = [
-        threading.Thread(target=_mask_all, args=(masker, decoded, send)) for masker in maskers
+        threading.Thread(target=_process_all, args=(processor, decoded, send))
+        for processor in processors
     ]
     for thread in threads:
         thread.start()
+    max_pixels = worker.settings.max_pixels
     with ThreadPoolExecutor(worker.decode_threads) as decoders:
         while (image := receive()) is not None:
-            pixels = decoders.submit(_decode, image, worker.settings.max_pixels)
-            decoded.put(_Decoding(image, pixels))
+            decoded.put(decoders.submit(decode_image, image, max_pixels=max_pixels))
         for _ in threads:
             decoded.put(None)
         for thread in threads:
             thread.join()
 
 
-@dataclass
-class _Decoding:
-    image: BatchImage
-    pixels: "Future[tuple[np.ndarray, float]]"
-
-
-def _mask_all(
-    masker: "ImageProcessor",
-    decoded: "queue.SimpleQueue[_Decoding | None]",
-    send: Callable[[Message], None],
+def _process_all(
+    processor: "ImageProcessor", decoded: DecodingQueue, send: Callable[[Message], None]
 ) -> None:
-    while (task := decoded.get()) is not None:
-        try:
-            pixels, seconds = task.pixels.result()
-        except Exception as error:  # decoders raise whatever they like
-            name, text = type(error).__name__, one_line(error)
-            send(failed_result(task.image, name, text, facts=masker.facts))
-            continue
-        send(masker.mask(task.image, pixels, seconds))
-        del task, pixels  # not held while the next is waited for
-
-
-def _decode(image: BatchImage, max_pixels: int) -> "tuple[np.ndarray, float]":
-    started = time.perf_counter()
-    pixels = decode_image(image.path, max_pixels=max_pixels)
-    return pixels, time.perf_counter() - started
+    while (future := decoded.get()) is not None:
+        send(processor.process(future.result()))
+        del future  # release the pixels before waiting for the next image
 
 
 def _receive(inputs: BinaryIO) -> Any:

@@ -1,4 +1,4 @@
-"""`WorkerProcess`: a worker from the side that gives it images."""
+"""`WorkerProcess`: a worker process, as its parent process uses it."""
 
 import contextlib
 import os
@@ -10,49 +10,47 @@ from pathlib import Path
 from typing import IO
 
 from keras_sam.batch.batch_image import BatchImage
-from keras_sam.batch.worker import Message, Ready, WorkerFailed, WorkerSettings
+from keras_sam.batch.image_result import ImageResult, Provenance
+from keras_sam.batch.worker import Message, WorkerFailed, WorkerReady, WorkerSettings
+from keras_sam.errors import WorkerDiedError
 
-# For each way in which a library is told how many threads to take.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NPROC",  # of XLA
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
-SECONDS_TO_END = 10
-
-
-class WorkerDiedError(RuntimeError):
-    """A worker's process is gone."""
+SHUTDOWN_SECONDS = 10
 
 
 class WorkerProcess:
-    """A process with a model; started anew when `start` is called again.
+    """A process with a model. Calling `start` again replaces a process that died.
 
     Args:
-        settings: for the worker.
-        log: where its output goes.
-        environment: variables that are set for it beside those of this process.
+        settings: First message to the worker.
+        log: File that the worker's output is appended to.
+        environment: Environment variables to set in addition to those of this process.
+
+    Attributes:
+        provenance: Model and package versions. `None` before `start`.
     """
 
     def __init__(
-        self, settings: WorkerSettings, *, log: Path, environment: Mapping[str, str] | None = None
+        self, settings: WorkerSettings, *, log: Path, environment: Mapping[str, str]
     ) -> None:
         self.settings = settings
         self.log = log
-        self.environment = dict(environment or {})
-        self.facts: dict[str, str] = {}
+        self.environment = dict(environment)
+        self.provenance: Provenance | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int | None:
+        """Process id, or `None` if the process is not running."""
+        return None if self._process is None else self._process.pid
+
     def start(self) -> None:
-        """Starts the process and waits for its model.
+        """Start the process and wait until its model is loaded.
 
         Raises:
-            RuntimeError: if it cannot be had; the message is the worker's.
+            RuntimeError: If the model cannot be loaded.
+            WorkerDiedError: If the process ends.
         """
-        # As a fresh interpreter with the paths of this one: no script of the user's is run again.
+        # A fresh interpreter, which does not run the user's script again, with the same paths.
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; from keras_sam.batch.worker import main; "
             "main()"
@@ -64,45 +62,47 @@ class WorkerProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=os.environ | self.environment,
-                start_new_session=True,  # Ctrl-C is for this process: it ends the workers
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends the workers
             )
         self._send(self.settings)
-        match self.receive():
-            case Ready(facts):
-                self.facts = facts
-            case WorkerFailed(error_type, error):
+        match self._receive():
+            case WorkerReady(provenance):
+                self.provenance = provenance
+            case WorkerFailed(error):
                 self.stop()
-                raise RuntimeError(f"the model could not be loaded: {error_type}: {error}")
+                raise RuntimeError(
+                    f"the model could not be loaded: {error.error_type}: {error.message}"
+                )
 
     def send(self, image: BatchImage) -> None:
-        """Gives the worker an image to do.
+        """Send an image to the worker.
 
         Raises:
-            WorkerDiedError: if it is gone.
+            WorkerDiedError: If the process has ended.
         """
         self._send(image)
 
-    def receive(self) -> Message:
-        """The next message; waits for it.
+    def receive(self) -> ImageResult:
+        """Wait for the next result.
 
         Raises:
-            WorkerDiedError: if it is gone.
+            WorkerDiedError: If the process ends.
         """
-        try:
-            return pickle.load(self._pipe("stdout"))
-        except (EOFError, pickle.UnpicklingError, OSError) as error:
-            raise self._death() from error
+        result = self._receive()
+        if not isinstance(result, ImageResult):
+            raise RuntimeError(f"expected a result of a worker, got {result!r:.100}")
+        return result
 
     def stop(self) -> None:
-        """Lets the process end, or ends it."""
+        """Close the input of the process and wait for its end. Kill it after 10 seconds."""
         process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):  # it may be gone
+        with contextlib.suppress(OSError):  # the process may have ended
             if process.stdin:
                 process.stdin.close()
         try:
-            process.wait(SECONDS_TO_END)
+            process.wait(SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -111,7 +111,7 @@ class WorkerProcess:
                 process.stdout.close()
 
     def kill(self) -> None:
-        """Ends the process at once; from any thread."""
+        """Kill the process. May be called from any thread."""
         process = self._process
         if process is not None:
             process.kill()
@@ -124,10 +124,16 @@ class WorkerProcess:
         except OSError as error:
             raise self._death() from error
 
+    def _receive(self) -> Message:
+        try:
+            return pickle.load(self._pipe("stdout"))
+        except (EOFError, pickle.UnpicklingError, OSError) as error:
+            raise self._death() from error
+
     def _pipe(self, name: str) -> IO[bytes]:
         pipe = getattr(self._process, name, None)
         if pipe is None:
-            raise RuntimeError("the worker is not started")
+            raise RuntimeError("the worker process is not running; call start first")
         return pipe
 
     def _death(self) -> WorkerDiedError:
@@ -135,9 +141,4 @@ class WorkerProcess:
         code = process.wait() if process is not None else None
         self.stop()
         how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-        return WorkerDiedError(f"the worker's process ended {how}; its output is in {self.log}")
-
-
-def thread_environment(threads: int) -> dict[str, str]:
-    """Variables that give a process so many threads for its computing."""
-    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+        return WorkerDiedError(f"the worker process ended {how}; its output is in {self.log}")

@@ -91,7 +91,7 @@ def convert_checkpoint(
     checkpoint = read_checkpoint(source, inference_config=inference_config)
     if fold_batch_norms:
         checkpoint = fold(checkpoint)
-    source_dtypes = stored_dtypes(checkpoint.arrays)
+    source_dtypes = list_dtypes(checkpoint.arrays)
     if dtype is None:
         is_known = len(source_dtypes) == 1 and source_dtypes[0] in DTYPES
         dtype = source_dtypes[0] if is_known else "float32"
@@ -116,7 +116,7 @@ def convert_checkpoint(
     )
 
 
-def stored_dtypes(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+def list_dtypes(arrays: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Return the names of the types of all arrays, sorted. Reads each array."""
     return tuple(sorted({str(array.dtype) for array in arrays.values()}))
 

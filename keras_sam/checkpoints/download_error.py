@@ -87,8 +87,8 @@ def offline_error(hub: Hub, reason: str, remedy: str = "") -> CheckpointError:
 
     Args:
         hub: Hub and model of the download.
-        reason: Clause that says what failed.
-        remedy: Clause that says what to do first, if anything.
+        reason: Clause with the reason.
+        remedy: Clause with a remedy to try first, if there is one.
     """
     elsewhere = f"download its files from {hub.page} elsewhere and give the path of their directory"
     return _error(hub, reason, f"{remedy}, or {elsewhere}" if remedy else elsewhere)

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from keras_sam.checkpoints.download_error import Hub, download_error, offline_error
 from keras_sam.checkpoints.inference_config_file import INFERENCE_CONFIG
@@ -15,19 +15,30 @@ from keras_sam.errors import CheckpointError
 CHUNK = 2**20  # bytes
 
 
+class Fetch(Protocol):
+    """Function that downloads one file of a model."""
+
+    def __call__(self, name: str, /, *, is_optional: bool = False) -> Path | None:
+        """Return the local path, or `None` if the model has no file of this name.
+
+        Args:
+            name: Name of the file.
+            is_optional: If True, the model can be used without the file.
+        """
+
+
 @dataclass(frozen=True)
 class HubModel:
     """A model on a hub.
 
     Attributes:
         hub: Hub and address, for error messages.
-        fetch: Function that returns the local path of a file, or `None` if the model has no file
-            of this name. Takes the name, and True if the model can be used without the file.
+        fetch: Function that downloads one file.
         is_offline: If True, only files in the cache are available.
     """
 
     hub: Hub
-    fetch: Callable[[str, bool], Path | None]
+    fetch: Fetch
     is_offline: bool = False
 
 
@@ -46,7 +57,7 @@ def download_from_kaggle(handle: str, *, load_weights: bool) -> Path:
 
     pinned = handle
 
-    def fetch(name: str, is_optional: bool) -> Path | None:
+    def fetch(name: str, /, *, is_optional: bool = False) -> Path | None:
         nonlocal pinned
         try:
             file = Path(kagglehub.model_download(pinned, path=name))
@@ -90,7 +101,7 @@ def download_from_hugging_face(repo: str, *, revision: str | None, load_weights:
     hub = Hub("Hugging Face", address, f"https://huggingface.co/{repo}")
     commit, is_offline = _resolve_commit(hub, repo, revision)
 
-    def fetch(name: str, is_optional: bool) -> Path | None:
+    def fetch(name: str, /, *, is_optional: bool = False) -> Path | None:
         cached = huggingface_hub.try_to_load_from_cache(repo, name, revision=commit)
         try:
             file = huggingface_hub.hf_hub_download(
@@ -157,7 +168,7 @@ def _resolve_commit(hub: Hub, repo: str, revision: str | None) -> tuple[str, boo
 def _download(model: HubModel, *, load_weights: bool) -> Path:
     """Download the files of a model. Weights follow only after a config that is supported."""
     try:
-        config = model.fetch(CONFIG, False)
+        config = model.fetch(CONFIG)
         if config is None:
             raise _missing(model, CONFIG)
         directory, source = config.parent, model.hub.address
@@ -166,8 +177,8 @@ def _download(model: HubModel, *, load_weights: bool) -> Path:
         files = checkpoint_format.files
         if files is None:
             raise CheckpointError(f"'{source}' has a format that cannot be downloaded")
-        if model.fetch(INFERENCE_CONFIG, True) is None:
-            model.fetch(files.processor, True)
+        if model.fetch(INFERENCE_CONFIG, is_optional=True) is None:
+            model.fetch(files.processor, is_optional=True)
         if load_weights:
             _fetch_weights(model, files)
     except CheckpointError:
@@ -179,13 +190,13 @@ def _download(model: HubModel, *, load_weights: bool) -> Path:
 
 def _fetch_weights(model: HubModel, files: PresetFiles) -> None:
     """Download the file of weights, or the shards in the index."""
-    if model.fetch(files.weights, False) is not None:
+    if model.fetch(files.weights) is not None:
         return
-    index = model.fetch(files.index, False)
+    index = model.fetch(files.index)
     if index is None:
         raise _missing(model, f"{files.weights} and no {files.index}")
     for name in read_shard_names(index, files.shard, source=model.hub.address):
-        if model.fetch(name, False) is None:
+        if model.fetch(name) is None:
             raise _missing(model, f"{name}, which its {files.index} names")
 
 

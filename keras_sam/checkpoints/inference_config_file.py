@@ -1,6 +1,6 @@
 """`inference_config.json`: the file of this package that stores a preset's inference settings.
 
-It is written only if the files of the checkpoint's own format do not already say the same.
+It is written only if the files of the checkpoint's own format do not describe all settings.
 """
 
 from pathlib import Path

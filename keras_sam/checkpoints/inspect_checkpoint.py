@@ -68,7 +68,7 @@ def inspect_checkpoint(
         source=str(source),
         format=checkpoint.format,
         class_name=checkpoint.class_name,
-        architecture=architecture(checkpoint),
+        architecture=describe_architecture(checkpoint),
         tensors=len(checkpoint.arrays),
         parameters=count_parameters(checkpoint.class_name, checkpoint.config),
         dtypes=dtypes,
@@ -79,7 +79,7 @@ def inspect_checkpoint(
     )
 
 
-def architecture(checkpoint: Checkpoint) -> dict[str, Any]:
+def describe_architecture(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the arguments of each part by its name, without `name` and `trainable`."""
     parts = {
         name: value["config"]

@@ -55,13 +55,13 @@ class CheckpointFormat:
     """One format of checkpoints.
 
     Attributes:
-        description: Noun phrase for error messages that says what has this format.
+        description: Noun phrase for error messages, such as "a file .pth".
         recognize: Function that returns True for a path of this format.
         read: Function that reads a checkpoint.
         write: Function that writes a checkpoint, and raises a `CheckpointError` if the format
             cannot represent it.
-        files: Files of a model directory, which are those to download from a hub. `None` for
-            formats that hubs do not have.
+        files: Names of the files of a model directory, which are downloaded from a hub. `None`
+            for formats of single files, which are not downloaded.
         parse_processor: Function from the contents of `files.processor` and the checkpoint to the
             preprocessing that they describe.
         has_torch_layout: If True, kernels are stored in the layout of PyTorch.

@@ -1,11 +1,11 @@
 """`app`: all commands. They import Keras only when they run."""
 
 import os
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-import keras_sam
 from keras_sam.cli.batch import batch_command
 from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
@@ -35,13 +35,13 @@ app.command("inspect")(inspect_command)
 
 def _print_version(is_given: bool) -> None:
     if is_given:
-        typer.echo(keras_sam.__version__)
+        typer.echo(version("keras-sam"))
         raise typer.Exit
 
 
 @app.callback()
 def main_options(
-    version: Annotated[
+    show_version: Annotated[
         bool,
         typer.Option(
             "--version", help="Print the version.", is_eager=True, callback=_print_version

@@ -1,4 +1,4 @@
-"""`keras-sam batch`: the masks of many images, in one table."""
+"""`keras-sam batch`: predict the masks of many images."""
 
 import dataclasses
 import signal
@@ -31,15 +31,16 @@ from keras_sam.cli.console import (
 from keras_sam.cli.prompts import parse_points_per_side
 
 if TYPE_CHECKING:
-    from keras_sam.batch.local_runner import LocalOptions
-    from keras_sam.batch.ray_runner import RayOptions
+    from keras_sam.batch.batch_settings import BatchSettings
     from keras_sam.batch.run_batch import BatchProgress, BatchSummary
+    from keras_sam.batch.run_local import LocalOptions
+    from keras_sam.batch.run_ray import RayOptions
 
-INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
+INTERRUPTED = 130  # exit code of a command that Ctrl-C stopped
 
 
 def _unset(*names: str, text: str, **limits: Any) -> Any:
-    """An option that leaves the default to the dataclass it is for."""
+    """Return an option whose default is in the dataclass that it sets."""
     return typer.Option(*names, help=text, show_default=False, **limits)
 
 
@@ -49,105 +50,134 @@ def batch_command(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A folder, a quoted pattern, or a .txt, .csv or .parquet of paths.",
+            help="A folder, a quoted pattern, or a .txt, .csv or .parquet file of paths.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", help="The folder of the table.")],
+    output: Annotated[Path, typer.Option("--output", help="Folder of the table.")],
     preset: PresetOption = DEFAULT_PRESET,
     points_per_side: Annotated[
         Any,
         _unset(
             "--points-per-side",
-            text="Of the grid, or auto. Default: 32.",
+            text="Points along each side of the grid, or auto: 16, and finer points only near "
+            "masks. Default: 32.",
             parser=parse_points_per_side,
             metavar="INTEGER|auto",
         ),
     ] = None,
     pred_iou_thresh: Annotated[
         float | None,
-        _unset("--pred-iou-thresh", text="Keep what rates over it. Default: the preset's."),
+        _unset(
+            "--pred-iou-thresh",
+            text="Minimum predicted IoU of a mask, in [0, 1]. Default: the preset's.",
+        ),
     ] = None,
     stability_score_thresh: Annotated[
         float | None,
-        _unset("--stability-score-thresh", text="Keep what is as stable. Default: the preset's."),
+        _unset(
+            "--stability-score-thresh",
+            text="Minimum stability score of a mask, in [0, 1]. Default: the preset's.",
+        ),
     ] = None,
     crop_n_layers: Annotated[
-        int | None, _unset("--crop-n-layers", text="Layers of crops. Default: 0.", min=0)
+        int | None,
+        _unset(
+            "--crop-n-layers",
+            text="Number of layers of crops that are also processed. Default: 0.",
+            min=0,
+        ),
     ] = None,
     min_mask_region_area: Annotated[
         int | None,
-        _unset("--min-mask-region-area", text="Least hole and island. Default: 0.", min=0),
+        _unset(
+            "--min-mask-region-area",
+            text="Remove holes and islands with a smaller area, in pixels. Default: 0.",
+            min=0,
+        ),
     ] = None,
     multimask: Annotated[
         bool | None,
         _unset(
             "--multimask/--single-mask",
-            text="Masks for each prompt. Default: three for a lone click.",
+            text="Predict three masks or one per prompt. Default: three for a single point, "
+            "which is ambiguous.",
         ),
     ] = None,
     dtype: Annotated[
-        str | None, _unset("--dtype", text="Of the model. Default: the preset's.")
+        str | None, _unset("--dtype", text="Dtype policy of the model. Default: the preset's.")
     ] = None,
     id_column: Annotated[
-        str | None, _unset("--id-column", text="Of the ids. Default: image_id, or the paths.")
+        str | None,
+        _unset("--id-column", text="Column of the image ids. Default: image_id, or the paths."),
     ] = None,
     workers: Annotated[
-        int | None, _unset("--workers", text="Processes with a model each. Default: 1.", min=1)
-    ] = None,
-    threads: Annotated[
         int | None,
-        _unset("--threads", text="Of each worker. Default: the processors shared out.", min=1),
+        _unset("--workers", text="Number of processes, each with a model. Default: 1.", min=1),
+    ] = None,
+    threads_per_worker: Annotated[
+        int | None,
+        _unset(
+            "--threads-per-worker",
+            text="Compute threads per worker. Default: the CPU cores divided by the workers, or 1 "
+            "with Ray.",
+            min=1,
+        ),
     ] = None,
     decode_threads: Annotated[
-        int | None, _unset("--decode-threads", text="That read files. Default: 2.", min=1)
+        int | None,
+        _unset("--decode-threads", text="Image-decoding threads per worker. Default: 2.", min=1),
     ] = None,
     model_threads: Annotated[
         int | None,
-        _unset("--model-threads", text="That share a model. Default: 1.", min=1),
+        _unset(
+            "--model-threads", text="Threads per worker that share its model. Default: 1.", min=1
+        ),
     ] = None,
-    runner: Annotated[str, typer.Option("--runner", help="local, or ray for a cluster.")] = "local",
-    address: Annotated[
+    runner: Annotated[
+        str, typer.Option("--runner", help="local for this machine, or ray for a cluster.")
+    ] = "local",
+    ray_address: Annotated[
         str | None,
-        _unset("--address", text="Of a Ray cluster. Default: Ray is started on this machine."),
+        _unset("--ray-address", text="Address of a Ray cluster. Default: start Ray here."),
     ] = None,
-    gpus: Annotated[
+    gpus_per_worker: Annotated[
         float | None,
-        _unset("--gpus", text="Of each worker, for Ray to find. Default: 0.", min=0.0),
+        _unset("--gpus-per-worker", text="GPUs per worker (Ray). Default: 0.", min=0.0),
     ] = None,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Do images again that are errors in the table.")
+        bool, typer.Option("--retry-errors", help="Process images with an error again.")
     ] = False,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Finds the masks of many images and writes them into one table of Parquet files.
+    """Predict the masks of many images, and write one table of Parquet files.
 
-    Started again with the same options, it goes on where it was stopped, by Ctrl-C or a crash. An
-    image that cannot be done is an error in its status row, and stops nothing.
+    The same command resumes a run that was stopped by Ctrl-C or a crash. An image that cannot be
+    processed gets an error in its status row.
     """
-    backend = choose_backend(backend)
-    from keras_sam.batch.batch_settings import BatchSettings
+    options = _create_options(
+        runner,
+        {
+            "workers": workers,
+            "threads_per_worker": threads_per_worker,
+            "backend": choose_backend(backend),
+        },
+        local={"decode_threads": decode_threads, "model_threads": model_threads},
+        ray={"address": ray_address, "gpus_per_worker": gpus_per_worker},
+    )
+    settings = _create_settings(
+        {"preset": preset, "dtype": dtype, "multimask_output": multimask},
+        generator={
+            "points_per_side": points_per_side,
+            "pred_iou_thresh": pred_iou_thresh,
+            "stability_score_thresh": stability_score_thresh,
+            "crop_n_layers": crop_n_layers,
+            "min_mask_region_area": min_mask_region_area,
+        },
+    )
     from keras_sam.batch.run_batch import run_batch
 
-    settings = BatchSettings(
-        preset=preset,
-        **_given(
-            dtype=dtype,
-            multimask_output=multimask,
-            points_per_side=points_per_side,
-            pred_iou_thresh=pred_iou_thresh,
-            stability_score_thresh=stability_score_thresh,
-            crop_n_layers=crop_n_layers,
-            min_mask_region_area=min_mask_region_area,
-        ),
-    )
-    options = _options(
-        runner,
-        {"workers": workers, "threads": threads, "backend": backend},
-        local={"decode_threads": decode_threads, "model_threads": model_threads},
-        ray={"address": address, "gpus": gpus},
-    )
-    with _stop_on_signals() as stop, _bar() as progress:
+    with _stop_on_signals() as stop, _progress_bar() as progress:
         summary = run_batch(
             source,
             output,
@@ -161,50 +191,59 @@ def batch_command(
     _report(summary, as_json=as_json)
 
 
-def _options(
+def _create_options(
     runner: str, shared: dict[str, Any], *, local: dict[str, Any], ray: dict[str, Any]
 ) -> "LocalOptions | RayOptions":
-    """The options of the runner that is asked for; those of the other are mistakes."""
-    from keras_sam.batch.local_runner import LocalOptions
-    from keras_sam.batch.ray_runner import RayOptions
+    """Return the options of a runner. Those of the other runner must be unset."""
+    from keras_sam.batch.run_local import LocalOptions
+    from keras_sam.batch.run_ray import RayOptions
 
     if runner not in ("local", "ray"):
-        raise typer.BadParameter(f"--runner is local or ray, got '{runner}'")
-    own, other = (local, ray) if runner == "local" else (ray, local)
-    for name, value in other.items():
-        if value is not None:
-            option = "--" + name.replace("_", "-")
-            raise typer.BadParameter(f"{option} has no effect with --runner {runner}")
-    options = LocalOptions if runner == "local" else RayOptions
-    return options(**_given(**shared, **own))
+        raise typer.BadParameter(f"--runner must be local or ray, got '{runner}'")
+    for name in _without_none(ray if runner == "local" else local):
+        option = "--ray-address" if name == "address" else "--" + name.replace("_", "-")
+        raise typer.BadParameter(f"{option} has no effect with --runner {runner}")
+    if runner == "local":
+        return LocalOptions(**_without_none(shared | local))
+    return RayOptions(**_without_none(shared | ray))
 
 
-def _given(**values: Any) -> dict[str, Any]:
+def _create_settings(own: dict[str, Any], *, generator: dict[str, Any]) -> "BatchSettings":
+    from keras_sam.batch.batch_settings import BatchSettings
+    from keras_sam.predict.generator_config import GeneratorConfig
+
+    return BatchSettings(
+        **_without_none(own), generator=GeneratorConfig(**_without_none(generator))
+    )
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
 @contextmanager
 def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, or the system that ends programs, sets; the second time is an error."""
+    """Yield an event that SIGINT and SIGTERM set. A second signal raises `KeyboardInterrupt`."""
     stop = threading.Event()
-    before = {}
+    handlers = {}
 
-    def ask(number: int, frame: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         stop.set()
         signal.signal(number, signal.default_int_handler)
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers[number] = signal.signal(number, handle)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def _bar() -> Iterator[Any]:
-    """A bar on stderr with images, masks, errors, images a second, and the time left."""
+def _progress_bar() -> Iterator[Any]:
+    """Show images, masks, errors, images per second and the remaining time on stderr."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -214,21 +253,22 @@ def _bar() -> Iterator[Any]:
     )
     with Progress(*columns, console=STDERR, transient=True, disable=not STDERR.is_terminal) as bar:
         task = bar.add_task("loading", total=None, counts="")
-        first: list[float] = []  # when the first image was done: loading is not counted
+        started: float | None = None  # at the first result: the time to load models is not counted
 
-        def show(state: "BatchProgress") -> None:
-            if not state.done:
+        def show(progress: "BatchProgress") -> None:
+            nonlocal started
+            if not progress.completed:
                 return
-            first[:] = first or [time.monotonic()]
-            seconds = time.monotonic() - first[0]
-            counts = f"{state.masks:,} masks, {state.errors:,} errors"
-            if state.done > 1 and seconds > 0:
-                counts += f", {(state.done - 1) / seconds:.2f} images/s"
+            started = started or time.monotonic()
+            seconds = time.monotonic() - started
+            counts = f"{progress.masks:,} masks, {progress.errors:,} errors"
+            if progress.completed > 1 and seconds > 0:
+                counts += f", {(progress.completed - 1) / seconds:.2f} images/s"
             bar.update(
                 task,
                 description="images",
-                completed=state.done,
-                total=state.total,
+                completed=progress.completed,
+                total=progress.total,
                 counts=counts,
             )
 
@@ -239,12 +279,16 @@ def _report(summary: "BatchSummary", *, as_json: bool) -> None:
     if as_json:
         print_json(dataclasses.asdict(summary))
     else:
-        before = f", {summary.done_before:,} before" if summary.done_before else ""
+        before = (
+            f", {summary.completed_before:,} already in the table"
+            if summary.completed_before
+            else ""
+        )
         typer.echo(
-            f"{summary.done:,} of {summary.images:,} images done{before}, {summary.errors:,} with "
-            f"an error, {summary.masks:,} masks in {summary.seconds:.0f} s"
+            f"{summary.completed:,} of {summary.images:,} images processed{before}, "
+            f"{summary.errors:,} with an error, {summary.masks:,} masks, {summary.seconds:.0f} s"
         )
         typer.echo(f"table: {summary.output}")
     if not summary.is_complete:
-        typer.echo("keras-sam: stopped; the same command goes on from here", err=True)
+        typer.echo("keras-sam: stopped; run the same command to resume", err=True)
         raise typer.Exit(INTERRUPTED)

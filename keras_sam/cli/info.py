@@ -31,12 +31,11 @@ def info_command(backend: BackendOption = None, as_json: JsonOption = False) -> 
 
 
 def _collect(backend: str) -> dict[str, Any]:
-    from keras_sam import __version__
     from keras_sam.checkpoints.builtin_presets import builtin_presets
     from keras_sam.engines.create_engine import engine_name
 
     return {
-        "keras-sam": __version__,
+        "keras-sam": version("keras-sam"),
         "keras": version("keras"),
         "backend": backend,
         backend: version(backend),

@@ -118,9 +118,10 @@ def _segment(
 
     seconds: dict[str, float] = {}
     with spinner(f"loading {preset}"), _timed(seconds, "load"):
-        predictor: Predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+        sam_predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+        predictor: Predictor = sam_predictor
         if multi_scale:
-            predictor = MultiScalePredictor(predictor)
+            predictor = MultiScalePredictor(sam_predictor)
     with spinner("encoding the image"), _timed(seconds, "encode"):
         predictor.set_image(pixels)
     objects = []

@@ -1,4 +1,4 @@
-"""Keras layers of the Segment Anything Model."""
+"""Keras layers of the Segment Anything Model, and the functions they call. No files."""
 
 from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder

@@ -5,10 +5,6 @@ from typing import Any
 
 from keras import ops
 
-FOREGROUND, BACKGROUND, NOT_A_POINT = 1, 0, -1
-TOP_LEFT, BOTTOM_RIGHT = 2, 3
-PADDING = -10  # label of points that attention ignores
-
 
 @dataclass(frozen=True)
 class Prompts:

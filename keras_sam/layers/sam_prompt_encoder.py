@@ -7,15 +7,8 @@ import keras
 from keras import ops
 
 from keras_sam.layers.mask_downscaler import MaskDownscaler
-from keras_sam.layers.prompts import (
-    BACKGROUND,
-    BOTTOM_RIGHT,
-    NOT_A_POINT,
-    PADDING,
-    TOP_LEFT,
-    Prompts,
-    resolve_prompts,
-)
+from keras_sam.layers.prompts import Prompts, resolve_prompts
+from keras_sam.point_labels import BACKGROUND, BOTTOM_RIGHT, NOT_A_POINT, PADDING, TOP_LEFT
 
 EMBEDDINGS = (
     "background_point_embedding",

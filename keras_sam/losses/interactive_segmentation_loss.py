@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_sam.layers.prompts import NOT_A_POINT, PADDING
 from keras_sam.losses.low_res_targets import low_res_targets
 from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
 from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
@@ -16,10 +15,11 @@ from keras_sam.losses.simulated_prompts import (
     sample_error_point,
     sample_point,
 )
+from keras_sam.point_labels import NOT_A_POINT, PADDING
 from keras_sam.types import Size
 
 
-class _Prompts(NamedTuple):
+class _RoundPrompts(NamedTuple):
     """Prompts of one round, one per target mask.
 
     `points` `(B, P, N, 2)`, `labels` `(B, P, N)`, `boxes` `(B, P, 2, 2)`, and `logits`
@@ -105,7 +105,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.single_iou = keras.metrics.Mean(name="single_iou")
         self.built = True
 
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch, averaged over its masks and rounds.
@@ -149,7 +149,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
             index = ops.zeros_like(index)  # a corrected prompt is not ambiguous
         return result._replace(loss=loss / (self.correction_rounds + 1))
 
-    def _first_prompts(self, target: Any, image_size: Size) -> _Prompts:
+    def _first_prompts(self, target: Any, image_size: Size) -> _RoundPrompts:
         """Sample a point or a box for each mask."""
         point = sample_point(
             target,
@@ -164,20 +164,22 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         is_box = (draw < self.box_probability)[..., None]  # (B, P, 1)
         # A point without a box is followed by a token that is not a point, as in the predictor.
         labels = ops.where(is_box, PADDING, ops.array([1, NOT_A_POINT]))
-        return _Prompts(
+        return _RoundPrompts(
             points=ops.stack([point, ops.zeros_like(point)], axis=2),
             labels=labels,
             boxes=ops.where(is_box[..., None], box, float("nan")),
             logits=None,
         )
 
-    def _correct(self, prompts: _Prompts, logits: Any, target: Any, image_size: Size) -> _Prompts:
+    def _correct(
+        self, prompts: _RoundPrompts, logits: Any, target: Any, image_size: Size
+    ) -> _RoundPrompts:
         """Add a point from the error region to the first prompts, as many as there are logits."""
         point, label = sample_error_point(
             logits, target, image_size=image_size, seed=self.seed_generator
         )
         count = target.shape[1]
-        return _Prompts(
+        return _RoundPrompts(
             points=ops.concatenate([prompts.points[:, :count], point], axis=2),
             labels=ops.concatenate([prompts.labels[:, :count], label], axis=2),
             boxes=prompts.boxes[:, :count],
@@ -217,7 +219,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.oracle_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=valid)
 
 
-def _decode(segmenter: Any, embedding: Any, prompts: _Prompts) -> tuple[Any, Any]:
+def _decode(segmenter: Any, embedding: Any, prompts: _RoundPrompts) -> tuple[Any, Any]:
     """Return all masks' logits `(B, P, M, L, L)` and predicted IoU `(B, P, M)`, float32."""
     outputs = segmenter.decode(
         embedding,

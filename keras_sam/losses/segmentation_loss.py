@@ -31,12 +31,8 @@ class SegmentationLoss(keras.layers.Layer, ABC):
     layer so that Keras tracks its metrics and random seeds.
     """
 
-    def compute(self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True) -> Any:
-        """Return the loss of a batch; the arguments are those of `compute_result`."""
-        return self.compute_result(segmenter, x, y, y_pred, training=training).loss
-
     @abstractmethod
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch and the masks that metrics compare.
@@ -50,8 +46,11 @@ class SegmentationLoss(keras.layers.Layer, ABC):
             training: If True, the images are encoded in training mode.
         """
 
-    def _image_embedding(self, segmenter: Any, x: Any, y_pred: Any, *, training: bool) -> Any:
-        """Return the image embedding of a batch; the arguments are those of `compute_result`."""
-        if isinstance(y_pred, dict) and "image_embeddings" in y_pred:
-            return y_pred["image_embeddings"]
+    def _image_embedding(
+        self, segmenter: Any, x: Any, y_pred: Any, *, training: bool
+    ) -> dict[str, Any]:
+        """Return the named arrays of a batch's embedding; arguments as in `compute`."""
+        names = segmenter.embedding_names
+        if isinstance(y_pred, dict) and set(names) <= set(y_pred):
+            return {name: y_pred[name] for name in names}
         return segmenter.encode_image(x["images"], training=training)

@@ -9,3 +9,5 @@ class Backbone(PresetModel):
     `Backbone.from_preset` finds the class from the preset's config. A subclass loads only its
     own presets.
     """
+
+    token_embedding = None  # an attribute of keras-hub's backbones, which those of images lack

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_sam.layers.prompts import PADDING, resolve_prompts
+from keras_sam.layers.prompts import resolve_prompts
 from keras_sam.models.sam_backbone import check_inputs
+from keras_sam.point_labels import PADDING
 
 
 def remove_empty_prompts(inputs: Any) -> Any:

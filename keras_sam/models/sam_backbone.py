@@ -158,6 +158,18 @@ def _check_parts(backbone: SAMBackbone, image_shape: tuple[int, int, int] | None
                 f"{layer.dtype_policy.name}. Build all three parts with one dtype, or load a "
                 "preset with from_preset(..., dtype=...)"
             )
+
+
+def check_parts_fit(backbone: SAMBackbone) -> None:
+    """Check that the parts of a backbone have the sizes that the whole model needs.
+
+    The backbone accepts other sizes, as in keras-hub, since it does not call the mask decoder.
+
+    Raises:
+        ValueError: If a size of the prompt encoder or the mask decoder differs.
+    """
+    encoder, prompts = backbone.image_encoder, backbone.prompt_encoder
+    decoder = backbone.mask_decoder
     pairs = (
         ("image_embedding_size", prompts.image_embedding_size, encoder.embedding_size),
         ("input_image_size", prompts.input_image_size, tuple(encoder.image_shape[:2])),

@@ -12,7 +12,7 @@ from keras_sam.layers.two_way_transformer import DecoderImageCache
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.raw_input_model import RawInputModel
-from keras_sam.models.sam_backbone import SAMBackbone, check_inputs
+from keras_sam.models.sam_backbone import SAMBackbone, check_inputs, check_parts_fit
 from keras_sam.models.sam_image_converter import SAMImageConverter
 from keras_sam.models.sam_image_segmenter_preprocessor import SAMImageSegmenterPreprocessor
 from keras_sam.models.weights_hash import weights_hash
@@ -42,6 +42,9 @@ class SAMImageSegmenter(RawInputModel):
     Args:
         backbone: A `SAMBackbone`.
         preprocessor: A `SAMImageSegmenterPreprocessor`, or `None` for prepared inputs.
+
+    Raises:
+        ValueError: If the parts of the backbone do not fit together.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class SAMImageSegmenter(RawInputModel):
         preprocessor: SAMImageSegmenterPreprocessor | None = None,
         **kwargs: Any,
     ) -> None:
+        check_parts_fit(backbone)
         kwargs.setdefault("dtype", backbone.dtype_policy)
         super().__init__(**kwargs)
         self.backbone = backbone
@@ -185,7 +189,7 @@ class SAMImageSegmenter(RawInputModel):
         Returns:
             `masks`, low-res logits `(B, P, M, L, L)`, and `iou_pred` `(B, P, M)`.
         """
-        images = cache.keys if embedding is None else embedding["image_embeddings"]
+        images = _batch_axis(embedding, cache)
         prompts = resolve_prompts(
             images=images, points=points, labels=labels, boxes=boxes, masks=masks
         )
@@ -221,11 +225,11 @@ class SAMImageSegmenter(RawInputModel):
         multimask_output: bool | None = None,
     ) -> dict[str, Any]:
         encoder, decoder = self.backbone.prompt_encoder, self.backbone.mask_decoder
-        if embedding is None and (cache is None or prompts.masks is not None):
-            raise ValueError("decoding needs an embedding, or a cache and no mask prompts")
-        images = cache.keys if embedding is None else embedding["image_embeddings"]
-        sparse, sparse_mask, dense = encoder.encode(prompts, batch_size=ops.shape(images)[0])
+        batch_size = ops.shape(_batch_axis(embedding, cache))[0]
+        sparse, sparse_mask, dense = encoder.encode(prompts, batch_size=batch_size)
         if dense is not None:
+            if embedding is None:
+                raise ValueError("prompts with masks need an embedding, got a cache alone")
             return decoder.decode_with_mask_prompts(
                 embedding["image_embeddings"],
                 encoder.dense_positions(),
@@ -236,7 +240,7 @@ class SAMImageSegmenter(RawInputModel):
                 multimask_output=multimask_output,
             )
         return decoder.decode(
-            cache or self.decoder_cache(embedding),
+            cache or self.decoder_cache(embedding or {}),
             sparse,
             sparse_mask,
             grid_size=self.backbone.embedding_size,
@@ -293,7 +297,7 @@ class SAMImageSegmenter(RawInputModel):
         result = self._objective.compute(self, x, y, y_pred, training=training)
         # Here, since the predictions are simulated within the loss.
         if self._compile_metrics is not None and result.prediction is not None:
-            self._compile_metrics.update_state(result.target, result.prediction)
+            self._compile_metrics.update_state(result.target, result.prediction, result.valid)
         return result.loss
 
     def compute_metrics(
@@ -338,3 +342,12 @@ def _preprocessor_of(
     height, width = backbone.image_shape[:2]
     converter = SAMImageConverter((height, width), **dataclasses.asdict(config.preprocessing))
     return SAMImageSegmenterPreprocessor(converter)
+
+
+def _batch_axis(embedding: dict[str, Any] | None, cache: DecoderImageCache | None) -> Any:
+    """Return an array whose first axis is that of the images."""
+    if embedding is not None:
+        return embedding["image_embeddings"]
+    if cache is None:
+        raise ValueError("decode needs an embedding or a cache")
+    return cache.keys

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.layers.prompts import NOT_A_POINT
 from keras_sam.models.sam_backbone import check_inputs
 from keras_sam.models.sam_image_converter import SAMImageConverter, images_to_list
+from keras_sam.point_labels import NOT_A_POINT
 from keras_sam.transforms.image_transform import ImageTransform
 
 
@@ -117,8 +117,8 @@ def _prepare_prompts(
 def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool) -> np.ndarray:
     """Resize target masks to the model frame and pad their number: `(B, P, H, W)`, uint8."""
     masks = y.get("masks") if isinstance(y, dict) else y
-    batch = masks if is_batched else [masks]
-    if masks is None or len(batch) != len(transforms):
+    batch = [] if masks is None else masks if is_batched else [masks]
+    if len(batch) != len(transforms):
         raise ValueError(
             "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
             f"dictionary with 'masks', with {len(transforms)} images"

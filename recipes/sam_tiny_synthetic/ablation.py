@@ -180,7 +180,7 @@ def point_iou(segmenter: Any, images: list[EvaluationImage]) -> float:
     ious = []
     for image in images:
         pixels = ops.convert_to_tensor(image.pixels[None])
-        embedding = segmenter.encode_image(pixels, training=False)
+        embedding = segmenter.encode_image(pixels, training=False)["image_embeddings"]
         embedding = ops.convert_to_numpy(ops.cast(embedding[0], "float32"))  # (G, G, D)
         cell_size = IMAGE_SIZE / embedding.shape[0]
         for target, point in zip(image.masks, image.points, strict=True):

@@ -32,7 +32,7 @@ class AffinityLoss(SegmentationLoss):
         self.affinity_iou = keras.metrics.Mean(name="affinity_iou")
         self.built = True
 
-    def compute_result(
+    def compute(
         self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool = True
     ) -> LossResult:
         """Compute the loss of a batch, averaged over the cells inside any mask.
@@ -54,7 +54,7 @@ class AffinityLoss(SegmentationLoss):
         masks = low_res_targets(y, segmenter.backbone.low_res_size)
         target, num_masks = pairwise_targets(masks)  # (B, T, T), (B, T)
         embedding = self._image_embedding(segmenter, x, y_pred, training=training)
-        logits = affinity_logits(embedding)  # (B, T, T)
+        logits = affinity_logits(embedding["image_embeddings"])  # (B, T, T)
         # Each row of pairs is a mask around its anchor.
         logits, target = logits[:, :, None], target[:, :, None]  # (B, T, 1, T)
         loss = focal_loss(logits, target, gamma=0.0, alpha=None) + dice_loss(logits, target)

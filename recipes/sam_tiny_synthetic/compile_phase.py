@@ -20,13 +20,12 @@ def compile_phase(segmenter: SAMImageSegmenter, phase: Phase, *, seed: int) -> N
         seed: Seed of the simulated prompts.
     """
     _freeze_unused_layers(segmenter, phase)
-    optimizer = _build_optimizer(phase)
-    segmenter.compile(optimizer, loss=_build_loss(phase, seed=seed))
-    optimizer.build(segmenter.trainable_variables)
+    segmenter.compile(_build_optimizer(phase), loss=_build_loss(phase, seed=seed))
+    segmenter.optimizer.build(segmenter.trainable_variables)
 
 
 def _freeze_unused_layers(segmenter: SAMImageSegmenter, phase: Phase) -> None:
-    """Freeze the layers without gradients in a phase, of which Keras would warn."""
+    """Freeze the layers that get no gradient in a phase; Keras would warn about them."""
     is_interactive = phase.loss == "interactive"
     prompt_encoder = segmenter.backbone.prompt_encoder
     set_trainable(prompt_encoder, is_interactive)

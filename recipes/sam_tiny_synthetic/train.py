@@ -12,6 +12,8 @@ import numpy as np
 from keras_sam.layers.device import backend_is_on_cpu
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
+from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
+from keras_sam.transforms.mask_refiner import MaskRefiner
 from recipes.sam_tiny_synthetic.annotated_crops import (
     build_annotated_crops,
     is_complete,
@@ -88,7 +90,7 @@ def _check_and_build(config: TrainingConfig, run: RunDirectory) -> SAMImageSegme
         read_training_images(config.dataset)
     keras.utils.set_random_seed(config.seed)
     if config.init_from is not None:
-        return SAMImageSegmenter.from_preset(config.init_from)
+        return SAMImageSegmenter.from_preset(config.init_from, preprocessor=None)
     image_size = config.phases[config.start_phase].image_size
     segmenter = build_segmenter(image_size, dtype=config.dtype)
     initialize_with_priors(segmenter.backbone)
@@ -141,7 +143,7 @@ def _train_phase(
         is_last = step == phase.steps
         if step % STEPS_PER_LOG_LINE == 0 or is_last:
             seconds = (time.monotonic() - start_time) / (step - start)
-            line = {"phase": index, "step": step, "steps": phase.steps}
+            line: dict[str, Any] = {"phase": index, "step": step, "steps": phase.steps}
             line |= {name: round(float(value), 4) for name, value in logs.items()}
             line |= {"seconds": round(seconds, 3)}
             run.append_log(line)
@@ -167,14 +169,15 @@ def _average(members: list[tuple[SAMImageSegmenter, float]]) -> SAMImageSegmente
 
 def _attach_inference_settings(segmenter: SAMImageSegmenter, config: TrainingConfig) -> None:
     """Set what the preset stores besides its weights."""
-    segmenter.thresholds = {
-        "pred_iou_thresh": config.pred_iou_thresh,
-        "stability_score_thresh": config.stability_score_thresh,
-    }
-    segmenter.preprocessing = {"box_masks": config.box_masks, "outlines": config.outlines}
     first = config.seed * SEEDS_PER_DATASET + config.num_scenes  # those before are trained on
     seeds = range(first, first + min(MAX_CALIBRATION_SCENES, config.num_scenes))
-    segmenter.preprocessing |= {"ratings": calibrate_iou(segmenter, seeds)}
+    calibration = None
+    if config.boundary_refinement != "none":
+        calibration = calibrate_iou(segmenter, seeds)
+    segmenter.inference_config = InferenceConfig(
+        mask_thresholds=MaskThresholds(config.pred_iou_thresh, config.stability_score_thresh),
+        mask_refiner=MaskRefiner(config.boundary_refinement, config.box_constraint, calibration),
+    )
 
 
 def build_batch_options(

@@ -30,7 +30,8 @@ class Phase:
         box_noise: Standard deviation of the noise on boxes, as a share of their side.
         annotated_share: Share of the images that come from `TrainingConfig.dataset`, if given.
         min_crop_scale: Smallest longest side of a crop, as a share of the scene's side.
-        min_annotated_crop_scale: The same for scenes of the dataset, which are crops already.
+        min_annotated_crop_scale: `min_crop_scale` of scenes from the dataset, which are crops
+            already.
         color_jitter: If True, brightness and colors change at random.
         ema_decay: Decay of the moving average of the weights, with which the phase ends. 0 turns
             averaging off.
@@ -103,9 +104,9 @@ class TrainingConfig:
         start_phase: Index of the first phase to run, from 0.
         pred_iou_thresh: Threshold of automatic mask generation, stored with the preset. Low,
             because so small a model predicts low IoUs. Chosen by eye on four photographs.
-        stability_score_thresh: The same for the stability score.
-        box_masks: Setting of the preset: how masks are made to agree with box prompts.
-        outlines: Setting of the preset: how boundaries are refined.
+        stability_score_thresh: Threshold of the stability score, chosen in the same way.
+        box_constraint: Setting of the preset's `MaskRefiner`.
+        boundary_refinement: Setting of the preset's `MaskRefiner`.
         seed: Seed of scenes, weights, batches and prompts.
         dtype: Dtype policy of training; the preset is saved in float32. "mixed_bfloat16" is
             faster on GPUs and on CPUs with AVX512-BF16, and ten times slower on other CPUs.
@@ -148,8 +149,8 @@ class TrainingConfig:
     start_phase: int = 0
     pred_iou_thresh: float = 0.45
     stability_score_thresh: float = 0.6
-    box_masks: str = "fitted"
-    outlines: str = "image"
+    box_constraint: str = "expand"
+    boundary_refinement: str = "guided_filter"
     seed: int = 1
     dtype: str = "float32"
     num_workers: int | None = None

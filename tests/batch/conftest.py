@@ -1,4 +1,4 @@
-"""A tiny preset, a folder of small photographs, and tables without what differs between runs."""
+"""A tiny preset, a folder of small images, and tables without what differs between runs."""
 
 import sys
 
@@ -7,14 +7,10 @@ import pytest
 from PIL import Image
 
 from keras_sam.batch.batch_settings import BatchSettings
-from tests.batch.fake_workers import fake_module, use_inline_workers
+from keras_sam.predict.generator_config import GeneratorConfig
+from tests.batch.fake_workers import InlineWorker, fake_module
 
-NOT_THE_SAME_TWICE = [
-    "decode_seconds",
-    "encode_seconds",
-    "generate_seconds",
-    "finished_at",
-]
+VARIABLE_COLUMNS = ["decode_seconds", "encode_seconds", "generate_seconds", "finished_at"]
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +29,15 @@ def preset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def settings(preset):
-    """Of a model that rates at random: everything passes."""
-    return BatchSettings(
-        preset=str(preset), points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0
-    )
+    """Settings that keep every mask, since the predicted IoUs are random."""
+    generator = GeneratorConfig(points_per_side=3, pred_iou_thresh=0.0, stability_score_thresh=0.0)
+    return BatchSettings(preset=str(preset), generator=generator)
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory):
-    """A folder of 12 pictures, half of them in a folder below."""
-    root = tmp_path_factory.mktemp("photographs")
+def images(tmp_path_factory):
+    """A folder of 12 images, half of them in a subfolder."""
+    root = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     (root / "b").mkdir()
     for index in range(12):
@@ -53,11 +48,11 @@ def photographs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def read_table():
-    """Reads a table, sorted, without timings."""
+    """A function that reads a table, sorted, without times."""
     import pyarrow.parquet as pq
 
     def read(directory):
-        rows = pq.read_table(directory).drop_columns(NOT_THE_SAME_TWICE)
+        rows = pq.read_table(directory).drop_columns(VARIABLE_COLUMNS)
         keys = [("kind", "ascending"), ("image_id", "ascending"), ("mask_index", "ascending")]
         return rows.sort_by(keys).to_pylist()
 
@@ -67,21 +62,21 @@ def read_table():
 @pytest.fixture
 def inline_workers(monkeypatch):
     """Workers are threads of this process, with a model."""
-    use_inline_workers(monkeypatch.setattr)
+    monkeypatch.setattr("keras_sam.batch.run_local.WorkerProcess", InlineWorker)
 
 
 @pytest.fixture
 def fake_workers(inline_workers, monkeypatch):
-    """Workers are threads without a model."""
+    """Workers are threads of this process, without a model."""
     monkeypatch.setitem(sys.modules, "keras_sam.batch.load_processors", fake_module())
 
 
 @pytest.fixture(scope="session")
-def uninterrupted(photographs, settings, read_table, tmp_path_factory):
-    """The rows of a run that nothing disturbed."""
+def uninterrupted(images, settings, read_table, tmp_path_factory):
+    """The rows of a run with a worker process that nothing disturbed."""
     from keras_sam.batch.run_batch import run_batch
 
     output = tmp_path_factory.mktemp("uninterrupted")
-    summary = run_batch(photographs, output, settings)
-    assert (summary.done, summary.errors, summary.is_complete) == (12, 0, True)
+    summary = run_batch(images, output, settings)
+    assert (summary.completed, summary.errors, summary.is_complete) == (12, 0, True)
     return read_table(output)

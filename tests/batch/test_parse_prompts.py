@@ -2,55 +2,57 @@ import numpy as np
 import pytest
 
 from keras_sam.batch.batch_image import BatchImage
-from keras_sam.batch.parse_prompts import parse_prompts
+from keras_sam.batch.parse_prompts import ImagePrompts, parse_prompts
 
 
-def prompts(**given):
-    return parse_prompts(BatchImage("a", "a.png", **given))
+def parse(**prompts):
+    return parse_prompts(BatchImage("a", "a.png", **prompts))
 
 
-def test_no_prompts_are_none():
-    assert prompts() is None
-    assert prompts(points=[], boxes="") is None
-    assert prompts(points="null") is None
-
-
-@pytest.mark.parametrize("boxes", [[[0, 1, 2, 3]], "[[0, 1, 2, 3]]", np.array([[0, 1, 2, 3]])])
-def test_lists_json_and_arrays_mean_the_same(boxes):
-    found = prompts(boxes=boxes)
-    assert (found.points, found.labels, found.boxes) == (None, None, [[0, 1, 2, 3]])
-    assert len(found) == 1
-
-
-def test_points_without_labels_are_foreground():
-    found = prompts(points=[[[1, 2], [3, 4]], None], boxes=[None, [0, 0, 5, 5]])
-    assert found.labels == [[1, 1], None]
-    assert found.some([1]) == {
-        "point_coords": [None],
-        "point_labels": [None],
-        "boxes": [[0, 0, 5, 5]],
-    }
-
-
-def test_a_lone_click_is_known():
-    found = prompts(
-        points=[[[1, 2]], [[1, 2], [3, 4]], [[1, 2]], None],
-        boxes=[None, None, [0, 0, 5, 5], [0, 0, 5, 5]],
-    )
-    assert [found.is_single_point(index) for index in range(4)] == [True, False, False, False]
+@pytest.mark.parametrize("prompts", [{}, {"points": [], "boxes": ""}, {"points": "null"}])
+def test_image_without_prompts_is_none(prompts):
+    assert parse(**prompts) is None
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    "boxes",
+    [[[0, 1, 2, 3]], "[[0, 1, 2, 3]]", np.array([[0, 1, 2, 3]]), [np.array([0, 1, 2, 3])]],
+)
+def test_lists_json_and_arrays_are_equivalent(boxes):
+    prompts = parse(boxes=boxes)
+    assert prompts == ImagePrompts(None, None, [[0, 1, 2, 3]])
+    assert len(prompts) == 1
+
+
+def test_labels_default_to_foreground():
+    prompts = parse(points=[[[1, 2], [3, 4]], None], boxes=[None, [0, 0, 5, 5]])
+    assert prompts.labels == [[1, 1], None]
+
+
+def test_select_returns_some_prompts():
+    prompts = parse(points=[[[1, 2], [3, 4]], None], boxes=[None, [0, 0, 5, 5]])
+    assert prompts.select([1]) == ImagePrompts([None], [None], [[0, 0, 5, 5]])
+
+
+def test_is_single_point():
+    prompts = parse(
+        points=[[[1, 2]], [[1, 2], [3, 4]], [[1, 2]], None],
+        boxes=[None, None, [0, 0, 5, 5], [0, 0, 5, 5]],
+    )
+    assert [prompts.is_single_point(index) for index in range(4)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
     [
         ({"points": "[[["}, "points must be JSON"),
         ({"points": "[" * 100_000}, "points must be JSON"),
-        ({"points": 3}, "points must be a list with an entry for each prompt, got 3"),
+        ({"points": 3}, "points must be a list with one entry per prompt, got 3"),
         ({"boxes": [1, 2, 3, 4]}, "boxes of each prompt must be a list or null, got 1"),
-        ({"labels": [[1]]}, "labels came without points"),
-        ({"points": [[[1, 2]]], "boxes": [[0, 0, 1, 1]] * 2}, "an entry for each prompt"),
+        ({"labels": [[1]]}, "labels need points"),
+        ({"points": [[[1, 2]]], "boxes": [[0, 0, 1, 1]] * 2}, "got lengths"),
     ],
 )
-def test_wrong_prompts_are_told(given, message):
+def test_malformed_prompts_raise(prompts, message):
     with pytest.raises(ValueError, match=message):
-        prompts(**given)
+        parse(**prompts)

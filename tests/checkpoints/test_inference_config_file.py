@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from keras_sam.checkpoints import (
+    CHECKPOINT_FORMATS,
     CheckpointError,
     convert_checkpoint,
     inspect_checkpoint,
@@ -58,13 +59,18 @@ def test_no_file_is_no_config(tmp_path):
 @each_config
 @pytest.mark.parametrize("to", ["keras", "transformers"])
 def test_formats_keep_the_settings(checkpoint, tmp_path, to, config):
-    source = tmp_path / "source"
-    write_keras_hub(source, replace(checkpoint, inference_config=config), task=True)
-    report = convert_checkpoint(source, tmp_path / "a", to=to)
-    assert report.inference_config == config
-    assert inspect_checkpoint(tmp_path / "a").inference_config == config
-    convert_checkpoint(tmp_path / "a", tmp_path / "b", to="keras")
-    assert settings_of(tmp_path / "b") == config
+    model = replace(checkpoint, inference_config=config)
+    CHECKPOINT_FORMATS[to].write(tmp_path / "model", model, dtype="float32")
+    assert settings_of(tmp_path / "model") == config
+
+
+def test_conversions_keep_the_settings(checkpoint, tmp_path):
+    write_keras_hub(tmp_path / "a", replace(checkpoint, inference_config=REFINED), task=True)
+    report = convert_checkpoint(tmp_path / "a", tmp_path / "b", to="transformers")
+    assert report.inference_config == REFINED
+    assert inspect_checkpoint(tmp_path / "b").inference_config == REFINED
+    convert_checkpoint(tmp_path / "b", tmp_path / "c", to="keras")
+    assert settings_of(tmp_path / "c") == REFINED
 
 
 def test_model_without_settings_gets_those_of_sam(checkpoint, tmp_path):
@@ -78,7 +84,7 @@ def test_model_without_settings_gets_those_of_sam(checkpoint, tmp_path):
     ("name", "is_written"),
     [("sam", False), ("stretched", False), ("medsam", True), ("thresholds", True)],
 )
-def test_file_is_written_only_if_other_files_say_less(checkpoint, tmp_path, name, is_written):
+def test_file_is_written_only_if_other_files_describe_less(checkpoint, tmp_path, name, is_written):
     model = replace(checkpoint, inference_config=CONFIGS[name])
     write_keras_hub(tmp_path / "keras", model, task=True)
     write_transformers(tmp_path / "transformers", model, dtype="float32")

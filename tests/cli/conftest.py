@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 @pytest.fixture(scope="session")
 def tiny_preset(tmp_path_factory):
-    """A directory with a tiny model of random weights."""
+    """Directory of a tiny model with random weights."""
     from tests.tiny_model import tiny_model
 
     directory = tmp_path_factory.mktemp("presets") / "tiny"
@@ -15,8 +15,8 @@ def tiny_preset(tmp_path_factory):
 
 
 @pytest.fixture
-def photograph(tmp_path):
-    """A bright disc on a dark ground, 60 pixels wide and 40 high."""
+def disc_image(tmp_path):
+    """Image of a bright disc on a dark background, 60 pixels wide and 40 high."""
     y, x = np.mgrid[:40, :60]
     pixels = np.where(((x - 30) ** 2 + (y - 20) ** 2 < 100)[..., None], 220, 30)
     path = tmp_path / "disc.png"
@@ -26,7 +26,7 @@ def photograph(tmp_path):
 
 @pytest.fixture
 def run():
-    """Runs the command line in this process; the result has exit_code, stdout and stderr."""
+    """Run the command line in this process. The result has exit_code, stdout and stderr."""
     from keras_sam.cli.app import app
 
     def invoke(*arguments):

@@ -9,14 +9,14 @@ from keras_sam.annotations.coco import read_coco
 from keras_sam.evaluate.evaluate import evaluate
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.multi_scale_predictor import MultiScalePredictor
-from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.sam_predictor import SAMPredictor
 
 
 @pytest.fixture
-def annotations(photograph, tmp_path):
-    """The disc of the photograph and its dark ground, as COCO annotations."""
-    with Image.open(photograph) as picture:
-        disc = np.array(picture)[..., 0] > 100
+def annotations(disc_image, tmp_path):
+    """COCO annotations of the disc and of its background."""
+    with Image.open(disc_image) as image:
+        disc = np.array(image)[..., 0] > 100
     entries = []
     for index, mask in enumerate([disc, ~disc], start=1):
         rle = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
@@ -32,7 +32,7 @@ def annotations(photograph, tmp_path):
             }
         )
     path = tmp_path / "annotations.json"
-    image = {"id": 7, "file_name": photograph.name, "height": 40, "width": 60}
+    image = {"id": 7, "file_name": disc_image.name, "height": 40, "width": 60}
     categories = [{"id": 1, "name": "thing"}]
     path.write_text(
         json.dumps({"images": [image], "annotations": entries, "categories": categories})
@@ -40,29 +40,29 @@ def annotations(photograph, tmp_path):
     return path
 
 
-def test_one_json_object(run, annotations, photograph, tiny_preset):
+def test_json_output(run, annotations, disc_image, tiny_preset):
     result = run(
-        "evaluate", annotations, "--images", photograph.parent, "--preset", tiny_preset, "--json"
+        "evaluate", annotations, "--images", disc_image.parent, "--preset", tiny_preset, "--json"
     )
     assert result.exit_code == 0, result.stderr
-    figures = json.loads(result.stdout)
+    metrics = json.loads(result.stdout)
     names = {
-        "box",
-        "click",
+        "box_iou",
+        "point_iou",
         "point_oracle_iou",
         "three_point_iou",
         "images",
         "masks",
         "calibration",
     }
-    assert set(figures) == names
-    assert (figures["images"], figures["masks"]) == (1, 2)
-    assert 0 <= figures["click"] <= figures["point_oracle_iou"] <= 1
-    assert 0 <= figures["box"] <= 1
-    assert sum(one["masks"] for one in figures["calibration"]) == 2 * 3
+    assert set(metrics) == names
+    assert (metrics["images"], metrics["masks"]) == (1, 2)
+    assert 0 <= metrics["point_iou"] <= metrics["point_oracle_iou"] <= 1
+    assert 0 <= metrics["box_iou"] <= 1
+    assert sum(one["masks"] for one in metrics["calibration"]) == 2 * 3
 
 
-def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
+def test_multi_scale_uses_the_multi_scale_predictor(run, tiny_preset, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (160, 240, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     mask = np.zeros((160, 240), np.uint8)
@@ -73,38 +73,38 @@ def test_small_things_are_looked_at_closer(run, tiny_preset, tmp_path):
     note = {"id": 1, "image_id": 7, "category_id": 1, "segmentation": rle}
     path = tmp_path / "annotations.json"
     path.write_text(json.dumps({"images": [image], "annotations": [note]}))
-    options = ("--images", tmp_path, "--preset", tiny_preset, "--zoom", "--json")
-    figures = json.loads(run("evaluate", path, *options).stdout)
+    options = ("--images", tmp_path, "--preset", tiny_preset, "--multi-scale", "--json")
+    metrics = json.loads(run("evaluate", path, *options).stdout)
     predictor = MultiScalePredictor(SAMPredictor(SAMImageSegmenter.from_preset(str(tiny_preset))))
     expected = evaluate(predictor, read_coco(path), tmp_path)
-    for name in ("box", "click", "point_oracle_iou", "three_point_iou"):
-        assert figures[name] == pytest.approx(getattr(expected, name), abs=2e-3)
+    for name in ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou"):
+        assert metrics[name] == pytest.approx(getattr(expected, name), abs=2e-3)
 
 
-def test_as_text(run, annotations, photograph, tiny_preset):
-    result = run("evaluate", annotations, "--images", photograph.parent, "--preset", tiny_preset)
+def test_text_output(run, annotations, disc_image, tiny_preset):
+    result = run("evaluate", annotations, "--images", disc_image.parent, "--preset", tiny_preset)
     assert result.exit_code == 0, result.stderr
-    assert "2 masks of 1 images" in result.stdout
-    assert "one click and two corrections" in result.stdout
-    assert "ratings are off by" in result.stdout
+    assert "2 masks in 1 images" in result.stdout
+    assert "point and two corrections" in result.stdout
+    assert "expected calibration error" in result.stdout
 
 
-def test_held_out_images_must_leave_some(run, annotations, photograph, tiny_preset):
+def test_validation_images_must_leave_training_images(run, annotations, disc_image, tiny_preset):
     result = run(
         "evaluate",
         annotations,
         "--images",
-        photograph.parent,
+        disc_image.parent,
         "--preset",
         tiny_preset,
-        "--held-out",
+        "--validation-images",
         1,
     )
     assert result.exit_code == 1
-    assert "hold out fewer than the 1 images" in result.stderr
+    assert "less than the 1 images" in result.stderr
 
 
-def test_a_missing_folder_is_one_sentence(run, annotations, tiny_preset, tmp_path):
+def test_missing_folder_is_one_sentence(run, annotations, tiny_preset, tmp_path):
     images = tmp_path / "nowhere"
     result = run("evaluate", annotations, "--images", images, "--preset", tiny_preset, "--json")
     assert result.exit_code == 1
@@ -112,7 +112,7 @@ def test_a_missing_folder_is_one_sentence(run, annotations, tiny_preset, tmp_pat
     assert len(result.stderr.strip().splitlines()) == 1
 
 
-def test_annotations_that_are_none(run, tmp_path, tiny_preset):
+def test_invalid_annotations_are_one_sentence(run, tmp_path, tiny_preset):
     path = tmp_path / "annotations.json"
     path.write_text("{")
     result = run("evaluate", path, "--images", tmp_path, "--preset", tiny_preset)

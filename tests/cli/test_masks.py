@@ -1,4 +1,4 @@
-"""Everything on photographs: files in each format, resume, and what cannot be read."""
+"""Automatic masks: files in each format, resuming, and images that cannot be read."""
 
 import json
 
@@ -12,18 +12,18 @@ from keras_sam.annotations.coco import read_coco
 from keras_sam.annotations.label_map import read_label_map
 from keras_sam.annotations.registry import MASK_FORMATS, MaskFormat
 
-# Random weights rate their masks anyhow: all pass.
+# Masks of random weights have arbitrary scores: all pass.
 ALL = ("--points-per-side", "2", "--pred-iou-thresh", "0", "--stability-score-thresh", "0")
 
 
 @pytest.fixture
-def folder(tmp_path, photograph):
-    folder = tmp_path / "photographs"
+def folder(tmp_path, disc_image):
+    folder = tmp_path / "images"
     folder.mkdir()
-    with Image.open(photograph) as picture:
-        picture.save(folder / "disc.png")
-        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "flipped.jpg")
-    (folder / "notes.txt").write_text("not a photograph")
+    with Image.open(disc_image) as image:
+        image.save(folder / "disc.png")
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "flipped.jpg")
+    (folder / "notes.txt").write_text("not an image")
     return folder
 
 
@@ -31,7 +31,7 @@ def masks(run, images, output, preset, *options):
     return run("masks", images, "--output", output, "--preset", preset, *ALL, *options)
 
 
-def test_a_folder_and_its_pictures(run, folder, tmp_path, tiny_preset):
+def test_folder_of_images(run, folder, tmp_path, tiny_preset):
     out = tmp_path / "out"
     result = masks(run, folder, out, tiny_preset, "--json")
     assert result.exit_code == 0, result.stderr
@@ -46,20 +46,20 @@ def test_a_folder_and_its_pictures(run, folder, tmp_path, tiny_preset):
     assert dataset.images[0].file_name == "disc.png"
 
 
-def test_it_goes_on_where_it_stopped(run, folder, tmp_path, tiny_preset):
+def test_stopped_run_resumes(run, folder, tmp_path, tiny_preset):
     out = tmp_path / "out"
     masks(run, folder / "disc.png", out, tiny_preset, "--no-overlay")
     before = (out / "disc_masks.json").stat().st_mtime_ns
     result = masks(run, folder, out, tiny_preset, "--no-overlay", "--json")
-    found = json.loads(result.stdout)
-    assert (len(found["images"]), found["done_before"]) == (1, 1)
+    report = json.loads(result.stdout)
+    assert (len(report["images"]), report["done_before"]) == (1, 1)
     assert (out / "disc_masks.json").stat().st_mtime_ns == before
     masks(run, folder, out, tiny_preset, "--no-overlay", "--overwrite")
     assert (out / "disc_masks.json").stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize("format", sorted(set(MASK_FORMATS) - {"coco"}))
-def test_each_format(run, folder, tmp_path, tiny_preset, format):
+def test_format_is_written_and_resumed(run, folder, tmp_path, tiny_preset, format):
     out = tmp_path / "out"
     (folder / "disc.pgw").write_text("1\n0\n0\n-1\n100\n200\n")  # a world file, for geojson
     pattern = folder / "d*.png"
@@ -107,7 +107,7 @@ def test_polygon_tolerance_makes_files_smaller(run, folder, tmp_path, tiny_prese
 
 
 def test_tiles_of_a_georeferenced_image(run, tmp_path, tiny_preset):
-    """What is found by tiles lies on the map where the whole image lies."""
+    """Map coordinates of tiled masks are those of the masks in the whole image."""
     path, out = tmp_path / "aerial.tif", tmp_path / "out"
     pixels = np.random.default_rng(0).integers(0, 256, (3, 60, 100), dtype=np.uint8)
     transform = Affine(0.5, 0, 500_000.25, 0, -0.5, 4_600_000.75)
@@ -119,13 +119,15 @@ def test_tiles_of_a_georeferenced_image(run, tmp_path, tiny_preset):
     assert result.exit_code == 0, result.stderr
     (row,) = json.loads(result.stdout)["images"]
     assert row["masks"] > 1
-    found = json.loads((out / "aerial_masks.geojson").read_text())
-    assert found["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
+    features = json.loads((out / "aerial_masks.geojson").read_text())
+    assert features["crs"]["properties"]["name"] == "urn:ogc:def:crs:EPSG::32633"
     result = masks(run, path, out, tiny_preset, *tiles)
     assert result.exit_code == 0, result.stderr
     dataset = read_coco(out / "aerial_masks.json")
     assert dataset.images[0].size == (60, 100)
-    for feature, annotation in zip(found["features"], dataset.images[0].annotations, strict=True):
+    for feature, annotation in zip(
+        features["features"], dataset.images[0].annotations, strict=True
+    ):
         y, x = np.nonzero(annotation.mask())
         rings = feature["geometry"]["coordinates"]
         if feature["geometry"]["type"] == "MultiPolygon":
@@ -138,7 +140,7 @@ def test_tiles_of_a_georeferenced_image(run, tmp_path, tiny_preset):
     assert (out / "aerial_overlay.png").exists()
 
 
-def test_tiles_of_photographs(run, folder, tmp_path, tiny_preset):
+def test_tiles_of_image_files(run, folder, tmp_path, tiny_preset):
     result = masks(
         run, folder, tmp_path / "out", tiny_preset, "--tile-size", "32", "--overlap", "8"
     )
@@ -149,7 +151,7 @@ def test_tiles_of_photographs(run, folder, tmp_path, tiny_preset):
         assert dataset.images[0].annotations
 
 
-def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny_preset):
+def test_unreadable_image_does_not_stop_the_others(run, folder, tmp_path, tiny_preset):
     (folder / "cut.png").write_bytes((folder / "disc.png").read_bytes()[:60])
     result = masks(run, folder, tmp_path / "out", tiny_preset, "--no-overlay")
     assert result.exit_code == 0
@@ -162,29 +164,29 @@ def test_one_bad_photograph_does_not_stop_the_others(run, folder, tmp_path, tiny
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nowhere/*.png",), "found no photograph at nowhere/*.png"),
+        (("nowhere/*.png",), "found no image at nowhere/*.png"),
         (("disc.png", "--format", "tiff"), "format must be one of coco"),
         (("disc.png", "--format", "npz", "--polygon-tolerance", "1"), "npz, which has no polygons"),
-        (("disc.png", "--overlap", "8"), "--overlap is of tiles: give --tile-size"),
+        (("disc.png", "--overlap", "8"), "--overlap needs --tile-size"),
         (("disc.png", "--tile-size", "9", "--overlap", "8"), "overlap must be at least 1"),
         (("disc.png", "--format", "geojson"), "geojson needs an image with a georeference"),
     ],
 )
-def test_mistakes(run, arguments, message, photograph, monkeypatch):
-    monkeypatch.chdir(photograph.parent)
+def test_invalid_arguments(run, arguments, message, disc_image, monkeypatch):
+    monkeypatch.chdir(disc_image.parent)
     result = run("masks", *arguments)
     assert result.exit_code != 0
     assert message in " ".join(result.stderr.replace("│", "").split())
 
 
-def test_two_photographs_of_one_name(run, folder, tiny_preset, tmp_path):
+def test_images_with_the_same_stem_raise(run, folder, tiny_preset, tmp_path):
     Image.new("RGB", (8, 8)).save(folder / "disc.jpg")
     result = masks(run, folder, tmp_path / "out", tiny_preset)
     assert result.exit_code == 1
-    assert "would write the same files" in result.stderr
+    assert "would have the same output files" in result.stderr
 
 
-def test_a_region_and_auto(run, folder, tmp_path, tiny_preset):
+def test_region_and_auto(run, folder, tmp_path, tiny_preset):
     out = tmp_path / "out"
     options = ("--points-per-side", "auto", "--region", "10,5,40,35", "--format", "label-map")
     result = run(
@@ -197,8 +199,8 @@ def test_a_region_and_auto(run, folder, tmp_path, tiny_preset):
     assert not labels.any()
 
 
-def test_a_region_is_no_tile(run, folder, tmp_path, tiny_preset):
+def test_region_cannot_be_combined_with_tiles(run, folder, tmp_path, tiny_preset):
     options = ("--region", "10,5,40,35", "--tile-size", "32")
     result = masks(run, folder, tmp_path / "out", tiny_preset, *options)
     assert result.exit_code != 0
-    assert "leave out --tile-size" in " ".join(result.stderr.split())
+    assert "cannot be combined with --tile-size" in " ".join(result.stderr.split())

@@ -1,4 +1,4 @@
-"""`ImageEncoderFormat`: everything that checkpoints need to know about one image encoder."""
+"""`ImageEncoderFormat`: one image encoder in every checkpoint format."""
 
 import re
 from collections.abc import Callable, Mapping

@@ -202,7 +202,7 @@ def _is_preset_file(file: Path) -> bool:
 
 
 def _check_config(directory: Path) -> None:
-    """Check that a `config.json`, which is a common name, is that of a model of ours."""
+    """Check that a `config.json`, which is a common name, is that of a SAM model."""
     try:
         serialized = read_json(directory / CONFIG, source=str(directory))
         class_name = registered_class(serialized, source=str(directory))

@@ -43,7 +43,7 @@ def test_the_mask_of_a_point_consists_of_similar_cells():
         def encode_image(self, images, training):
             embedding = np.zeros((1, 16, 16, 64), "float32")
             embedding[0, :, :8, 0] = embedding[0, :, 8:, 1] = 8.0  # 8 * 8 / 8 > LOGIT_OFFSET
-            return embedding
+            return {"image_embeddings": embedding}
 
     transform = ImageTransform((128, 128), (128, 128))
     left = np.zeros((128, 128), bool)

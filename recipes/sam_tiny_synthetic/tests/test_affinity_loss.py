@@ -31,7 +31,7 @@ def loop_over_pairs(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def compute_loss(embeddings: np.ndarray, masks: np.ndarray) -> float:
     y_pred = {"image_embeddings": ops.convert_to_tensor(embeddings.astype("float32"))}
     y = {"masks": ops.convert_to_tensor(masks)}
-    return float(ops.convert_to_numpy(AffinityLoss().compute(SEGMENTER, {}, y, y_pred)))
+    return float(ops.convert_to_numpy(AffinityLoss().compute(SEGMENTER, {}, y, y_pred).loss))
 
 
 def test_pairwise_targets_equal_a_loop_over_pairs():

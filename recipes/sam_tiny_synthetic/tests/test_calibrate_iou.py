@@ -5,7 +5,8 @@ import pytest
 
 from keras_sam.masks.measures import mask_interior_point
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.sam_predictor import SAMPredictor
+from keras_sam.transforms.mask_refiner import MaskRefiner
 from recipes.sam_tiny_synthetic.calibrate_iou import calibrate_iou
 from recipes.sam_tiny_synthetic.scenes.scene import draw_scene
 
@@ -14,15 +15,13 @@ SEEDS = range(9_000_000, 9_000_004)
 
 @pytest.fixture(scope="module")
 def segmenter():
-    model = SAMImageSegmenter.from_preset("sam_tiny_synthetic")
-    model.preprocessing |= {"ratings": None}
-    return model
+    return SAMImageSegmenter.from_preset("sam_tiny_synthetic")
 
 
-def true_and_predicted_iou(segmenter, ratings):
+def true_and_predicted_iou(segmenter, iou_calibration):
     """IoU of each mask that a predictor returns for a point, and the IoU that it predicts."""
-    segmenter.preprocessing |= {"ratings": ratings}
-    predictor = SAMPredictor(segmenter)
+    refiner = MaskRefiner("guided_filter", iou_calibration=iou_calibration)
+    predictor = SAMPredictor(segmenter, mask_refiner=refiner)
     rows = []
     for seed in SEEDS:
         scene = draw_scene(seed)
@@ -31,7 +30,7 @@ def true_and_predicted_iou(segmenter, ratings):
             logits, predicted = predictor.predict_low_res(
                 [[mask_interior_point(target)]], [[1]], multimask_output=None
             )
-            masks = predictor.frame.postprocess_masks(logits)[0]
+            masks = predictor.transform.postprocess_masks(logits)[0]
             intersection, union = masks & target, masks | target
             iou = intersection.sum((1, 2)) / union.sum((1, 2))
             rows += zip(iou, predicted[0], strict=True)
@@ -50,6 +49,5 @@ def test_coefficients_are_the_least_squares_fit_of_a_predictors_masks(segmenter)
     assert ((calibrated - iou) ** 2).mean() < ((predicted - iou) ** 2).mean()
 
 
-def test_models_without_boundary_refinement_are_not_calibrated(segmenter):
-    segmenter.preprocessing = {"outlines": "model"}
-    assert calibrate_iou(segmenter, SEEDS) is None
+def test_without_masks_there_is_no_calibration(segmenter):
+    assert calibrate_iou(segmenter, []) is None

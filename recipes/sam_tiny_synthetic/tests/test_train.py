@@ -89,8 +89,9 @@ def test_a_stopped_run_resumes(new_run):
     # The preset has its own image size and settings.
     preset = SAMBackbone.from_preset(whole / "preset")
     assert preset.image_shape == (48, 48, 3)
-    assert preset.thresholds["pred_iou_thresh"] == CONFIG.pred_iou_thresh
-    assert preset.preprocessing["box_masks"] == CONFIG.box_masks
+    settings = preset.inference_config
+    assert settings.mask_thresholds.pred_iou_thresh == CONFIG.pred_iou_thresh
+    assert settings.mask_refiner.box_constraint == CONFIG.box_constraint
     with pytest.raises(ValueError, match="other settings"):
         train(TrainingConfig(num_scenes=3), whole)
 

@@ -75,7 +75,7 @@ def test_written_tensors_have_the_names_and_layouts_of_meta(tmp_path, tensors, c
 
 
 def test_another_decoder_among_the_weights_raises(tmp_path, tensors):
-    """Nothing in a file says which of two decoders belongs to SAM."""
+    """A file does not contain which of two decoders belongs to SAM."""
     mixed = {f"sam.{name}": tensor for name, tensor in as_torch(tensors).items()}
     mixed["decoder.out_conv.bias"] = torch.zeros(2)
     file = save_torch(tmp_path / "sam.pth", {"model_state": mixed})
