@@ -34,8 +34,8 @@ def resample_cell(logits, source, target, row, column):
         if not start <= center <= stop:
             return None
         position = min(max((center - start) / size - 0.5, 0), CELLS - 1)
-        reach = max(1, target_size / size)
-        weights.append([max(0, 1 - abs(position - cell) / reach) for cell in range(CELLS)])
+        width = max(1, target_size / size)
+        weights.append([max(0, 1 - abs(position - cell) / width) for cell in range(CELLS)])
     total = weight_sum = 0.0
     for i, vertical in enumerate(weights[0]):
         for j, horizontal in enumerate(weights[1]):
