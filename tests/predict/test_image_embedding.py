@@ -78,7 +78,7 @@ def test_impossible_size_raises(path, sizes):
 
 
 def test_missing_damaged_and_other_files_raise(path):
-    with pytest.raises(FileNotFoundError, match="no image embedding"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         ImageEmbedding.load(path)
     EMBEDDING.save(path)
     path.write_bytes(path.read_bytes()[:-9])
