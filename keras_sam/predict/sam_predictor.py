@@ -83,9 +83,7 @@ class SAMPredictor(Predictor):
         if prompts_per_batch < 1:
             raise ValueError(f"prompts_per_batch must be 1 or more, got {prompts_per_batch}")
         if engine is not None and engine.model is not model:
-            raise ValueError(
-                "engine must be an engine of this model, got the engine of another model"
-            )
+            raise ValueError("engine must belong to this model, got the engine of another model")
         if engine is not None and int8_encoder is not None:
             raise ValueError("int8_encoder belongs to the engine; give one of the two, not both")
         self.model = model

@@ -1,5 +1,6 @@
 """Fixtures that the tests of prediction share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,14 @@ def trained_predictor(trained: SAMImageSegmenter, trained_engine: Engine) -> SAM
 
 
 @pytest.fixture(scope="session")
-def photo() -> np.ndarray:
+def load_photo() -> Callable[[tuple[int, int]], np.ndarray]:
+    """The function from `(width, height)` to a photograph of that size."""
+    with Image.open(PHOTO) as file:
+        photo = file.convert("RGB")
+    return lambda size: np.asarray(photo.resize(size))
+
+
+@pytest.fixture(scope="session")
+def photo(load_photo: Callable[[tuple[int, int]], np.ndarray]) -> np.ndarray:
     """A small photograph."""
-    return np.asarray(Image.open(PHOTO).convert("RGB").resize((100, 70)))
+    return load_photo((100, 70))

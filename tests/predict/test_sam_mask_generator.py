@@ -9,7 +9,6 @@ from keras_sam.masks.coco_rle import coco_rle_to_mask
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import GeneratorConfig, SAMMaskGenerator, SAMPredictor
 from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
-from tests.predict.conftest import PHOTO
 from tests.predict.reference_generator import assert_equal_records, generate_reference
 from tests.predict.transformers_pipeline import (
     assert_equal_masks,
@@ -112,12 +111,13 @@ RANDOM_OPTIONS = WITH_DUPLICATES | {  # most of these masks fill the image: thei
     ],
     ids=["grid", "crops", "random grid", "random crops of two layers"],
 )
-def test_equal_to_transformers(request, pipelines, name, size, options):
+def test_equal_to_transformers(request, pipelines, load_photo, name, size, options):
     segmenter = request.getfixturevalue(name)
-    image = Image.open(PHOTO).convert("RGB").resize(size)
+    image = load_photo(size)
     predictor = SAMPredictor(segmenter, mask_refiner=None)
-    records = SAMMaskGenerator(predictor, **options).generate(np.asarray(image))
-    assert_equal_masks(records, generate_with_pipeline(pipelines[segmenter], image, options))
+    records = SAMMaskGenerator(predictor, **options).generate(image)
+    expected = generate_with_pipeline(pipelines[segmenter], Image.fromarray(image), options)
+    assert_equal_masks(records, expected)
 
 
 # Results

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from keras_sam.annotations.mask_record import record_to_runs
 from keras_sam.images.image_reader import ArrayReader, ImageReader
@@ -12,7 +11,6 @@ from keras_sam.masks.run_length_mask import mask_to_runs, runs_iou
 from keras_sam.models import SAMImageSegmenter
 from keras_sam.predict import SAMMaskGenerator, TiledMaskGenerator
 from keras_sam.predict.tiles import plan_tiles
-from tests.predict.conftest import PHOTO
 
 SIZE = (70, 150)
 TILES = {"tile_size": 70, "overlap": 20}  # three in a row
@@ -38,8 +36,8 @@ def full_size_generator():
 
 
 @pytest.fixture(scope="module")
-def wide_photo():
-    return np.asarray(Image.open(PHOTO).convert("RGB").resize(SIZE[::-1]))
+def wide_photo(load_photo):
+    return load_photo(SIZE[::-1])
 
 
 class DiscReader(ImageReader):
