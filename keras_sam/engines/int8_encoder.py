@@ -94,7 +94,9 @@ class Int8Encoder:
             return cls(graph, weights, str(metadata["fingerprint"]))
 
         required = ("graph", "weights")
-        return load_safetensors(path, FORMAT, parse, required=required, description="int8 encoder")
+        return load_safetensors(
+            path, FORMAT, parse, required=required, description="an int8 encoder"
+        )
 
     def compile(self) -> Program:
         """Compile the program from an image `(1, H, W, 3)`, float32, to its embedding.

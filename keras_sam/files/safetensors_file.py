@@ -49,7 +49,7 @@ def load_safetensors(
         parse: Function from arrays and metadata to the result. May raise `ValueError`, and
             `KeyError` or `TypeError` for malformed metadata.
         required: Names of arrays that must be present.
-        description: Noun for error messages that fits after "an", for example "image embedding".
+        description: Noun phrase for error messages, for example "an image embedding".
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -57,14 +57,19 @@ def load_safetensors(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {description} at {path}")
+        raise FileNotFoundError(f"{path} does not exist")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             names = list(file.keys())
             if header.get("format") != format_name or not set(required) <= set(names):
-                raise ValueError(f"{path.name} is not an {description}")
+                raise ValueError(f"{path.name} is not {description}")
             arrays = {name: file.get_tensor(name) for name in names}
-        return parse(arrays, json.loads(header["metadata"]))
+        metadata = json.loads(header["metadata"])
+        if not isinstance(metadata, dict):
+            raise TypeError(f"metadata must be an object, got {type(metadata).__name__}")
+        return parse(arrays, metadata)
     except (SafetensorError, KeyError, TypeError, RecursionError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.name} is a damaged {description}: {error}") from error
+        raise ValueError(
+            f"{path.name} is damaged and cannot be read as {description}: {error}"
+        ) from error

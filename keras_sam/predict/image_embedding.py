@@ -55,7 +55,7 @@ class ImageEmbedding:
             FileNotFoundError: If the file is missing.
             ValueError: If the file is damaged or contains something else.
         """
-        return load_safetensors(path, FORMAT, _parse, description="image embedding")
+        return load_safetensors(path, FORMAT, _parse, description="an image embedding")
 
 
 def check_embedding(embedding: ImageEmbedding, model: SAMImageSegmenter) -> ImageTransform:
