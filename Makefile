@@ -1,43 +1,43 @@
-# install  every backend and the test tools into .venv
-# demo     segments a photograph by a click and by a box, in an environment of its own
-# test     all tests on each backend
-# check    ruff and mypy
-# bench    ours against other implementations, in an environment of its own
-# preset   trains the small model that ships in the package, from nothing
-# clean    removes what the others made
+# install  set up .venv with all backends and the test tools
+# demo     segment a photograph by a point and by a box, in an environment of its own
+# test     run all tests on each backend
+# check    run the linters, the type checker and the language check
+# bench    compare with other implementations, in an environment of its own
+# preset   train the small preset of the package from random weights
+# clean    remove everything that the others create
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 BACKENDS ?= torch jax tensorflow openvino
 
-# What no backend changes runs once, with the first of them.
-ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing tests/files \
-	tests/images tests/layers/test_keras_hub.py tests/masks tests/test_architecture.py tests/engines/test_tune_malloc.py \
+# Tests whose result does not depend on the backend run once, with the first of them.
+ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing \
+	tests/evaluate tests/files tests/images tests/masks tests/test_architecture.py \
+	tests/test_docs.py tests/engines/test_tune_malloc.py tests/layers/test_keras_hub.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
-	tests/predict/test_crops.py tests/predict/test_tile_merger.py tests/predict/test_tiles.py \
-	tests/predict/test_crop_pyramid.py tests/predict/test_mask_generator.py tests/predict/test_pipeline.py \
-	tests/predict/test_tiled_mask_generator.py \
-	$(addprefix recipes/sam_tiny_synthetic/tests/,scenes test_annotated_crops.py test_batches.py \
-	test_build_segmenter.py test_initialize_with_priors.py test_main.py test_scene_dataset.py \
-	test_train.py test_training_config.py)
-# Two processes of one thread each: more threads than cores slow each other down. Each takes half of
-# the files in order, so that the tests of a file share what they compile.
-# Tests compile many small programs and run each once: XLA compiles them faster unoptimized, and in
-# half the time without its fusion emitters.
+	$(addprefix tests/predict/test_,crop_mask.py crop_pyramid.py crop_search.py crops.py \
+	generated_mask.py generator_config.py image_embedding.py multi_scale_predictor.py nms.py \
+	predict_records.py predictor.py resample_logits.py sam_mask_generator.py \
+	select_diverse_masks.py tile_merger.py tiled_mask_generator.py tiles.py) \
+	recipes/sam_tiny_synthetic/tests/test_train.py recipes/sam_tiny_synthetic/tests/scenes
+# Two processes with one thread each, since more threads than cores are slower. Tests of a file stay
+# in one process and share compiled programs.
+# Tests run each program only once: XLA compiles faster without optimization, and takes half the
+# time without its fusion emitters.
 PYTEST = JAX_DISABLE_MOST_OPTIMIZATIONS=True XLA_FLAGS=--xla_cpu_use_fusion_emitters=false \
 	OMP_NUM_THREADS=1 TF_CPP_MIN_LOG_LEVEL=2 .venv/bin/python -m pytest -q -n 2 --dist worksteal
 
-# The spoon by a click, and the cup by a box.
+# A point on the spoon, and a box around the cup.
 DEMO_IMAGE := keras_sam/assets/coffee.jpg
-DEMO_CLICK := --point 366,285
+DEMO_POINT := --point 366,285
 DEMO_BOX := --box 175,18,412,310
 
 .PHONY: install demo test check bench preset clean
 
 install: .venv/.installed
 
-# torch comes first, pinned: nothing that depends on it may then bring another build.
+# torch is installed first and pinned, so that no dependency replaces it by another build.
 .venv/.installed: pyproject.toml $(PINS)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) torch
@@ -50,7 +50,7 @@ install: .venv/.installed
 	touch $@
 
 demo: .venv-demo/.installed
-	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_CLICK) --output demo/click
+	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_POINT) --output demo/point
 	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_BOX) --output demo/box
 
 test: install
@@ -66,6 +66,7 @@ check: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/python -m tests.check_language
 
 .venv-bench/.installed: pyproject.toml $(PINS)
 	$(PYTHON) -m venv .venv-bench
@@ -73,7 +74,7 @@ check: install
 	.venv-bench/bin/python $(PIP_INSTALL) --editable '.[bench]'
 	touch $@
 
-# All of it takes hours; `make bench BENCH="--workload encoder"` takes a part.
+# All benchmarks take hours. `make bench BENCH="--workload encoder"` runs one.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks compare --output runs/bench $(BENCH)
 
