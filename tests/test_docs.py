@@ -101,5 +101,5 @@ def test_make_targets_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_exist(page):
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", FENCE.sub("", page.read_text()))
     assert [link for link in links if not (page.parent / link).exists()] == []
