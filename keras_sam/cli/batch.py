@@ -49,7 +49,7 @@ def batch_command(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="INPUT",
+            metavar="input",
             help="A folder, a quoted pattern, or a .txt, .csv or .parquet file of paths.",
         ),
     ],

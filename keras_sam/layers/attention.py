@@ -39,7 +39,7 @@ def attention(query: Any, key: Any, value: Any, *, mask: Any = None) -> Any:
     """
     if mask is not None:
         mask = mask[:, None, None, :]  # (B, 1, 1, S)
-    if keras.backend.backend() == "torch" and not _trains_on_cpu(query):
+    if keras.backend.backend() == "torch" and not _trains_on_cpu(query, key, value):
         return _torch_attention(query, key, value, mask)
     logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))
     return ops.matmul(masked_softmax(logits, mask), value)
@@ -72,7 +72,7 @@ def relative_position_attention(
     """
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
     backend, is_static = keras.backend.backend(), isinstance(query.shape[0], int)
-    if backend == "torch" and not _trains_on_cpu(query):
+    if backend == "torch" and not _trains_on_cpu(query, key, value, bias_h, bias_w):
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
     if backend in ("jax", "tensorflow") and is_static and backend_is_on_cpu():
         return _blockwise_relative_attention(query, key, value, bias_h, bias_w)
@@ -268,10 +268,15 @@ def _distances(window_size: int) -> np.ndarray:
     return vertical * window_size + horizontal
 
 
-def _trains_on_cpu(tensor: Any) -> bool:
+def _trains_on_cpu(*tensors: Any) -> bool:
+    return tensors[0].device.type == "cpu" and _needs_gradients(*tensors)
+
+
+def _needs_gradients(*tensors: Any) -> bool:
+    """Return True if torch records gradients of a tensor. It does not within frozen layers."""
     import torch
 
-    return torch.is_grad_enabled() and tensor.device.type == "cpu"
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def _torch_attention(query: Any, key: Any, value: Any, mask: Any) -> Any:
@@ -286,7 +291,7 @@ def _torch_relative_attention(query: Any, key: Any, value: Any, bias_h: Any, bia
     import torch
     from torch.nn.functional import scaled_dot_product_attention
 
-    if torch.is_grad_enabled():
+    if _needs_gradients(query, key, value, bias_h, bias_w):
         bias = (bias_h[..., :, None] + bias_w[..., None, :]).flatten(-2)
         return scaled_dot_product_attention(query, key, value, attn_mask=bias)
     batch, all_heads, tokens = query.shape[:3]

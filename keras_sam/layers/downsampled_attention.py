@@ -62,7 +62,13 @@ class DownsampledAttention(keras.layers.Layer):
         )
 
     def folds_projections(self, num_tokens: Any) -> bool:
-        """Whether the functions of `folded_attention` save work for this number of tokens."""
+        """Return True if `folded_attention` saves work for this number of tokens.
+
+        Quantized kernels are not folded, since only their layers apply the scales.
+        """
+        projections = (self.query, self.key, self.value, self.output_projection)
+        if any(dense.quantization_mode is not None for dense in projections):
+            return False
         return isinstance(num_tokens, int) and self.num_heads * num_tokens < self.inner_dim
 
     def token_to_image(self, tokens: Any, image_keys: Any, image_values: Any) -> Any:
@@ -85,8 +91,9 @@ class DownsampledAttention(keras.layers.Layer):
             self._weight(self.key.kernel),
             self._weight(self.value.kernel),
         )
-        attended = merge_heads(attended) + self._weight(self.value.bias)
-        return linear(self.output_projection, attended)
+        # The bias of the keys has no effect. Its gradient is zero, and missing without this term.
+        bias = self._weight(self.value.bias) + 0.0 * self._weight(self.key.bias)
+        return linear(self.output_projection, merge_heads(attended) + bias)
 
     def image_to_token(
         self,

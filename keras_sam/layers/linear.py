@@ -1,4 +1,4 @@
-"""`linear`: a dense layer whose bias is fused into the matrix product."""
+"""`linear`, `project_without_bias`: the matrix product of a dense layer, with and without bias."""
 
 import functools
 from typing import Any
@@ -30,6 +30,22 @@ def linear(dense: keras.layers.Dense, inputs: Any) -> Any:
     inputs, kernel = (ops.cast(array, dense.compute_dtype) for array in (inputs, dense.kernel))
     bias = ops.cast(dense.bias, dense.compute_dtype) if dense.use_bias else None
     return function(inputs, kernel, bias)
+
+
+def project_without_bias(dense: keras.layers.Dense, inputs: Any) -> Any:
+    """Multiply by the kernel of a dense layer that has no activation.
+
+    Args:
+        dense: A built layer, quantized or not.
+        inputs: Inputs `(..., C)`.
+
+    Returns:
+        Outputs `(..., units)`.
+    """
+    if dense.quantization_mode is None:
+        return ops.matmul(inputs, ops.cast(dense.kernel, dense.compute_dtype))
+    outputs = dense(inputs)  # a quantized kernel has a scale, which only the layer applies
+    return outputs - ops.cast(dense.bias, outputs.dtype) if dense.use_bias else outputs
 
 
 def _torch_linear(inputs: Any, kernel: Any, bias: Any) -> Any:

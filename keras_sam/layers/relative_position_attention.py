@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import attention, relative_position_attention
-from keras_sam.layers.linear import linear
+from keras_sam.layers.linear import linear, project_without_bias
 from keras_sam.layers.windows import pad_grid
 
 
@@ -83,7 +83,7 @@ class RelativePositionAttention(keras.layers.Layer):
         """
         # Project the tokens of the grid, then pad: the bias is added to padding tokens too.
         if self.window_size:
-            qkv = pad_grid(ops.matmul(grid, self.qkv.kernel), self.window_size)
+            qkv = pad_grid(project_without_bias(self.qkv, grid), self.window_size)
             if self.use_bias:
                 qkv = qkv + self.qkv.bias
         else:

@@ -1,5 +1,8 @@
 """Attention between prompt tokens and image tokens, with and without folded projections."""
 
+import warnings
+
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -91,3 +94,52 @@ def test_a_head_is_at_least_1_wide():
     tokens = random(1, 3, 8)
     actual = layer(tensor(tokens), tensor(tokens), tensor(tokens))
     assert_close(actual, multi_head_attention(layer, tokens, tokens, tokens))
+
+
+@each_number
+def test_quantized_projections_are_scaled(num_tokens):
+    layer = DownsampledAttention(WIDTH, HEADS, downsample_rate=2)
+    layer.build()
+    randomize(layer, scale=0.5)
+    tokens, image = random(2, num_tokens, WIDTH), random(2, NUM_IMAGE_TOKENS, WIDTH, seed=1)
+
+    def outputs():
+        tensors = tensor(tokens), tensor(image)
+        return [
+            ops.convert_to_numpy(output)
+            for output in (
+                layer.token_to_image(tensors[0], tensors[1], tensors[1]),
+                layer.image_to_token(tensors[1], tensors[0], tensors[0]),
+            )
+        ]
+
+    expected = outputs()
+    for dense in (layer.query, layer.key, layer.value, layer.output_projection):
+        dense.quantize("int8")
+    for found, exact in zip(outputs(), expected, strict=True):
+        error = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+        assert 1e-4 < error < 0.03
+
+
+@pytest.mark.training
+def test_all_weights_get_gradients_of_folded_projections():
+    inputs = keras.Input((3, WIDTH)), keras.Input((NUM_IMAGE_TOKENS, WIDTH))
+    layer = DownsampledAttention(WIDTH, HEADS, downsample_rate=2)
+
+    class Attention(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def build(self, shapes):
+            layer.build()
+
+        def call(self, inputs):
+            return layer.token_to_image(inputs[0], inputs[1], inputs[1])
+
+    model = keras.Model(inputs, Attention()(inputs))
+    model.compile("sgd", loss="mse")
+    target = random(2, 3, WIDTH)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Keras warns of variables without gradients
+        model.train_on_batch([target, random(2, NUM_IMAGE_TOKENS, WIDTH)], target)

@@ -73,3 +73,33 @@ def test_gradients_do_not_depend_on_the_block_size(monkeypatch):
     for whole, *blocks in zip(*weights, strict=True):
         for block in blocks:
             assert_close(block, whole)
+
+
+@pytest.mark.parametrize("window_size", [0, 3])
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_quantized_projections_are_scaled(window_size, use_bias):
+    layer = RelativePositionAttention(
+        2, 4, grid_size=GRID_SIZE, window_size=window_size, use_bias=use_bias
+    )
+    layer.build((None, *GRID_SIZE, 8))
+    randomize(layer, scale=0.3)
+    grid = ops.convert_to_tensor(random(2, *GRID_SIZE, 8))
+    exact = to_numpy(layer(grid))
+    layer.qkv.quantize("int8")
+    layer.projection.quantize("int8")
+    error = np.linalg.norm(to_numpy(layer(grid)) - exact) / np.linalg.norm(exact)
+    assert 1e-4 < error < 0.03
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="kernels of torch")
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_frozen_layers_use_the_kernel_of_inference(is_frozen):
+    import torch
+
+    layer = RelativePositionAttention(2, 4, grid_size=GRID_SIZE)
+    layer.build((None, *GRID_SIZE, 8))
+    layer.trainable = not is_frozen
+    with torch.profiler.profile() as profile, torch.enable_grad():
+        layer(ops.convert_to_tensor(random(2, *GRID_SIZE, 8)))
+    kernels = {event.name for event in profile.events()}
+    assert ("aten::scaled_dot_product_attention" in kernels) == is_frozen
