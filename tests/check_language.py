@@ -37,7 +37,7 @@ BANNED = {
     r"goes on": "continues or resumes",
     r"nothing but": "only",
     r"the way of an": "the transform of an",
-    r"(models?|files?|thresholds?|presets?) (sees?|tells?|knows?|says?|wants?)": "is, has or contains",
+    r"(models?|files?|thresholds?|presets?) (sees?|tells?|knows?|says?|wants?)": "is or has",
     r"colour|neighbour|grey|licence|normalis|labelled|centre[ds]?\b": "American spelling",
 }
 BANNED_PATTERN = re.compile(

@@ -3,7 +3,6 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import keras
-
 from keras_sam.models.openvino_precision import float32_inference
 
 

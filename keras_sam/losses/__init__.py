@@ -7,7 +7,12 @@ from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentati
 from keras_sam.losses.low_res_targets import low_res_targets
 from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
 from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
-from keras_sam.losses.simulated_prompts import jitter_box, sample_error_point, sample_point
+from keras_sam.losses.simulated_prompts import (
+    jitter_boxes,
+    mask_boxes,
+    sample_error_point,
+    sample_point,
+)
 
 __all__ = [
     "InteractiveSegmentationLoss",
@@ -15,8 +20,9 @@ __all__ = [
     "SegmentationLoss",
     "dice_loss",
     "focal_loss",
-    "jitter_box",
+    "jitter_boxes",
     "low_res_targets",
+    "mask_boxes",
     "mask_iou",
     "sample_error_point",
     "sample_point",

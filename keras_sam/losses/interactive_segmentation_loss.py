@@ -1,17 +1,20 @@
 """`InteractiveSegmentationLoss`: simulated prompts, correction rounds, and the loss of each."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from keras_sam.losses.low_res_targets import low_res_targets
+from keras_sam.losses.low_res_targets import cell_coverage, check_target_masks
 from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
 from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 from keras_sam.losses.simulated_prompts import (
     BOX_NOISE,
-    jitter_box,
+    jitter_boxes,
+    mask_boxes,
     sample_error_point,
     sample_point,
 )
@@ -43,7 +46,11 @@ class InteractiveSegmentationLoss(SegmentationLoss):
     back as the mask prompt.
 
     Pass it to `SAMImageSegmenter.compile` as `loss`. Targets are `{"masks": (B, P, H, W)}`, 0 or
-    1, at the low-res grid or a multiple of it. Masks of zeros are padding and are ignored.
+    1, at the low-res grid or a multiple of it; the finer, the more exact are the prompts. Masks of
+    zeros are padding and are ignored. Optional targets `boxes` `(B, P, 2, 2)`, in the model frame,
+    are the boxes of the masks if these were cut or resized.
+
+    In evaluation, each batch gets the same prompts whenever it is evaluated.
 
     It reports three metrics of the first round: `single_iou` of the single mask, `top_iou` of the
     ambiguous mask with the highest predicted IoU, and `oracle_iou` of the best ambiguous mask.
@@ -125,12 +132,22 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         Raises:
             ValueError: If there are no masks, or their shape does not fit the low-res grid.
         """
+        with nullcontext() if training else _repeat_seeds(self.seed_generator):
+            return self._compute(segmenter, x, y, y_pred, training=training)
+
+    def _compute(
+        self, segmenter: Any, x: Any, y: Any, y_pred: Any, *, training: bool
+    ) -> LossResult:
         image_size = segmenter.backbone.image_shape[:2]
-        target = low_res_targets(y, segmenter.backbone.low_res_size)
+        low_res_size = segmenter.backbone.low_res_size
+        masks = check_target_masks(y, low_res_size)
+        target = ops.cast(cell_coverage(masks, low_res_size) >= 0.5, "float32")
         valid = ops.cast(ops.any(target > 0.5, axis=(2, 3)), "float32")  # (B, P)
+        boxes = y.get("boxes") if isinstance(y, dict) else None
+        boxes = mask_boxes(masks, image_size=image_size) if boxes is None else boxes
         embedding = self._image_embedding(segmenter, x, y_pred, training=training)
         # First round: one point or box per mask.
-        prompts = self._first_prompts(target, image_size)
+        prompts = self._first_prompts(masks, boxes, low_res_size, image_size)
         logits, iou_pred = _decode(segmenter, embedding, prompts)
         loss, iou = self._round_loss(logits, iou_pred, target, valid)
         self._update_metrics(iou, iou_pred, valid)
@@ -140,27 +157,33 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         # Correction rounds, for the first masks of each image.
         index = ops.argmax(iou_pred, axis=-1)
         count = math.ceil(self.correction_share * target.shape[1])
-        target, valid = target[:, :count], valid[:, :count]
+        masks, target, valid = masks[:, :count], target[:, :count], valid[:, :count]
         for _ in range(self.correction_rounds):
             previous = ops.stop_gradient(_select_mask(logits[:, :count], index[:, :count]))
-            prompts = self._correct(prompts, previous, target, image_size)
+            prompts = self._correct(prompts, previous, masks, image_size)
             logits, iou_pred = _decode(segmenter, embedding, prompts)
             loss = loss + self._round_loss(logits, iou_pred, target, valid)[0]
             index = ops.zeros_like(index)  # a corrected prompt is not ambiguous
         return result._replace(loss=loss / (self.correction_rounds + 1))
 
-    def _first_prompts(self, target: Any, image_size: Size) -> _RoundPrompts:
+    def _first_prompts(
+        self, masks: Any, boxes: Any, low_res_size: Size, image_size: Size
+    ) -> _RoundPrompts:
         """Sample a point or a box for each mask."""
         point = sample_point(
-            target,
+            masks,
+            low_res_size=low_res_size,
             image_size=image_size,
             center_probability=self.center_click_probability,
             seed=self.seed_generator,
         )
-        box = jitter_box(
-            target, image_size=image_size, noise=self.box_noise, seed=self.seed_generator
+        box = jitter_boxes(
+            ops.cast(boxes, "float32"),
+            image_size=image_size,
+            noise=self.box_noise,
+            seed=self.seed_generator,
         )
-        draw = keras.random.uniform(ops.shape(target)[:2], seed=self.seed_generator)
+        draw = keras.random.uniform(ops.shape(masks)[:2], seed=self.seed_generator)
         is_box = (draw < self.box_probability)[..., None]  # (B, P, 1)
         # A point without a box is followed by a token that is not a point, as in the predictor.
         labels = ops.where(is_box, PADDING, ops.array([1, NOT_A_POINT]))
@@ -172,13 +195,13 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         )
 
     def _correct(
-        self, prompts: _RoundPrompts, logits: Any, target: Any, image_size: Size
+        self, prompts: _RoundPrompts, logits: Any, masks: Any, image_size: Size
     ) -> _RoundPrompts:
         """Add a point from the error region to the first prompts, as many as there are logits."""
         point, label = sample_error_point(
-            logits, target, image_size=image_size, seed=self.seed_generator
+            logits, masks, image_size=image_size, seed=self.seed_generator
         )
-        count = target.shape[1]
+        count = masks.shape[1]
         return _RoundPrompts(
             points=ops.concatenate([prompts.points[:, :count], point], axis=2),
             labels=ops.concatenate([prompts.labels[:, :count], label], axis=2),
@@ -217,6 +240,17 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.single_iou.update_state(iou[..., 0], sample_weight=valid)
         self.top_iou.update_state(_select(iou[..., 1:], top), sample_weight=valid)
         self.oracle_iou.update_state(ops.max(iou[..., 1:], axis=-1), sample_weight=valid)
+
+
+@contextmanager
+def _repeat_seeds(generator: keras.random.SeedGenerator) -> Iterator[None]:
+    """Draw the numbers of the seed 0, and continue afterwards where the generator was."""
+    state = ops.copy(generator.state)
+    generator.state.assign(ops.zeros_like(state))
+    try:
+        yield
+    finally:
+        generator.state.assign(state)
 
 
 def _decode(segmenter: Any, embedding: Any, prompts: _RoundPrompts) -> tuple[Any, Any]:

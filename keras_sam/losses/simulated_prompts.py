@@ -1,6 +1,7 @@
 """Points and boxes simulated from ground-truth masks, inside the compiled training step.
 
-Masks are on the low-res grid `(L, L)`. Points and boxes are in pixels of the model frame.
+Masks `(B, P, H, W)` have a multiple of the resolution of the low-res grid `(L, L)`. A cell of the
+grid is drawn first, then a pixel in it. Points and boxes are in pixels of the model frame.
 """
 
 import functools
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sam.losses.low_res_targets import cell_coverage
 from keras_sam.types import Size
 
 # Noise of simulated boxes (arXiv 2304.02643, appendix A): the standard deviation as a share of
@@ -20,27 +22,32 @@ MAX_BOX_NOISE = 20 / 1024
 
 
 def sample_point(
-    masks: Any, *, image_size: Size, center_probability: float = 0.0, seed: Any
+    masks: Any, *, low_res_size: Size, image_size: Size, center_probability: float = 0.0, seed: Any
 ) -> Any:
     """Sample a point inside each mask, uniformly or near its center.
 
     Args:
-        masks: Masks `(B, P, L, L)`, 0 or 1.
+        masks: Masks `(B, P, H, W)`, 0 or 1.
+        low_res_size: `(height, width)` of the low-res grid.
         image_size: `(height, width)` of the model frame.
-        center_probability: Probability that a point is where `mask_depth` is largest, up to a
-            little noise.
+        center_probability: Probability that a point is in the cell where `mask_depth` is largest,
+            up to a little noise.
         seed: A `keras.random.SeedGenerator`.
 
     Returns:
         Points `(B, P, 2)` (x, y), float32.
     """
-    noise = keras.random.uniform(ops.shape(masks), seed=seed)
-    score = masks * (1.0 + noise)
+    coverage = cell_coverage(masks, low_res_size)
+    noise = keras.random.uniform(ops.shape(coverage), minval=1e-6, maxval=1 - 1e-6, seed=seed)
+    # The largest sum of a log probability and Gumbel noise is a sample (arXiv 1611.01144).
+    score = ops.log(ops.maximum(coverage, 1e-12)) - ops.log(-ops.log(noise))
     if center_probability:
-        draw = keras.random.uniform((*ops.shape(masks)[:2], 1, 1), seed=seed)
-        center_score = masks * (1.0 + mask_depth(masks) + 0.02 * noise)
+        draw = keras.random.uniform((*ops.shape(coverage)[:2], 1, 1), seed=seed)
+        cells = ops.cast(coverage >= 0.5, "float32")
+        center_score = cells * (1.0 + mask_depth(cells) + 0.02 * noise) + coverage
         score = ops.where(draw < center_probability, center_score, score)
-    return _argmax_point(score, image_size)
+    cell = _argmax(score)
+    return _sample_pixel(masks, cell, ops.ones_like(cell), low_res_size, image_size, seed)
 
 
 def sample_error_point(logits: Any, masks: Any, *, image_size: Size, seed: Any) -> tuple[Any, Any]:
@@ -48,7 +55,7 @@ def sample_error_point(logits: Any, masks: Any, *, image_size: Size, seed: Any) 
 
     Args:
         logits: Predicted logits `(B, P, L, L)`.
-        masks: Ground-truth masks `(B, P, L, L)`, 0 or 1.
+        masks: Ground-truth masks `(B, P, H, W)`, 0 or 1.
         image_size: `(height, width)` of the model frame.
         seed: A `keras.random.SeedGenerator`.
 
@@ -56,37 +63,54 @@ def sample_error_point(logits: Any, masks: Any, *, image_size: Size, seed: Any) 
         Points `(B, P, 1, 2)` (x, y), float32, and labels `(B, P, 1)`, int32: 1 for a false
         negative, 0 for a false positive. If there is no error, a point inside the mask.
     """
-    error = ops.cast((logits > 0) != (masks > 0.5), "float32")
-    noise = keras.random.uniform(ops.shape(masks), seed=seed)
-    score = 3.0 * error * (1.0 + noise) + masks * noise
-    points = _argmax_point(score, image_size)[:, :, None]
-    labels = ops.take_along_axis(_flatten(masks), _argmax(score)[..., None], axis=-1)
-    return points, ops.cast(labels > 0.5, "int32")
+    low_res_size = (logits.shape[2], logits.shape[3])
+    target = ops.cast(cell_coverage(masks, low_res_size) >= 0.5, "float32")
+    error = ops.cast((logits > 0) != (target > 0.5), "float32")
+    noise = keras.random.uniform(ops.shape(target), seed=seed)
+    cell = _argmax(3.0 * error * (1.0 + noise) + target * noise)
+    label = ops.take_along_axis(_flatten(target), cell[..., None], axis=-1)
+    label = ops.cast(label > 0.5, "int32")
+    points = _sample_pixel(masks, cell, label[..., 0], low_res_size, image_size, seed)
+    return points[:, :, None], label
 
 
-def jitter_box(masks: Any, *, image_size: Size, noise: float = BOX_NOISE, seed: Any) -> Any:
-    """Compute the box of each mask and add noise to its corners.
+def mask_boxes(masks: Any, *, image_size: Size) -> Any:
+    """Compute the boxes of masks.
 
     Args:
-        masks: Masks `(B, P, L, L)`, 0 or 1.
+        masks: Masks `(B, P, H, W)`, 0 or 1.
         image_size: `(height, width)` of the model frame.
-        noise: Standard deviation as a share of the box's side. It is limited to
-            `MAX_BOX_NOISE` of the frame's side.
-        seed: A `keras.random.SeedGenerator`.
 
     Returns:
         Boxes `(B, P, 2, 2)`, float32: the top-left and bottom-right corners (x, y).
     """
     y0, y1 = _extent(ops.max(masks, axis=3))
     x0, x1 = _extent(ops.max(masks, axis=2))
-    low_res_size = ops.array([masks.shape[3], masks.shape[2]], dtype="float32")
+    scale = ops.array(
+        [image_size[1] / masks.shape[3], image_size[0] / masks.shape[2]], dtype="float32"
+    )
+    corners = ops.stack([ops.stack([x0, y0], axis=-1), ops.stack([x1, y1], axis=-1)], axis=2)
+    return corners * scale
+
+
+def jitter_boxes(boxes: Any, *, image_size: Size, noise: float = BOX_NOISE, seed: Any) -> Any:
+    """Add noise to the corners of boxes.
+
+    Args:
+        boxes: Boxes `(B, P, 2, 2)`, float32: the top-left and bottom-right corners (x, y).
+        image_size: `(height, width)` of the model frame.
+        noise: Standard deviation as a share of the box's side. It is limited to
+            `MAX_BOX_NOISE` of the frame's side.
+        seed: A `keras.random.SeedGenerator`.
+
+    Returns:
+        Boxes `(B, P, 2, 2)`, float32, within the model frame.
+    """
     size = ops.array([image_size[1], image_size[0]], dtype="float32")
-    top_left = ops.stack([x0, y0], axis=-1) / low_res_size * size
-    bottom_right = ops.stack([x1, y1], axis=-1) / low_res_size * size
-    corners = ops.stack([top_left, bottom_right], axis=2)  # (B, P, 2, 2)
-    deviation = ops.minimum(noise * (bottom_right - top_left), MAX_BOX_NOISE * size)[:, :, None]
-    shift = keras.random.normal(ops.shape(corners), seed=seed) * deviation
-    return ops.clip(corners + shift, 0.0, size)
+    sides = boxes[:, :, 1:] - boxes[:, :, :1]
+    deviation = ops.minimum(noise * sides, MAX_BOX_NOISE * size)
+    shift = keras.random.normal(ops.shape(boxes), seed=seed) * deviation
+    return ops.clip(boxes + shift, 0.0, size)
 
 
 def mask_depth(masks: Any) -> Any:
@@ -128,13 +152,34 @@ def _cell_mean_matrix(length: int, size: int) -> np.ndarray:
     return np.repeat(np.eye(length // size, dtype="float32"), size, axis=1) / np.float32(size)
 
 
-def _argmax_point(score: Any, image_size: Size) -> Any:
-    """Return the center `(B, P, 2)` (x, y) of the cell with the largest of `(B, P, L, L)`."""
-    height, width = score.shape[2], score.shape[3]
-    index = _argmax(score)
-    cell = ops.cast(ops.stack([index % width, index // width], axis=-1), "float32")
-    scale = ops.array([image_size[1] / width, image_size[0] / height], dtype="float32")
-    return (cell + 0.5) * scale - 0.5  # pixel (0, 0) has its center at (0, 0)
+def _sample_pixel(
+    masks: Any, cell: Any, label: Any, low_res_size: Size, image_size: Size, seed: Any
+) -> Any:
+    """Sample a point `(B, P, 2)` (x, y) in a pixel of given cells where masks have given labels.
+
+    `cell` `(B, P)` are flat indices in the low-res grid, and `label` `(B, P)` is 0 or 1. If no
+    pixel of a cell has the label, the point is anywhere in the cell.
+    """
+    (rows, columns), num_masks = low_res_size, masks.shape[1]
+    factor = masks.shape[2] // rows
+    row, column = ops.reshape(cell // columns, (-1,)), ops.reshape(cell % columns, (-1,))
+    index = ops.arange(ops.shape(row)[0], dtype=row.dtype)
+    strips = ops.reshape(masks, (-1, factor, columns, factor))
+    strip = ops.take(strips, index * rows + row, axis=0)  # (B * P, f, columns, f)
+    blocks = ops.reshape(ops.transpose(strip, (0, 2, 1, 3)), (-1, factor * factor))
+    block = ops.take(blocks, index * columns + column, axis=0)  # (B * P, f * f)
+    block = ops.reshape(block, (-1, num_masks, factor * factor))
+    has_label = ops.cast((block > 0) == (label[..., None] > 0), "float32")
+    noise = keras.random.uniform(ops.shape(has_label), seed=seed)
+    pixel = ops.argmax(has_label * (1.0 + noise), axis=-1)
+    x = (cell % columns) * factor + pixel % factor
+    y = (cell // columns) * factor + pixel // factor
+    corner = ops.cast(ops.stack([x, y], axis=-1), "float32")
+    scale = ops.array(
+        [image_size[1] / masks.shape[3], image_size[0] / masks.shape[2]], dtype="float32"
+    )
+    shift = keras.random.uniform(ops.shape(corner), seed=seed)
+    return (corner + shift) * scale - 0.5  # pixel (0, 0) has its center at (0, 0)
 
 
 def _argmax(score: Any) -> Any:

@@ -168,6 +168,43 @@ def test_the_result_has_the_first_rounds_prediction_for_metrics(batch, fixed_out
     assert top_iou == pytest.approx(iou[[0, 0, 1], [0, 1, 0]].mean(), rel=1e-5)
 
 
+def test_evaluation_repeats_its_prompts_and_training_does_not(batch):
+    model = tiny_segmenter()
+    model.compile("sgd", loss=InteractiveSegmentationLoss(seed=1))
+    losses = [model.evaluate(*batch, verbose=0) for _ in range(2)]
+    assert losses[0] == losses[1]
+    loss = InteractiveSegmentationLoss(seed=1)
+    seen = [ops.convert_to_numpy(loss.compute(model, *batch, None).loss) for _ in range(2)]
+    assert seen[0] != seen[1]
+
+
+def test_evaluation_does_not_change_the_prompts_of_training(batch):
+    model = tiny_segmenter()
+    losses = []
+    for is_evaluated in (False, True):
+        loss = InteractiveSegmentationLoss(seed=1)
+        loss.compute(model, *batch, None)
+        if is_evaluated:
+            loss.compute(model, *batch, None, training=False)
+        losses.append(ops.convert_to_numpy(loss.compute(model, *batch, None).loss))
+    assert losses[0] == losses[1]
+
+
+def test_given_boxes_are_the_prompts(batch, fixed_outputs):
+    segmenter, seen = fixed_segmenter(*fixed_outputs), []
+    outputs = segmenter.decode()
+
+    def record(embedding, *, boxes, **prompts):
+        seen.append(ops.convert_to_numpy(boxes))
+        return outputs
+
+    segmenter.decode = record
+    boxes = np.random.default_rng(0).uniform(0, 32, (2, 2, 2, 2)).astype("float32")
+    loss = InteractiveSegmentationLoss(correction_rounds=0, box_probability=1.0, box_noise=0.0)
+    loss.compute(segmenter, batch[0], batch[1] | {"boxes": boxes}, None)
+    np.testing.assert_allclose(seen[0], boxes)
+
+
 @pytest.mark.parametrize(("share", "corrected"), [(1.0, 2), (0.5, 1), (0.01, 1)])
 def test_a_share_of_the_masks_is_corrected(batch, fixed_outputs, share, corrected):
     segmenter, decoded = fixed_segmenter(*fixed_outputs), []

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.losses import jitter_box, sample_error_point, sample_point
+from keras_sam.losses import jitter_boxes, mask_boxes, sample_error_point, sample_point
 from keras_sam.losses.simulated_prompts import mask_depth
 
-IMAGE_SIZE = (64, 128)  # the low-res grid is (16, 32): cells of four pixels
+IMAGE_SIZE = (64, 128)
+SIZES = {"image_size": IMAGE_SIZE, "low_res_size": (16, 32)}  # cells of four pixels
 BOXES = [[[40, 16], [120, 48]], [[20, 12], [24, 16]]]  # of the fixture's masks
 
 
@@ -18,7 +19,7 @@ def tensor(array: np.ndarray):
 
 def cells(points) -> np.ndarray:
     """Low-res columns and rows of points in the model frame."""
-    return (ops.convert_to_numpy(points) + 0.5) / 4
+    return np.floor((ops.convert_to_numpy(points) + 0.5) / 4).astype(int)
 
 
 @pytest.fixture
@@ -45,24 +46,52 @@ def seed() -> keras.random.SeedGenerator:
 def test_points_lie_inside_their_masks(masks, seed, center_probability):
     for _ in range(5):
         points = sample_point(
-            tensor(masks), image_size=IMAGE_SIZE, center_probability=center_probability, seed=seed
+            tensor(masks), **SIZES, center_probability=center_probability, seed=seed
         )
-        x, y = cells(points)[0, 0].astype(int)
+        x, y = cells(points)[0, 0]
         assert masks[0, 0, y, x] == 1
-        np.testing.assert_allclose(cells(points)[0, 1], (5.5, 3.5))  # the cell's center
+        assert cells(points)[0, 1].tolist() == [5, 3]
 
 
 def test_center_points_keep_away_from_the_boundary(masks, seed):
-    points = sample_point(tensor(masks), image_size=IMAGE_SIZE, center_probability=1.0, seed=seed)
+    points = sample_point(tensor(masks), **SIZES, center_probability=1.0, seed=seed)
     x, y = cells(points)[0, 0]
-    assert 12 < x < 28
-    assert 6 < y < 10
+    assert 12 <= x < 28
+    assert 6 <= y < 10
 
 
-def test_uniform_points_cover_the_mask(masks, seed):
-    many = np.repeat(masks[:, :1], 400, axis=1)
-    points = sample_point(tensor(many), image_size=IMAGE_SIZE, seed=seed)
-    assert len(np.unique(cells(points)[0].astype(int), axis=0)) > 110  # of 160 cells
+def test_uniform_points_are_uniform_over_the_pixels_of_the_mask(seed):
+    """A mask finer than the low-res grid: a full cell, and three pixels of another one."""
+    fine = np.zeros((1, 1, 64, 128), "uint8")
+    fine[0, 0, 12:16, 20:24] = 1
+    fine[0, 0, 17, [41, 42, 43]] = 1
+    many = np.repeat(fine, 2000, axis=1)
+    points = ops.convert_to_numpy(sample_point(tensor(many), **SIZES, seed=seed))[0]
+    pixels = np.floor(points + 0.5).astype(int)
+    found, counts = np.unique(pixels, axis=0, return_counts=True)
+    assert {(y, x) for x, y in found.tolist()} == set(zip(*np.nonzero(fine[0, 0]), strict=True))
+    assert counts.min() > 60  # 105 are expected of each
+    assert counts.max() < 160
+    offsets = points + 0.5 - pixels  # within a pixel
+    np.testing.assert_allclose(offsets.mean(axis=0), 0.5, atol=0.05)
+    assert np.ptp(offsets) > 0.95
+
+
+def test_error_points_lie_in_a_pixel_with_their_label(seed):
+    """The cell (3, 5) is foreground but for a pixel; the cell (4, 5) is background but for one."""
+    fine = np.zeros((1, 2, 64, 128), "uint8")
+    fine[:, :, 12:16, 20:24] = 1
+    fine[:, :, 12, 20] = 0
+    fine[:, :, 16, 20] = 1
+    logits = np.full((1, 2, 16, 32), -5.0, "float32")
+    logits[0, 1, 3:5, 5] = 5.0  # mask 0 is missed, mask 1 has a false cell
+    for _ in range(20):
+        points, labels = sample_error_point(
+            tensor(logits), tensor(fine), image_size=IMAGE_SIZE, seed=seed
+        )
+        pixels = np.floor(ops.convert_to_numpy(points)[0, :, 0] + 0.5).astype(int)
+        assert ops.convert_to_numpy(labels).tolist() == [[[1], [0]]]
+        assert [fine[0, index, y, x] for index, (x, y) in enumerate(pixels)] == [1, 0]
 
 
 def test_error_points_are_foreground_where_the_mask_was_missed(masks, logits, seed):
@@ -81,21 +110,28 @@ def test_error_points_of_a_perfect_prediction_lie_inside_the_mask(masks, logits,
     points, labels = sample_error_point(
         tensor(logits), tensor(masks), image_size=IMAGE_SIZE, seed=seed
     )
-    x, y = cells(points)[0, 0, 0].astype(int)
+    x, y = cells(points)[0, 0, 0]
     assert masks[0, 0, y, x] == 1
     assert ops.convert_to_numpy(labels).tolist() == [[[1], [1]]]
 
 
-def test_noise_of_boxes_is_limited(masks, seed):
-    boxes = ops.convert_to_numpy(jitter_box(tensor(masks), image_size=IMAGE_SIZE, seed=seed))
-    assert boxes.shape == (1, 2, 2, 2)
-    error = np.abs(boxes[0] - BOXES).max()
+def test_boxes_of_masks(masks):
+    found = mask_boxes(tensor(masks), image_size=IMAGE_SIZE)
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], BOXES)
+
+
+def test_noise_of_boxes_is_limited(seed):
+    boxes = np.array(BOXES, "float32")[None]
+    found = ops.convert_to_numpy(jitter_boxes(tensor(boxes), image_size=IMAGE_SIZE, seed=seed))
+    assert found.shape == (1, 2, 2, 2)
+    error = np.abs(found - boxes).max()
     assert 0 < error < 4.5 * 20 / 1024 * 128  # standard deviations of 20/1024 of the frame
 
 
-def test_boxes_without_noise_are_exact(masks, seed):
-    boxes = jitter_box(tensor(masks), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
-    np.testing.assert_allclose(ops.convert_to_numpy(boxes)[0], BOXES)
+def test_boxes_without_noise_are_unchanged(seed):
+    boxes = np.array(BOXES, "float32")[None]
+    found = jitter_boxes(tensor(boxes), image_size=IMAGE_SIZE, noise=0.0, seed=seed)
+    np.testing.assert_allclose(ops.convert_to_numpy(found), boxes)
 
 
 def test_mask_depth_is_the_mean_foreground_share_of_three_squares():

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
 
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.transforms.image_transform import ImageTransform
 from tests.checkpoints.meta_names import to_meta_name

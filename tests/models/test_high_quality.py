@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from keras_sam.checkpoints.architectures.tiny_vit_names import unused_tensors
 
 from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.architectures.tiny_vit_names import unused_tensors
 from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
 from keras_sam.checkpoints.keras_hub.config import parse_arguments

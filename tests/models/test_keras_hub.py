@@ -8,9 +8,9 @@ import keras
 import keras_hub
 import numpy as np
 import pytest
+from keras_sam.checkpoints.preprocessing import NAMED
 
 from keras_sam.checkpoints.builtin_presets import builtin_presets
-from keras_sam.checkpoints.preprocessing import NAMED
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.transforms.image_transform import ImageTransform
 from keras_sam.transforms.preprocessing import Preprocessing

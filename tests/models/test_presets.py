@@ -5,8 +5,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-
 from keras_sam.checkpoints.preprocessing import parse_preprocessing
+
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
