@@ -1,6 +1,7 @@
 """`load_preset` and `save_preset`: between models and checkpoints."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from keras_sam.checkpoints.keras_hub.preset import write_keras_hub
 from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.models.set_trainable import set_trainable
-from keras_sam.models.weight_names import weights_by_name
+from keras_sam.models.weight_names import layers_by_prefix, weights_by_name
 
 # Backbone class of each task class.
 BACKBONE_OF_TASK = {"SAMImageSegmenter": "SAMBackbone"}
@@ -178,19 +179,52 @@ class ArrayInitializers:
 
 
 class ModelWeights(Mapping[str, np.ndarray]):
-    """The weights of a model as arrays, each converted when it is read."""
+    """The weights of a model as arrays, each converted when it is read.
+
+    LoRA adapters are merged into their kernels.
+
+    Args:
+        model: Built model.
+
+    Raises:
+        ValueError: If the model is quantized.
+    """
 
     def __init__(self, model: Any) -> None:
-        self._weights = weights_by_name(model)
+        self._weights: dict[str, Any] = weights_by_name(model)
+        for prefix, layer in layers_by_prefix(model).items():
+            if getattr(layer, "quantization_mode", None) is not None:
+                raise ValueError(
+                    "a quantized model cannot be saved as a preset or resized; do this before "
+                    "quantize, or save it with save('model.keras')"
+                )
+            if getattr(layer, "lora_enabled", False):
+                del self._weights[prefix + "lora_kernel_a"]
+                del self._weights[prefix + "lora_kernel_b"]
+                self._weights[prefix + "kernel"] = _LoraKernel(layer)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return ops.convert_to_numpy(self._weights[name])
+        weight = self._weights[name]
+        return ops.convert_to_numpy(weight.merge() if isinstance(weight, _LoraKernel) else weight)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._weights  # the method of `Mapping` would convert the weight
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)
 
     def __len__(self) -> int:
         return len(self._weights)
+
+
+@dataclass(frozen=True)
+class _LoraKernel:
+    """The kernel of a layer with LoRA adapters."""
+
+    layer: Any
+
+    def merge(self) -> Any:
+        return ops.cast(self.layer.kernel, self.layer.variable_dtype)
 
 
 def config_to_plain(layer: Any) -> dict[str, Any]:

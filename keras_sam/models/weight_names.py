@@ -1,5 +1,7 @@
 """`weights_by_name`: the weights of a model under the names that checkpoints use."""
 
+from typing import Any
+
 import keras
 
 
@@ -12,18 +14,29 @@ def weights_by_name(model: keras.layers.Layer) -> dict[str, keras.Variable]:
     Args:
         model: Built model or layer.
     """
-    weights: dict[str, keras.Variable] = {}
-    _collect(model, "", weights)
-    return weights
+    return {
+        prefix + variable.name: variable
+        for prefix, layer in layers_by_prefix(model).items()
+        for variable in layer._trainable_variables + layer._non_trainable_variables
+    }
 
 
-def _collect(layer: keras.layers.Layer, prefix: str, weights: dict[str, keras.Variable]) -> None:
-    for variable in layer._trainable_variables + layer._non_trainable_variables:
-        weights[prefix + variable.name] = variable
+def layers_by_prefix(model: keras.layers.Layer) -> dict[str, keras.layers.Layer]:
+    """Map the prefix of each layer's weights, such as `image_encoder/neck/conv1/`, to the layer.
+
+    Args:
+        model: Built model or layer.
+    """
+    layers: dict[str, keras.layers.Layer] = {}
+    _collect(model, "", layers)
+    return layers
+
+
+def _collect(layer: keras.layers.Layer, prefix: str, layers: dict[str, Any]) -> None:
+    layers[prefix] = layer
     for child in layer._layers:
-        if isinstance(child, keras.metrics.Metric):
-            continue
-        _collect(child, f"{prefix}{_name_in(layer, child)}/", weights)
+        if not isinstance(child, keras.metrics.Metric):
+            _collect(child, f"{prefix}{_name_in(layer, child)}/", layers)
 
 
 def _name_in(parent: keras.layers.Layer, child: keras.layers.Layer) -> str:
