@@ -186,6 +186,9 @@ class ModelWeights(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         return ops.convert_to_numpy(self._weights[name])
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._weights  # the method of `Mapping` would convert the weight
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)
 
