@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from keras_sam.checkpoints.fold_batch_norms import EPSILON
 from keras_sam.layers.conv_norm import BATCH_NORM_EPSILON
+from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
@@ -177,11 +178,12 @@ def test_images_of_another_size_are_an_error(encoder):
         encoder(np.zeros((1, 64, 64, 3), "float32"))
 
 
-class EmbeddingLoss(keras.layers.Layer):
+class EmbeddingLoss(SegmentationLoss):
     """Mean squared error of the image embeddings of a segmenter."""
 
     def compute(self, segmenter, inputs, targets, outputs, training):
-        return ops.mean(ops.square(outputs["image_embeddings"] - targets))
+        loss = ops.mean(ops.square(outputs["image_embeddings"] - targets))
+        return LossResult(loss, None, None, None)
 
 
 @pytest.mark.training
