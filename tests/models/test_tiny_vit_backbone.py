@@ -181,9 +181,9 @@ def test_images_of_another_size_are_an_error(encoder):
 class EmbeddingLoss(SegmentationLoss):
     """Mean squared error of the image embeddings of a segmenter."""
 
-    def compute(self, segmenter, inputs, targets, outputs, training):
-        loss = ops.mean(ops.square(outputs["image_embeddings"] - targets))
-        return LossResult(loss, None, None, None)
+    def compute(self, segmenter, x, y, y_pred, *, training=True):
+        loss = ops.mean(ops.square(y_pred["image_embeddings"] - y))
+        return LossResult(loss)
 
 
 @pytest.mark.training
