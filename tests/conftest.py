@@ -26,11 +26,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves single tests marked `training` out under OpenVINO, and `openvino` elsewhere."""
     foreign = "training" if BACKEND == "openvino" else "openvino"
-    unused_tensors = [item for item in items if item.get_closest_marker(foreign)]
-    if not unused_tensors:
+    deselected = [item for item in items if item.get_closest_marker(foreign)]
+    if not deselected:
         return
-    items[:] = [item for item in items if item not in unused_tensors]
-    config.hook.pytest_deselected(items=unused_tensors)
+    items[:] = [item for item in items if item not in deselected]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(autouse=True)

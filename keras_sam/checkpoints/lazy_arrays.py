@@ -22,6 +22,9 @@ class LazyArrays(Mapping[str, np.ndarray]):
             raise KeyError(name)
         return self._read(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # the method of `Mapping` would read the array
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

@@ -1,4 +1,4 @@
-"""An image encoder in 8-bit integers."""
+"""An image encoder with 8-bit integer matrix products."""
 
 import dataclasses
 
@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 
+from keras_sam.engines.create_engine import create_engine
 from keras_sam.engines.int8_encoder import Int8Encoder
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.sam_predictor import SAMPredictor
 
 
 def load_model(size=64):
-    """Trained: activations of random weights are nothing like a model's."""
+    """Load trained weights, since quantization fits the distributions of trained activations."""
     return SAMImageSegmenter.from_preset("sam_tiny_synthetic", image_shape=(size, size, 3))
 
 
@@ -35,18 +36,18 @@ def int8_encoder(model):
 
 
 def encode(predictor):
-    found = []
+    embeddings = []
     for image in images():
         predictor.set_image(image)
-        found.append(predictor.get_image_embedding().embedding)
-    return np.concatenate(found)
+        embeddings.append(predictor.get_image_embedding().arrays["image_embeddings"])
+    return np.concatenate(embeddings)
 
 
 @pytest.mark.openvino
-def test_embeddings_are_near_those_of_the_model_and_are_not_the_same(model, int8_encoder):
+def test_embeddings_are_close_to_the_model_but_not_equal(model, int8_encoder):
     expected = encode(SAMPredictor(model))
-    found = encode(SAMPredictor(model, int8_encoder=int8_encoder))
-    error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    actual = encode(SAMPredictor(model, int8_encoder=int8_encoder))
+    error = np.linalg.norm(actual - expected) / np.linalg.norm(expected)
     assert 1e-4 < error < 0.1
 
 
@@ -57,27 +58,28 @@ def test_weights_are_integers(model, int8_encoder):
 
 
 @pytest.mark.openvino
-def test_several_images_at_once_are_encoded_as_one_by_one(model, int8_encoder):
-    engine = SAMPredictor(model, int8_encoder=int8_encoder).engine
+def test_encoding_several_images_equals_one_by_one(model, int8_encoder):
+    engine = create_engine(model, int8_encoder)
     pixels = np.random.default_rng(0).random((2, 64, 64, 3), dtype=np.float32)
-    one_by_one = np.concatenate([engine.encode(image[None]) for image in pixels])
-    np.testing.assert_array_equal(engine.encode(pixels), one_by_one)
+    one_by_one = [engine.encode(image[None])["image_embeddings"] for image in pixels]
+    together = engine.encode(pixels)["image_embeddings"]
+    np.testing.assert_array_equal(together, np.concatenate(one_by_one))
 
 
 @pytest.mark.openvino
-def test_a_file_gives_the_same_encoder(tmp_path, model, int8_encoder):
+def test_save_and_load_give_the_same_encoder(tmp_path, model, int8_encoder):
     int8_encoder.save(tmp_path / "encoder.safetensors")
     assert Int8Encoder.load(tmp_path / "encoder.safetensors") == int8_encoder
 
 
 @pytest.mark.openvino
-def test_another_model_is_refused(int8_encoder):
-    with pytest.raises(ValueError, match="made of another model"):
+def test_another_model_is_an_error(int8_encoder):
+    with pytest.raises(ValueError, match="made for another model or image size"):
         SAMPredictor(load_model(size=128), int8_encoder=int8_encoder)
 
 
 @pytest.mark.openvino
-def test_a_damaged_graph_is_refused(model, int8_encoder):
+def test_a_damaged_graph_is_an_error(model, int8_encoder):
     for graph in (b"", b"something else", int8_encoder.graph[:2000]):
         damaged = dataclasses.replace(int8_encoder, graph=graph)
         with pytest.raises(ValueError, match="graph is damaged"):
@@ -86,19 +88,19 @@ def test_a_damaged_graph_is_refused(model, int8_encoder):
 
 @pytest.mark.openvino
 def test_quantizing_needs_images(model):
-    with pytest.raises(ValueError, match="needs images like those to come, got none"):
+    with pytest.raises(ValueError, match="expected typical images to quantize with, got none"):
         Int8Encoder.quantize(model, [])
 
 
-def test_no_other_backend_takes_one(model, monkeypatch):
+def test_another_backend_is_an_error(model, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
-    with pytest.raises(ValueError, match="runs on OpenVINO, and the backend is torch"):
+    with pytest.raises(ValueError, match="needs the OpenVINO backend, got torch"):
         SAMPredictor(model, int8_encoder=Int8Encoder(b"", b"", ""))
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+def test_a_file_with_other_content_is_an_error(tmp_path):
     path = tmp_path / "encoder.safetensors"
-    with pytest.raises(FileNotFoundError, match="no int8 encoder at"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         Int8Encoder.load(path)
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"encoder.safetensors is damaged"):

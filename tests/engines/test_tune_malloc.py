@@ -1,11 +1,11 @@
-"""Memory that is freed and taken again, in a process of its own: it is for all of a process."""
+"""Memory that is freed and allocated again, in subprocesses, since the setting is global."""
 
 import os
 import platform
 import subprocess
 import sys
 
-# Page faults of an array of 64 MB: the second time there are next to none, if its memory was kept.
+# Page faults of an array of 64 MB. The second array has hardly any if the memory was kept.
 MEASURE = """
 import resource
 import numpy as np
@@ -39,7 +39,7 @@ def test_memory_is_kept():
         assert second < first / 4
 
 
-def test_what_the_environment_says_is_left():
+def test_settings_of_the_environment_take_precedence():
     kept, _, second = measure("tune_malloc()", MALLOC_MMAP_THRESHOLD_="100000")
     assert kept == "False"
     assert second > 0

@@ -1,5 +1,8 @@
-"""A small SAM for square images, its inputs, and what it makes of them."""
+"""A small SAM for square images, its inputs and its outputs."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
@@ -7,7 +10,6 @@ from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.vit_det_backbone import ViTDetBackbone
-from tests.precision import in_float32
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.random((1, 64, 64, 3)).astype("float32")
@@ -44,8 +46,8 @@ DECODER = {
 }
 
 
-def randomize(model):
-    """Weights of a realistic scale, biases and position tables too."""
+def set_random_weights(model: Any) -> Any:
+    """Set weights of a realistic scale, also of biases and position tables."""
     for variable in model.weights:
         if "seed" not in variable.name:
             noise = RANDOM.normal(size=variable.shape, scale=0.2)
@@ -53,18 +55,28 @@ def randomize(model):
     return model
 
 
-def build_segmenter():
+def build_segmenter() -> SAMImageSegmenter:
     backbone = SAMBackbone(
         ViTDetBackbone(**ENCODER), SAMPromptEncoder(**PROMPT_ENCODER), SAMMaskDecoder(**DECODER)
     )
-    return randomize(SAMImageSegmenter(backbone))
+    return set_random_weights(SAMImageSegmenter(backbone))
 
 
-def predict(model, inputs=PROMPTS):
-    with in_float32():
-        return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
+def predict(model: Any, inputs: dict[str, np.ndarray] = PROMPTS) -> dict[str, np.ndarray]:
+    return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
 
 
-def assert_close(found, expected, atol=1e-4):
+def call(model: Any, inputs: dict[str, np.ndarray] = PROMPTS) -> dict[str, np.ndarray]:
+    """Call a model eagerly, which Keras computes in float32 on every backend.
+
+    On OpenVINO, `predict` of models of keras-hub may compute in bfloat16.
+    """
+    inputs = {name: keras.ops.convert_to_tensor(array) for name, array in inputs.items()}
+    return {name: keras.ops.convert_to_numpy(output) for name, output in model(inputs).items()}
+
+
+def assert_close(
+    actual: dict[str, np.ndarray], expected: dict[str, np.ndarray], atol: float = 1e-4
+) -> None:
     for name in ("masks", "iou_pred"):
-        np.testing.assert_allclose(found[name], expected[name], atol=atol)
+        np.testing.assert_allclose(actual[name], expected[name], atol=atol)

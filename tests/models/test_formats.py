@@ -1,4 +1,4 @@
-"""Files with Meta's tensor names give the numbers of transformers."""
+"""Files with Meta's tensor names give the outputs of transformers."""
 
 import keras
 import numpy as np
@@ -8,30 +8,26 @@ from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.transforms.image_transform import ImageTransform
+from keras_sam.transforms.preprocessing import PIXEL_MEAN, PIXEL_STD
 from tests.checkpoints.meta_names import to_meta_name
-from tests.models.transformers_sam import DECODER, PROMPTS, VISION, randomized
+from tests.models.transformers_sam import DECODER, build_sam
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
 
 @pytest.fixture(scope="module")
 def theirs():
-    """A random `SamModel` of two layers, with the epsilons of Meta's code."""
-    import torch
-    from transformers import SamConfig, SamModel
-
-    torch.manual_seed(0)
-    config = SamConfig(
-        vision_config=VISION, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER
-    )
-    model = randomized(SamModel(config))
-    model.mask_decoder.upscale_layer_norm.eps = 1e-6
-    return model
+    return build_sam()
 
 
 @pytest.fixture(scope="module")
 def meta_tensors(theirs):
     return {to_meta_name(name): x.contiguous() for name, x in theirs.state_dict().items()}
+
+
+def load_segmenter(preset) -> SAMImageSegmenter:
+    """Load a model of prepared inputs."""
+    return SAMImageSegmenter.from_preset(preset, preprocessor=None)
 
 
 def assert_equal_outputs(ours, theirs):
@@ -47,29 +43,31 @@ def assert_equal_outputs(ours, theirs):
             input_points=torch.tensor(points[:, :, :1]),
             input_labels=torch.tensor(labels[:, :, :1]),
         )
-    found = ours.decode(ours.encode_image(images), points=points, labels=labels)
-    masks, ratings = (keras.ops.convert_to_numpy(found[name]) for name in ("masks", "iou_pred"))
+    outputs = ours.decode(ours.encode_image(images), points=points, labels=labels)
+    masks, iou_predictions = (
+        keras.ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred")
+    )
     np.testing.assert_allclose(masks[:, :, 1:], expected.pred_masks, atol=1e-4)
-    np.testing.assert_allclose(ratings[:, :, 1:], expected.iou_scores, atol=1e-4)
+    np.testing.assert_allclose(iou_predictions[:, :, 1:], expected.iou_scores, atol=1e-4)
 
 
-def test_a_file_of_pytorch(theirs, meta_tensors, tmp_path):
+def test_a_pytorch_file(theirs, meta_tensors, tmp_path):
     import torch
 
     torch.save(meta_tensors, tmp_path / "sam.pth")
-    assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / "sam.pth"), theirs)
+    assert_equal_outputs(load_segmenter(tmp_path / "sam.pth"), theirs)
 
 
-def test_a_file_of_safetensors(theirs, meta_tensors, tmp_path):
+def test_a_safetensors_file(theirs, meta_tensors, tmp_path):
     from safetensors.torch import save_file
 
     save_file(meta_tensors, tmp_path / "sam.safetensors")
-    assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / "sam.safetensors"), theirs)
+    assert_equal_outputs(load_segmenter(tmp_path / "sam.safetensors"), theirs)
 
 
 @pytest.mark.filterwarnings("default::FutureWarning")
-def test_transformers_loads_ours(theirs, meta_tensors, tmp_path):
-    """Meta's file, converted, is the model that the tensors came from: equal, with its keys."""
+def test_transformers_loads_a_converted_file(theirs, meta_tensors, tmp_path):
+    """Converting Meta's file gives exactly the model that its tensors came from."""
     import torch
     from safetensors.torch import save_file
     from transformers import SamImageProcessor, SamModel
@@ -87,31 +85,31 @@ def test_transformers_loads_ours(theirs, meta_tensors, tmp_path):
     assert processor.pad_size == {"height": 64, "width": 64}
 
 
-def test_transformers_prepares_images_alike(meta_tensors, tmp_path):
-    """Equal where nothing is resized, but for rounding."""
+def test_transformers_prepares_images_in_the_same_way(meta_tensors, tmp_path):
+    """Images that are not resized are equal except for rounding."""
     from safetensors.torch import save_file
     from transformers import AutoImageProcessor, AutoProcessor
 
     save_file(meta_tensors, tmp_path / "sam.safetensors")
-    place = tmp_path / "theirs"
-    convert_checkpoint(tmp_path / "sam.safetensors", place, to="transformers")
+    directory = tmp_path / "theirs"
+    convert_checkpoint(tmp_path / "sam.safetensors", directory, to="transformers")
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    seen = (ImageTransform((64, 64), (64, 64)).apply_image(image) - PIXEL_MEAN) / PIXEL_STD
-    found = AutoImageProcessor.from_pretrained(place)(image, return_tensors="np")
-    np.testing.assert_allclose(found["pixel_values"][0].transpose(1, 2, 0), seen, atol=1e-5)
-    box = AutoProcessor.from_pretrained(place)(
+    expected = (ImageTransform((64, 64), (64, 64)).apply_image(image) - PIXEL_MEAN) / PIXEL_STD
+    prepared = AutoImageProcessor.from_pretrained(directory)(image, return_tensors="np")
+    pixels = prepared["pixel_values"][0].transpose(1, 2, 0)
+    np.testing.assert_allclose(pixels, expected, atol=1e-5)
+    box = AutoProcessor.from_pretrained(directory)(
         np.zeros((32, 128, 3), np.uint8), input_boxes=[[[0, 0, 64, 16]]], return_tensors="np"
     )["input_boxes"]
-    frame = ImageTransform((32, 128), (64, 64))
-    np.testing.assert_allclose(np.ravel(box), frame.apply_boxes([0, 0, 64, 16]))
+    transform = ImageTransform((32, 128), (64, 64))
+    np.testing.assert_allclose(np.ravel(box), transform.apply_boxes([0, 0, 64, 16]))
 
 
-def test_ours_goes_to_every_format_and_back(theirs, meta_tensors, tmp_path):
+def test_a_preset_converts_to_every_format_and_back(theirs, meta_tensors, tmp_path):
     import torch
 
     torch.save(meta_tensors, tmp_path / "sam.pth")
-    ours = SAMImageSegmenter.from_preset(tmp_path / "sam.pth")
-    ours.save_to_preset(tmp_path / "keras")
-    for place, to in (("hub", "transformers"), ("sam.safetensors", "meta")):
-        convert_checkpoint(tmp_path / "keras", tmp_path / place, to=to)
-        assert_equal_outputs(SAMImageSegmenter.from_preset(tmp_path / place), theirs)
+    load_segmenter(tmp_path / "sam.pth").save_to_preset(tmp_path / "keras")
+    for path, to in (("hub", "transformers"), ("sam.safetensors", "meta")):
+        convert_checkpoint(tmp_path / "keras", tmp_path / path, to=to)
+        assert_equal_outputs(load_segmenter(tmp_path / path), theirs)

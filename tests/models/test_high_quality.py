@@ -1,23 +1,25 @@
-"""SAM-HQ: each format gives the numbers of transformers' `SamHQModel`, and goes back."""
+"""SAM-HQ: each format gives the outputs of transformers' `SamHQModel`, and converts back."""
 
 import numpy as np
 import pytest
-from keras_sam.checkpoints.architectures.tiny_vit_names import unused_tensors
+from keras import ops
 
+from keras_sam.checkpoints.architectures.parse_arguments import parse_arguments
 from keras_sam.checkpoints.architectures.sam import expected_shapes
-from keras_sam.checkpoints.checkpoint import CheckpointError
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
-from keras_sam.checkpoints.keras_hub.config import parse_arguments
 from keras_sam.checkpoints.meta.tensor_names import meta_name
+from keras_sam.checkpoints.read_checkpoint import read_checkpoint
 from keras_sam.checkpoints.torch_layout import torch_shape
+from keras_sam.engines.create_engine import create_engine
+from keras_sam.errors import CheckpointError
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.predict.predictor import SAMPredictor
+from keras_sam.predict.sam_predictor import SAMPredictor
 from tests.checkpoints.meta_names import to_meta_name
 from tests.checkpoints.mobile_sam import DECODER as MOBILE_DECODER
 from tests.checkpoints.mobile_sam import IMAGE_SHAPE, mobile_sam_tensors, timm_outputs
-from tests.models.transformers_sam import DECODER, PROMPTS, VISION, randomized
+from tests.models.transformers_sam import DECODER, PROMPTS, VISION, set_random_weights
 
 pytestmark = pytest.mark.filterwarnings(r"default:::transformers(\..*)?")
 
@@ -34,16 +36,16 @@ def theirs():
         prompt_encoder_config=PROMPTS,
         mask_decoder_config=DECODER | {"vit_dim": 16},
     )
-    model = randomized(SamHQModel(config))
-    model.mask_decoder.transformer.register_forward_hook(hand_on_image_tokens, with_kwargs=True)
+    model = set_random_weights(SamHQModel(config))
+    model.mask_decoder.transformer.register_forward_hook(upscale_image_tokens, with_kwargs=True)
     return model
 
 
-def hand_on_image_tokens(module, args, inputs, outputs):
-    """Mends transformers 5.23, which upscales the embedding that its decoder was given.
+def upscale_image_tokens(module, args, inputs, outputs):
+    """Correct transformers 5.23, which upscales the input of the two-way transformer.
 
-    The code of SAM-HQ's authors, as SAM's, upscales what the two-way transformer made of it. It
-    is written over the embedding, with its sides swapped, as the lines that follow swap them back.
+    The code of SAM-HQ's authors upscales its output, as SAM does. The hook overwrites the input
+    with it, and swaps its sides, since the lines that follow swap them back.
     """
     embedding = inputs["image_embeddings"]  # (B * P, D, G, G)
     tokens = outputs[1][:, 0].transpose(1, 2)  # (B * P, D, T)
@@ -51,15 +53,20 @@ def hand_on_image_tokens(module, args, inputs, outputs):
 
 
 @pytest.fixture(scope="module")
-def directory(theirs, tmp_path_factory):
-    place = tmp_path_factory.mktemp("sam_hq") / "theirs"
-    theirs.save_pretrained(place)
-    return place
+def preset(theirs, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("sam_hq") / "theirs"
+    theirs.save_pretrained(directory)
+    return directory
+
+
+def load_segmenter(preset, **kwargs) -> SAMImageSegmenter:
+    """Load a model of prepared inputs."""
+    return SAMImageSegmenter.from_preset(preset, preprocessor=None, **kwargs)
 
 
 @pytest.fixture(scope="module")
-def ours(directory):
-    return SAMImageSegmenter.from_preset(directory)
+def ours(preset):
+    return load_segmenter(preset)
 
 
 @pytest.fixture(scope="module")
@@ -83,15 +90,19 @@ def expected_outputs(theirs, images, *, multimask_output, **prompts):
     return outputs.pred_masks.numpy(), outputs.iou_scores.numpy()
 
 
+def decode(segmenter, images, **prompts):
+    outputs = segmenter.decode(segmenter.encode_image(images), **prompts)
+    return [ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred")]
+
+
 def assert_equal_outputs(ours, theirs, images, *, ours_prompts, theirs_prompts):
-    found = ours.predict({"images": images} | ours_prompts, verbose=0)
-    masks, scores = found["masks"], found["iou_pred"]
-    # Theirs are sorted by score, ours in the order of the model's tokens.
+    masks, scores = decode(ours, images, **ours_prompts)
+    # Masks of transformers are sorted by score, ours are in the order of the model's tokens.
     order = np.argsort(-scores[:, :, 1:], axis=-1)
-    several = np.take_along_axis(masks[:, :, 1:], order[..., None, None], axis=2)
-    ratings = np.take_along_axis(scores[:, :, 1:], order, axis=2)
+    sorted_masks = np.take_along_axis(masks[:, :, 1:], order[..., None, None], axis=2)
+    sorted_scores = np.take_along_axis(scores[:, :, 1:], order, axis=2)
     for multimask_output, ours_masks, ours_scores in (
-        (True, several, ratings),
+        (True, sorted_masks, sorted_scores),
         (False, masks[:, :, :1], scores[:, :, :1]),
     ):
         expected_masks, expected_scores = expected_outputs(
@@ -126,7 +137,7 @@ def test_a_box(ours, theirs, images):
     )
 
 
-def test_a_mask_beside_a_box(ours, theirs, images):
+def test_a_mask_and_a_box(ours, theirs, images):
     boxes = np.array([[[4.0, 6.0, 40.0, 50.0]]], "float32")
     mask = np.random.default_rng(2).normal(size=(1, 16, 16)).astype("float32")
     assert_equal_outputs(
@@ -138,16 +149,15 @@ def test_a_mask_beside_a_box(ours, theirs, images):
     )
 
 
-def test_masks_of_the_hq_token_alone(directory, theirs, images):
+def test_masks_of_the_hq_token_alone(preset, theirs, images):
     boxes = np.array([[[4.0, 6.0, 40.0, 50.0]]], "float32")
-    segmenter = SAMImageSegmenter.from_preset(directory)
+    segmenter = load_segmenter(preset)
     segmenter.backbone.mask_decoder.hq_token_only = True
-    inputs = {"images": images[:1], "boxes": boxes.reshape(1, 1, 2, 2)}
-    found = segmenter.predict(inputs, verbose=0)
-    masks, _ = expected_outputs(
+    masks, _ = decode(segmenter, images[:1], boxes=boxes.reshape(1, 1, 2, 2))
+    expected, _ = expected_outputs(
         theirs, images[:1], multimask_output=False, input_boxes=boxes, hq_token_only=True
     )
-    np.testing.assert_allclose(found["masks"], np.repeat(masks, 4, axis=2), atol=1e-4)
+    np.testing.assert_allclose(masks, np.repeat(expected, 4, axis=2), atol=1e-4)
 
 
 def test_the_predictor_keeps_the_early_feature(ours, theirs):
@@ -170,7 +180,24 @@ def test_the_predictor_keeps_the_early_feature(ours, theirs):
     )
 
 
-def test_every_format_and_back(ours, theirs, directory, images, tmp_path):
+def test_an_engine_decodes_with_the_early_feature(ours, images):
+    engine = create_engine(ours)
+    embedding = engine.encode(images[:1])
+    assert set(embedding) == {"image_embeddings", "early_features"}
+    cache = engine.decoder_cache(embedding)
+    points = np.array([[[[20, 30], [0, 0]], [[50, 40], [0, 0]]]], np.float32)
+    labels = np.array([[[1, -1], [1, -1]]], np.int32)
+    low_res_logits, expected = engine.decode(embedding, cache, points, labels)
+    inputs = {"images": images[:1], "points": points, "labels": labels}
+    masks = ours.predict(inputs, verbose=0)["masks"][0, :, 1:]
+    np.testing.assert_allclose(low_res_logits, masks, atol=1e-4)
+    iou_predictions, tokens = engine.predict_iou(cache, points, labels)
+    np.testing.assert_allclose(iou_predictions, expected, atol=1e-4)
+    second = engine.predict_masks(cache, tokens, np.array([1], np.int32))
+    np.testing.assert_allclose(second, masks[1:], atol=1e-4)
+
+
+def test_every_format_and_back(ours, theirs, preset, images, tmp_path):
     import torch
     from safetensors.torch import load_file, save_file
     from transformers import SamHQModel
@@ -181,7 +208,7 @@ def test_every_format_and_back(ours, theirs, directory, images, tmp_path):
     prompts = {"points": np.array([[[[10.0, 20.0]]]], "float32"), "labels": np.ones((1, 1, 1))}
     outputs = [
         model.predict({"images": images[:1]} | prompts, verbose=0)["masks"]
-        for model in (ours, SAMImageSegmenter.from_preset(tmp_path / "keras"))
+        for model in (ours, load_segmenter(tmp_path / "keras"))
     ]
     np.testing.assert_array_equal(*outputs)
     convert_checkpoint(tmp_path / "keras", tmp_path / "hub", to="transformers")
@@ -190,14 +217,14 @@ def test_every_format_and_back(ours, theirs, directory, images, tmp_path):
     expected = theirs.state_dict()
     assert set(again.state_dict()) == set(expected)
     assert all(torch.equal(x, expected[name]) for name, x in again.state_dict().items())
-    convert_checkpoint(directory, tmp_path / "again.safetensors", to="meta")
+    convert_checkpoint(preset, tmp_path / "again.safetensors", to="meta")
     back = load_file(tmp_path / "again.safetensors")
     assert set(back) == set(tensors)
     assert all(torch.equal(x, tensors[name]) for name, x in back.items())
 
 
 def test_light_hq_sam(tmp_path):
-    """TinyViT with the decoder of SAM-HQ, whose early feature is the one that timm recorded."""
+    """TinyViT with the decoder of SAM-HQ, and an early feature that timm computed."""
     from safetensors.numpy import load_file, save_file
 
     tensors, recorded = mobile_sam_tensors(), timm_outputs()
@@ -210,35 +237,37 @@ def test_light_hq_sam(tmp_path):
             tensors[meta_name(f"mask_decoder/{name}")] = values
     file = tmp_path / "light_hq.safetensors"
     save_file(tensors, file)
-    model = SAMImageSegmenter.from_preset(file, image_shape=IMAGE_SHAPE)
+    model = load_segmenter(file, image_shape=IMAGE_SHAPE)
     embedding = model.backbone.image_encoder.predict(recorded["input"], verbose=0)
-    expected = np.concatenate([recorded["output"], recorded["early"]], axis=-1)
-    np.testing.assert_allclose(embedding, expected, atol=1e-4 * np.abs(expected).max())
+    scale = max(np.abs(recorded[name]).max() for name in ("output", "early"))
+    for name, recorded_name in (("image_embeddings", "output"), ("early_features", "early")):
+        expected = recorded[recorded_name]
+        np.testing.assert_allclose(embedding[name], expected, atol=1e-4 * scale)
     outputs = model.predict(
         {"images": recorded["input"], "boxes": np.array([[[[5.0, 6.0], [50.0, 40.0]]]], "float32")},
         verbose=0,
     )
-    assert outputs["masks"].shape == (1, 1, 4, 16, 24)
+    assert outputs["masks"].shape == (1, 4, 16, 24)
     assert np.isfinite(outputs["masks"]).all()
     convert_checkpoint(file, tmp_path / "keras", to="keras")
     convert_checkpoint(tmp_path / "keras", tmp_path / "again.safetensors", to="meta")
     back = load_file(tmp_path / "again.safetensors")
-    assert set(back) == set(tensors) - unused_tensors(tensors)
+    assert set(back) == set(tensors) - set(read_checkpoint(file).unused_tensors)
     assert all(np.array_equal(array, tensors[name]) for name, array in back.items())
 
 
-def test_a_decoder_and_an_encoder_that_differ(ours):
+def test_an_encoder_and_a_decoder_that_do_not_fit_are_an_error(ours):
     parts = ours.backbone
     decoder = SAMMaskDecoder(
         hidden_size=32, embedding_dim=32, intermediate_dim=40, iou_head_hidden_dim=16
     )
     with pytest.raises(ValueError, match="early_feature_dim must be 16"):
-        SAMBackbone(parts.image_encoder, parts.prompt_encoder, decoder)
-    with pytest.raises(ValueError, match="needs early_feature_dim"):
+        SAMImageSegmenter(SAMBackbone(parts.image_encoder, parts.prompt_encoder, decoder))
+    with pytest.raises(ValueError, match="requires early_feature_dim"):
         SAMMaskDecoder(hq_token_only=True)
 
 
-def test_transformers_takes_the_token_alone_when_called(ours, tmp_path):
+def test_a_preset_of_the_hq_token_alone_does_not_convert_to_transformers(ours, tmp_path):
     ours.save_to_preset(tmp_path / "ours")
     config = (tmp_path / "ours" / "config.json").read_text()
     changed = config.replace('"hq_token_only": false', '"hq_token_only": true')

@@ -1,4 +1,4 @@
-"""TinyViT as an image encoder: parity with timm, presets, folding, precision, sizes, training."""
+"""The image encoder of MobileSAM: parity with timm, presets, folding, precision, training."""
 
 import json
 
@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 
 from keras_sam.checkpoints.fold_batch_norms import EPSILON
 from keras_sam.layers.conv_norm import BATCH_NORM_EPSILON
+from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.sam_backbone import SAMBackbone
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
@@ -36,7 +37,7 @@ def mobile_sam(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def segmenter(mobile_sam):
-    return SAMImageSegmenter.from_preset(mobile_sam, image_shape=IMAGE_SHAPE)
+    return load_segmenter(mobile_sam, image_shape=IMAGE_SHAPE)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +47,15 @@ def encoder(segmenter):
 
 @pytest.fixture(scope="module")
 def preset(encoder, tmp_path_factory):
-    """The image encoder alone."""
+    """The preset of the image encoder alone."""
     directory = tmp_path_factory.mktemp("presets") / "encoder"
     encoder.save_to_preset(directory)
     return directory
+
+
+def load_segmenter(preset, **kwargs) -> SAMImageSegmenter:
+    """Load a model of prepared inputs."""
+    return SAMImageSegmenter.from_preset(preset, preprocessor=None, **kwargs)
 
 
 def embed(encoder, images) -> np.ndarray:
@@ -60,9 +66,9 @@ def segment(segmenter, images) -> np.ndarray:
     return segmenter.predict({"images": images} | BOX, verbose=0)["masks"]
 
 
-def assert_close(found, expected, share=1e-4):
-    assert found.shape == expected.shape
-    assert np.abs(found - expected).max() < share * np.abs(expected).max()
+def assert_close(actual, expected, tolerance=1e-4):
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() < tolerance * np.abs(expected).max()
 
 
 def test_parity_with_timm(encoder, recorded):
@@ -70,7 +76,7 @@ def test_parity_with_timm(encoder, recorded):
     assert_close(embed(encoder, recorded["input"]), recorded["output"])
 
 
-def test_a_file_of_pytorch(mobile_sam, encoder, tmp_path):
+def test_a_pytorch_file_has_the_same_weights(mobile_sam, encoder, tmp_path):
     import torch
 
     tensors = {name: torch.tensor(array) for name, array in mobile_sam_tensors().items()}
@@ -84,30 +90,28 @@ def test_a_file_of_pytorch(mobile_sam, encoder, tmp_path):
         )
 
 
-def test_the_early_feature(preset, encoder, recorded):
+def test_the_early_feature_equals_that_of_timm(preset, encoder, recorded):
     early = TinyViTBackbone.from_preset(preset, output_early_feature=True)
     assert (early.early_feature_dim, encoder.early_feature_dim) == (20, 0)
-    found = embed(early, recorded["input"])
-    assert_close(found[..., :32], recorded["output"])
-    assert_close(found[..., 32:], recorded["early"])
+    outputs = early.predict(recorded["input"], verbose=0)
+    assert_close(outputs["image_embeddings"], recorded["output"])
+    assert_close(outputs["early_features"], recorded["early"])
 
 
-def test_presets(segmenter, encoder, preset, recorded, tmp_path):
+def test_saved_presets_are_loaded_exactly(segmenter, encoder, preset, recorded, tmp_path):
     images = recorded["input"]
     segmenter.save_to_preset(tmp_path / "task")
-    again = SAMImageSegmenter.from_preset(tmp_path / "task")
+    again = load_segmenter(tmp_path / "task")
     np.testing.assert_array_equal(segment(again, images), segment(segmenter, images))
     for cls in (TinyViTBackbone, Backbone):
         loaded = cls.from_preset(preset)
         assert type(loaded) is TinyViTBackbone
-    np.testing.assert_array_equal(embed(loaded, images), embed(encoder, images))
+        np.testing.assert_array_equal(embed(loaded, images), embed(encoder, images))
 
 
 def test_folding_changes_no_output(mobile_sam, segmenter, recorded):
-    """On OpenVINO, Keras' batch norm would change the masks, though not the embedding."""
-    folded = SAMImageSegmenter.from_preset(
-        mobile_sam, image_shape=IMAGE_SHAPE, fold_batch_norms=True
-    )
+    """With Keras' batch norm, masks would differ on OpenVINO, but not the embeddings."""
+    folded = load_segmenter(mobile_sam, image_shape=IMAGE_SHAPE, fold_batch_norms=True)
     kinds = {type(layer) for layer in folded._flatten_layers()}
     assert keras.layers.BatchNormalization not in kinds
     assert folded.count_params() < segmenter.count_params()
@@ -118,7 +122,7 @@ def test_folding_changes_no_output(mobile_sam, segmenter, recorded):
     assert EPSILON == BATCH_NORM_EPSILON
 
 
-def test_a_model_without_batch_norms_is_not_folded():
+def test_folding_a_model_without_batch_norms_is_an_error():
     with pytest.raises(ValueError, match="no batch norms to fold"):
         Backbone.from_preset("sam_tiny_synthetic", fold_batch_norms=True)
 
@@ -139,8 +143,8 @@ def test_any_image_shape_has_the_same_weights(segmenter, image_shape):
     model = segmenter.with_image_shape(image_shape)
     rows, columns = image_shape[0] // 16, image_shape[1] // 16
     assert model.backbone.embedding_size == (rows, columns)
-    shape = model.encode_image(keras.KerasTensor((None, *image_shape))).shape
-    assert shape == (None, rows, columns, 32)
+    embedding = model.encode_image(keras.KerasTensor((None, *image_shape)))
+    assert embedding["image_embeddings"].shape == (None, rows, columns, 32)
     expected = weights_by_name(segmenter.backbone.image_encoder)
     for name, weight in weights_by_name(model.backbone.image_encoder).items():
         assert weight.shape == expected[name].shape
@@ -164,27 +168,28 @@ def test_a_config_makes_the_same_model(encoder):
         ({"hidden_sizes": (7, 16, 20, 24)}, "must be even"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused(settings, message):
+def test_sizes_that_do_not_fit_are_an_error(settings, message):
     with pytest.raises(ValueError, match=message):
         TinyViTBackbone(**ENCODER | settings)
 
 
-def test_images_of_another_size_are_refused(encoder):
+def test_images_of_another_size_are_an_error(encoder):
     with pytest.raises(ValueError, match="must have shape"):
         encoder(np.zeros((1, 64, 64, 3), "float32"))
 
 
-class EmbeddingLoss(keras.layers.Layer):
-    """How far the image embeddings of a segmenter are from the targets."""
+class EmbeddingLoss(SegmentationLoss):
+    """Mean squared error of the image embeddings of a segmenter."""
 
-    def compute(self, segmenter, inputs, targets, outputs, training):
-        return ops.mean(ops.square(outputs["image_embeddings"] - targets))
+    def compute(self, segmenter, x, y, y_pred, *, training=True):
+        loss = ops.mean(ops.square(y_pred["image_embeddings"] - y))
+        return LossResult(loss)
 
 
 @pytest.mark.training
-def test_training_reaches_every_weight(mobile_sam):
-    """And the statistics of batch norms, which on JAX they learn only if told to train."""
-    segmenter = SAMImageSegmenter.from_preset(mobile_sam, image_shape=IMAGE_SHAPE)
+def test_training_changes_every_weight(mobile_sam):
+    """The weights include the batch norms' statistics, which change only in training mode."""
+    segmenter = load_segmenter(mobile_sam, image_shape=IMAGE_SHAPE)
     for part in (segmenter.backbone.prompt_encoder, segmenter.backbone.mask_decoder):
         set_trainable(part, False)
     weights = weights_by_name(segmenter.backbone.image_encoder)
@@ -195,9 +200,9 @@ def test_training_reaches_every_weight(mobile_sam):
     segmenter.compile(keras.optimizers.SGD(1.0), loss=EmbeddingLoss())
     history = segmenter.fit({"images": images}, targets, epochs=1, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    unmoved = [
+    unchanged = [
         name
         for name, weight in weights.items()
         if np.array_equal(ops.convert_to_numpy(weight), before[name])
     ]
-    assert unmoved == []
+    assert unchanged == []
