@@ -137,10 +137,10 @@ class _PreprocessedIterable(GeneratorDataAdapter):
     def __init__(self, prepare: Prepare, batches: Any) -> None:
         self._prepare = prepare
         self._batches = batches
-        super().__init__(self._iterate(batches))
-        self._iterate_once = self.generator
-        self._is_started = False
-        self.generator = self._next_epoch
+        self._rest = self._iterate(batches)
+        self._is_consumed = False
+        super().__init__(self._rest)
+        self.generator = self._start_epoch
 
     @property
     def num_batches(self) -> int | None:
@@ -150,16 +150,20 @@ class _PreprocessedIterable(GeneratorDataAdapter):
         except TypeError:
             return None
 
-    def _next_epoch(self) -> Iterator[Any]:
+    def _start_epoch(self) -> Iterator[Any]:
         if iter(self._batches) is not self._batches:
             return self._iterate(self._batches)
-        if self._is_started:
+        if self._is_consumed:
             raise ValueError(
                 "an iterator or generator gives its batches once. For several epochs, pass "
                 "steps_per_epoch or validation_steps, or an iterable that can restart"
             )
-        self._is_started = True
-        return self._iterate_once()
+        return self._consume()
+
+    def _consume(self) -> Iterator[Any]:
+        yield from self._first_batches
+        self._is_consumed = True
+        yield from self._rest
 
     def _iterate(self, batches: Any) -> Iterator[Any]:
         for index, batch in enumerate(batches):
