@@ -72,9 +72,7 @@ def test_an_invalid_batch_keeps_the_weights_trained_so_far(model):
 @pytest.mark.training
 def test_invalid_validation_data_keep_the_weights_of_the_epoch(model):
     with pytest.raises(Exception, match="batch 3 is invalid"):
-        model.fit(
-            Batches(num_valid=5), verbose=0, epochs=2, validation_data=Batches(num_valid=3)
-        )
+        model.fit(Batches(num_valid=5), verbose=0, epochs=2, validation_data=Batches(num_valid=3))
     trained = scale_of(model)
     assert 1 < trained < 2
     model.fit(Batches(num_valid=5), verbose=0)
