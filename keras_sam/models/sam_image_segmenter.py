@@ -285,14 +285,19 @@ class SAMImageSegmenter(RawInputModel):
     def get_compile_config(self) -> dict[str, Any] | None:
         """Return the arguments of `compile` for `.keras` files."""
         config = super().get_compile_config()
-        if config is None:
-            return None
-        return config | {"loss": keras.saving.serialize_keras_object(self._objective)}
+        if not config:
+            return config
+        return config | {
+            "loss": keras.saving.serialize_keras_object(self._objective),
+            "has_optimizer_state": bool(self.optimizer and self.optimizer.built),
+        }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Call `compile` with the output of `get_compile_config`."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None:
+        arguments = keras.saving.deserialize_keras_object(config)
+        has_optimizer_state = arguments.pop("has_optimizer_state")
+        self.compile(**arguments)
+        if has_optimizer_state:
             self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
