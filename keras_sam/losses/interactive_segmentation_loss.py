@@ -35,6 +35,7 @@ class _RoundPrompts(NamedTuple):
     logits: Any
 
 
+@keras.saving.register_keras_serializable(package="keras_sam")
 class InteractiveSegmentationLoss(SegmentationLoss):
     """Loss of simulated interactive segmentation (arXiv 2304.02643, appendix A).
 

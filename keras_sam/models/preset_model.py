@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import keras
+import numpy as np
 
+from keras_sam.models.error_safe_model import ErrorSafeModel
 from keras_sam.models.preset_loading import (
     ClassProperty,
     load_preset,
@@ -16,7 +18,7 @@ from keras_sam.models.preset_loading import (
 from keras_sam.transforms.inference_config import InferenceConfig, parse_inference_config
 
 
-class PresetModel(keras.Model):
+class PresetModel(ErrorSafeModel):
     """Base class of the backbones and of the segmenter."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -80,12 +82,25 @@ class PresetModel(keras.Model):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.predict`, with one program per combination of input shapes."""
-        if keras.backend.backend() == "tensorflow" and isinstance(x, dict):
-            # TensorFlow would merge prompts of two shapes into one program of unknown rank.
-            shapes = {name: tuple(getattr(array, "shape", ())[1:]) for name, array in x.items()}
-            if shapes != self._predicted_shapes:
-                self._predicted_shapes, self.predict_function = shapes, None
+        if isinstance(x, dict):
+            self._start_program_for(x)
         return super().predict(x, *args, **kwargs)
+
+    def _start_program_for(self, inputs: dict[str, Any] | None) -> None:
+        """Drop the program of `predict` if it was for other shapes than those of the inputs.
+
+        TensorFlow would merge prompts of two shapes into one program of unknown rank.
+
+        Args:
+            inputs: Named arrays with a batch axis, or `None` if the shapes are unknown.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return
+        shapes = inputs and {
+            name: np.shape(array)[1:] for name, array in inputs.items() if array is not None
+        }
+        if shapes is None or shapes != self._predicted_shapes:
+            self._predicted_shapes, self.predict_function = shapes, None
 
     def _get_compiled_model(self, data: Any) -> Any:
         """Keras' hook of the OpenVINO backend: `predict` and `evaluate` compute in float32."""

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 
-from keras_sam.models.preprocessed_data import count_samples, preprocess_data
+from keras_sam.models.preprocessed_data import count_samples, is_arrays, preprocess_data
 from keras_sam.models.preset_model import PresetModel
 from keras_sam.models.remove_empty_prompts import remove_empty_prompts
-from keras_sam.models.sam_image_converter import images_to_list
+from keras_sam.models.sam_image_converter import images_to_list, size_of_images
 from keras_sam.types import Size
 
 
@@ -114,33 +115,41 @@ class RawInputModel(PresetModel):
         """
         if self.preprocessor is None:
             return super().predict(remove_empty_prompts(x), batch_size, verbose, steps, callbacks)
-        images = x.get("images") if isinstance(x, dict) else x
-        is_single = getattr(images, "ndim", None) == 3
-        sizes: list[Size] = []
-
-        def preprocess(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-            batch, _ = images_to_list(x["images"] if isinstance(x, dict) else x)
-            sizes.extend((image.shape[0], image.shape[1]) for image in batch)
-            return remove_empty_prompts(self.preprocessor(x))
-
+        is_single = getattr(_images(x), "ndim", None) == 3
         if is_single:
-            x = {name: np.asarray(value)[None] for name, value in _as_dict(x).items()}
-        data = preprocess_data(preprocess, x, batch_size=batch_size)
-        self.predict_function = None  # the shapes of the prompts may differ from the last call's
+            x = {
+                name: np.asarray(value)[None]
+                for name, value in _as_dict(x).items()
+                if value is not None
+            }
+        sizes: dict[int, list[Size]] = {}
+
+        def store_sizes(index: int, x: Any) -> None:
+            sizes[index] = size_of_images(images_to_list(_images(x))[0])
+
+        data = preprocess_data(
+            lambda *batch: remove_empty_prompts(self.preprocessor(batch[0])),
+            x,
+            batch_size=batch_size,
+            on_batch=store_sizes,
+        )
+        prompts = _as_dict(x) | {"images": None} if is_arrays(x) else None
+        self._start_program_for(prompts)
         outputs = super().predict(data, None, verbose, steps, callbacks)
-        results = self._postprocess(outputs, sizes[: len(outputs["iou_pred"])])
+        in_order = [size for _, batch in sorted(sizes.items()) for size in batch]
+        results = self._postprocess(outputs, in_order[: len(outputs["iou_pred"])])
         return {name: value[0] for name, value in results.items()} if is_single else results
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train on one raw batch, see `keras.Model.train_on_batch`."""
         if self.preprocessor is not None:
-            x, y = self.preprocessor(x, y)
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(self.preprocessor(x, y))
         return super().train_on_batch(x, y, *args, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluate on one raw batch, see `keras.Model.test_on_batch`."""
         if self.preprocessor is not None:
-            x, y = self.preprocessor(x, y)
+            x, y, _ = keras.utils.unpack_x_y_sample_weight(self.preprocessor(x, y))
         return super().test_on_batch(x, y, *args, **kwargs)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -160,6 +169,10 @@ class RawInputModel(PresetModel):
             "iou_pred": outputs["iou_pred"],
             "low_res_logits": outputs["masks"],
         }
+
+
+def _images(x: Any) -> Any:
+    return x.get("images") if isinstance(x, dict) else x
 
 
 def _as_dict(x: Any) -> dict[str, Any]:

@@ -259,7 +259,8 @@ class SAMImageSegmenter(RawInputModel):
                 `InteractiveSegmentationLoss`, which simulates prompts from the target masks.
             metrics: Metrics as in `keras.Model.compile`. They compare target masks with the mask
                 of the first prompt that has the highest predicted IoU, as probabilities
-                `(B, P, L, L)`. "auto" adds none to those of the loss.
+                `(B, P, L, L)`. Padding masks count as correct background; `weighted_metrics`
+                ignores them. "auto" adds none to those of the loss.
             **kwargs: Other arguments of `keras.Model.compile`.
 
         Raises:
@@ -281,6 +282,24 @@ class SAMImageSegmenter(RawInputModel):
             masks = keras.KerasTensor((None, None, *self.backbone.low_res_size))
             self._compile_metrics.build(masks, masks)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return the arguments of `compile` for `.keras` files."""
+        config = super().get_compile_config()
+        if not config:
+            return config
+        return config | {
+            "loss": keras.saving.serialize_keras_object(self._objective),
+            "has_optimizer_state": bool(self.optimizer and self.optimizer.built),
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Call `compile` with the output of `get_compile_config`."""
+        arguments = keras.saving.deserialize_keras_object(config)
+        has_optimizer_state = arguments.pop("has_optimizer_state")
+        self.compile(**arguments)
+        if has_optimizer_state:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self,
         x: Any = None,
@@ -297,7 +316,8 @@ class SAMImageSegmenter(RawInputModel):
         result = self._objective.compute(self, x, y, y_pred, training=training)
         # Here, since the predictions are simulated within the loss.
         if self._compile_metrics is not None and result.prediction is not None:
-            self._compile_metrics.update_state(result.target, result.prediction, result.valid)
+            prediction = result.prediction * result.valid[..., None, None]
+            self._compile_metrics.update_state(result.target, prediction, result.valid)
         return result.loss
 
     def compute_metrics(

@@ -5,9 +5,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sam.layers.prompts import resolve_prompts
 from keras_sam.models.sam_backbone import check_inputs
 from keras_sam.models.sam_image_converter import SAMImageConverter, images_to_list
-from keras_sam.point_labels import NOT_A_POINT
+from keras_sam.point_labels import (
+    BACKGROUND,
+    BOTTOM_RIGHT,
+    FOREGROUND,
+    NOT_A_POINT,
+    PADDING,
+    TOP_LEFT,
+)
 from keras_sam.transforms.image_transform import ImageTransform
 
 
@@ -65,6 +73,7 @@ class SAMImageSegmenterPreprocessor(keras.layers.Layer):
             for name, value in inputs.items()
             if value is not None
         }
+        resolve_prompts(images=prepared["images"], **prompts)  # checks shapes
         prepared |= _prepare_prompts(prompts, transforms)
         if y is not None:
             y = {"masks": _prepare_masks(y, transforms, is_batched=is_batched)}
@@ -90,11 +99,6 @@ class SAMImageSegmenterPreprocessor(keras.layers.Layer):
 def _prepare_prompts(
     prompts: dict[str, np.ndarray], transforms: list[ImageTransform]
 ) -> dict[str, np.ndarray]:
-    for name, value in prompts.items():
-        if len(value) != len(transforms):
-            raise ValueError(
-                f"`{name}` must have one entry per image, {len(transforms)}, got {len(value)}"
-            )
     prepared = dict(prompts)
     for name in ("points", "boxes"):
         if name in prompts:
@@ -103,15 +107,28 @@ def _prepare_prompts(
                 for transform, value in zip(transforms, prompts[name], strict=True)
             ]
             prepared[name] = np.stack(moved)
-    has_points = "points" in prepared and "labels" in prepared and 0 not in prepared["points"].shape
-    has_boxes = "boxes" in prepared and 0 not in prepared["boxes"].shape
-    if has_points and not has_boxes and not (prepared["labels"] == NOT_A_POINT).any():
-        shape = (*prepared["labels"].shape[:-1], 1)
-        points = [prepared["points"], np.zeros((*shape, 2), np.float32)]
-        labels = [prepared["labels"], np.full(shape, NOT_A_POINT, prepared["labels"].dtype)]
-        prepared["points"] = np.concatenate(points, axis=-2)
-        prepared["labels"] = np.concatenate(labels, axis=-1)
+    if "points" in prepared and "labels" in prepared and 0 not in prepared["points"].shape:
+        prepared |= _add_missing_token(**prepared)
     return prepared
+
+
+def _add_missing_token(
+    points: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None, **_: Any
+) -> dict[str, np.ndarray]:
+    """Append the token `NOT_A_POINT` to prompts that have points but no box."""
+    labels = labels.astype(np.int32)
+    needs_token = np.isin(labels, (FOREGROUND, BACKGROUND)).any(axis=-1)
+    needs_token &= ~np.isin(labels, (NOT_A_POINT, TOP_LEFT, BOTTOM_RIGHT)).any(axis=-1)
+    if boxes is not None and 0 not in boxes.shape:
+        has_box = ~np.isnan(boxes).any(axis=(2, 3))  # (B, P)
+        needs_token &= ~has_box.reshape(needs_token.shape)
+    if not needs_token.any():
+        return {}
+    token = np.where(needs_token, NOT_A_POINT, PADDING).astype(np.int32)[..., None]
+    return {
+        "points": np.concatenate([points, np.zeros((*token.shape, 2), np.float32)], axis=-2),
+        "labels": np.concatenate([labels, token], axis=-1),
+    }
 
 
 def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool) -> np.ndarray:
@@ -127,7 +144,7 @@ def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool
         transform.apply_masks(np.asarray(one))
         for transform, one in zip(transforms, batch, strict=True)
     ]
-    most = max(len(one) for one in resized)
+    most = max(1, *(len(one) for one in resized))  # a mask of zeros is padding
     padded = np.zeros((len(resized), most, *transforms[0].image_size), np.uint8)
     for target, one in zip(padded, resized, strict=True):
         target[: len(one)] = one

@@ -7,6 +7,7 @@ import pytest
 from keras_sam.layers.sam_mask_decoder import SAMMaskDecoder
 from keras_sam.layers.sam_prompt_encoder import SAMPromptEncoder
 from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.vit_det_backbone import ViTDetBackbone
 
 
@@ -44,6 +45,18 @@ def build_backbone(*, image_shape=(32, 48, 3), dtype=None, **encoder) -> SAMBack
 @pytest.fixture(scope="session")
 def backbone() -> SAMBackbone:
     return build_backbone()
+
+
+@pytest.fixture(scope="session")
+def prepared_segmenter(backbone) -> SAMImageSegmenter:
+    """The tiny segmenter of prepared inputs. Tests must not change it."""
+    return SAMImageSegmenter(backbone, preprocessor=None)
+
+
+@pytest.fixture(scope="session")
+def raw_segmenter(backbone) -> SAMImageSegmenter:
+    """The tiny segmenter of raw images. Tests must not change it."""
+    return SAMImageSegmenter.from_backbone(backbone)
 
 
 @pytest.fixture

@@ -1,37 +1,31 @@
-"""The whole model: forms of prompts, precision, sizes, saving."""
+"""The whole model: forms of prompts, precision, sizes, settings, training, saving."""
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from keras_sam.models.sam_backbone import SAMBackbone
+from keras_sam.losses import InteractiveSegmentationLoss
+from keras_sam.models.sam_image_converter import SAMImageConverter
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.sam_image_segmenter_preprocessor import SAMImageSegmenterPreprocessor
 from keras_sam.models.weight_names import weights_by_name
+from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
+from keras_sam.transforms.postprocessing import Postprocessing
+from keras_sam.transforms.preprocessing import Preprocessing
 
 CAN_LOWER_PRECISION = keras.backend.backend() != "openvino"
 
 
 @pytest.fixture(scope="module")
-def segmenter(backbone) -> SAMImageSegmenter:
-    return SAMImageSegmenter(backbone)
+def segmenter(prepared_segmenter) -> SAMImageSegmenter:
+    return prepared_segmenter
 
 
 def predict(segmenter, inputs) -> dict[str, np.ndarray]:
     return {
         name: np.asarray(output, "float32")
         for name, output in segmenter.predict(inputs, verbose=0).items()
-    }
-
-
-def test_the_backbone_embeds_images_and_prompts(backbone, inputs):
-    outputs = backbone(inputs)
-    shapes = {name: tuple(output.shape) for name, output in outputs.items()}
-    assert shapes == {
-        "image_embeddings": (2, 4, 6, 32),
-        "prompt_sparse_embeddings": (2, 4, 32),
-        "prompt_dense_embeddings": (2, 4, 6, 32),
-        "prompt_dense_positional_embeddings": (1, 4, 6, 32),
     }
 
 
@@ -46,26 +40,14 @@ def test_the_segmenter_decodes_what_the_backbone_embeds(segmenter, backbone, inp
         )
 
 
-def test_the_backbone_predicts_prompts_of_one_form_after_another(backbone, inputs):
-    one = {name: inputs[name] for name in ("images", "points", "labels", "masks")}
-    several = {"points": inputs["points"][:, None], "labels": inputs["labels"][:, None]}
-    no_mask = {"masks": inputs["masks"][:, :0]}
-    for prompts in (one, one | several, one | no_mask):
-        expected, found = backbone(prompts), backbone.predict(prompts, verbose=0)
-        for name, output in expected.items():
-            np.testing.assert_allclose(
-                found[name], ops.convert_to_numpy(output), rtol=1e-3, atol=1e-4
-            )
-
-
-@pytest.mark.parametrize("unused_tensors", ["points", "boxes", "masks"])
-def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, unused_tensors):
+@pytest.mark.parametrize("unused", ["points", "boxes", "masks"])
+def test_any_prompt_may_be_left_out_or_empty(segmenter, inputs, unused):
     empty = dict(inputs)
-    empty[unused_tensors] = inputs[unused_tensors][:, :0]
-    if unused_tensors == "points":
+    empty[unused] = inputs[unused][:, :0]
+    if unused == "points":
         empty["labels"] = inputs["labels"][:, :0]
-    without = {name: value for name, value in inputs.items() if name != unused_tensors}
-    if unused_tensors == "points":
+    without = {name: value for name, value in inputs.items() if name != unused}
+    if unused == "points":
         del without["labels"]
     by_empty, by_absence = predict(segmenter, empty), predict(segmenter, without)
     np.testing.assert_allclose(by_empty["masks"], by_absence["masks"], rtol=1e-3, atol=1e-4)
@@ -173,55 +155,9 @@ def test_any_image_shape_of_whole_patches(make_backbone, image_shape):
     assert masks.shape == (1, 4, image_shape[0] // 2, image_shape[1] // 2)
 
 
-def test_image_shape_is_checked(backbone):
-    parts = (backbone.image_encoder, backbone.prompt_encoder, backbone.mask_decoder)
-    assert SAMBackbone(*parts, image_shape=(32, 48, 3)).image_shape == (32, 48, 3)
-    with pytest.raises(ValueError, match="differs from the image encoder's"):
-        SAMBackbone(*parts, image_shape=(32, 32, 3))
-
-
-def test_dtype_is_checked(make_backbone, backbone):
-    parts = [backbone.image_encoder, backbone.prompt_encoder, backbone.mask_decoder]
-    assert SAMBackbone(*parts, dtype="float32").dtype_policy.name == "float32"
-    with pytest.raises(ValueError, match="dtype must be bfloat16"):
-        SAMBackbone(*parts, dtype="bfloat16")
-    low = make_backbone(dtype="bfloat16")
-    parts = [low.image_encoder, low.prompt_encoder, low.mask_decoder]
-    assert SAMBackbone(*parts).dtype_policy.name == "bfloat16"
-    with pytest.raises(ValueError, match="mask decoder's dtype must be bfloat16"):
-        SAMBackbone(*parts[:2], backbone.mask_decoder)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"image_shape": (30, 48, 3)}, "multiples of patch_size"),
-        ({"num_heads": 3}, "must divide"),
-        ({"num_output_channels": 16}, "hidden_size must be"),
-    ],
-)
-def test_parts_that_do_not_fit_are_refused(make_backbone, settings, message):
-    with pytest.raises(ValueError, match=message):
-        make_backbone(**settings)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"use_bias": False}, {"use_abs_pos": False}, {"use_rel_pos": False}, {"window_size": 2}],
-)
-def test_every_setting_of_the_encoder_matters(make_backbone, backbone, inputs, settings):
-    """Where no shape changes, the output does, from the same weights."""
-    shared = weights_by_name(backbone)
-    for index, variable in enumerate(shared.values()):
-        if not np.abs(ops.convert_to_numpy(variable)).any():
-            variable.assign(np.random.default_rng(index).normal(0, 0.5, variable.shape))
-    other = make_backbone(**settings)
-    for name, weight in weights_by_name(other).items():
-        if weight.shape == shared[name].shape:
-            weight.assign(ops.convert_to_numpy(shared[name]))
-    expected = ops.convert_to_numpy(backbone.image_encoder(inputs["images"]))
-    found = ops.convert_to_numpy(other.image_encoder(inputs["images"]))
-    assert np.abs(found - expected).max() > 1e-3
+def test_parts_that_do_not_fit_are_refused(make_backbone):
+    with pytest.raises(ValueError, match="hidden_size must be 16 to fit the image encoder"):
+        SAMImageSegmenter(make_backbone(num_output_channels=16))
 
 
 def test_symbolic_shapes_equal_eager_shapes(backbone, inputs):
@@ -244,7 +180,7 @@ def test_config_and_weights_make_the_same_model(tmp_path, segmenter, inputs):
 
 
 def test_inputs_are_checked(segmenter, inputs):
-    with pytest.raises(ValueError, match="lack 'images'"):
+    with pytest.raises(ValueError, match="must contain 'images'"):
         segmenter({"points": inputs["points"]})
     with pytest.raises(ValueError, match="unknown inputs"):
         segmenter({"images": inputs["images"], "point": inputs["points"]})
@@ -252,3 +188,241 @@ def test_inputs_are_checked(segmenter, inputs):
         segmenter(inputs["images"])
     with pytest.raises(ValueError, match="must have shape"):
         segmenter({"images": inputs["images"][:, :16]})
+
+
+IMAGES = np.random.default_rng(3).integers(0, 256, (2, 20, 50, 3), dtype=np.uint8)
+RAW = {"images": IMAGES, "boxes": np.array([[[[2, 3], [30, 15]]]] * 2, "float32")}
+STRETCH = InferenceConfig(
+    Preprocessing(resize="stretch", normalization="min_max"),
+    Postprocessing("probabilities"),
+    MaskThresholds(0.5, 0.6),
+)
+
+
+def assert_same_predictions(found: SAMImageSegmenter, expected: SAMImageSegmenter) -> None:
+    outputs = found.predict(RAW, verbose=0)
+    for name, value in expected.predict(RAW, verbose=0).items():
+        np.testing.assert_array_equal(outputs[name], value)
+
+
+def test_decode_selects_the_single_mask_or_the_ambiguous_ones(segmenter, inputs):
+    embedding = segmenter.encode_image(inputs["images"])
+    prompts = {"boxes": inputs["boxes"]}
+    outputs = segmenter.decode(embedding, **prompts)
+    for multimask_output, masks in ((False, slice(0, 1)), (True, slice(1, 4))):
+        found = segmenter.decode(embedding, **prompts, multimask_output=multimask_output)
+        for name in ("masks", "iou_pred"):
+            expected = ops.convert_to_numpy(outputs[name])[:, :, masks]
+            np.testing.assert_allclose(
+                ops.convert_to_numpy(found[name]), expected, rtol=1e-3, atol=1e-4
+            )
+
+
+def test_a_cache_replaces_the_embedding(segmenter, inputs):
+    embedding = segmenter.encode_image(inputs["images"])
+    assert tuple(embedding) == segmenter.embedding_names
+    prompts = {"boxes": inputs["boxes"]}
+    expected = segmenter.decode(embedding, **prompts)
+    found = segmenter.decode(cache=segmenter.decoder_cache(embedding), **prompts)
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found[name]), ops.convert_to_numpy(value), rtol=1e-3, atol=1e-4
+        )
+
+
+def test_decode_needs_an_embedding_and_for_masks_not_only_a_cache(segmenter, inputs):
+    with pytest.raises(ValueError, match="an embedding or a cache"):
+        segmenter.decode(boxes=inputs["boxes"])
+    cache = segmenter.decoder_cache(segmenter.encode_image(inputs["images"]))
+    with pytest.raises(ValueError, match="need an embedding"):
+        segmenter.decode(cache=cache, masks=inputs["masks"])
+
+
+def test_a_call_in_training_returns_the_embedding(segmenter, inputs):
+    images = {"images": inputs["images"]}
+    expected = ops.convert_to_numpy(segmenter.encode_image(inputs["images"])["image_embeddings"])
+    alone = segmenter(images, training=True)
+    assert set(alone) == {"image_embeddings"}
+    outputs = segmenter(images | {"boxes": inputs["boxes"]}, training=True)
+    assert set(outputs) == {"image_embeddings", "masks", "iou_pred"}
+    for found in (alone, outputs):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found["image_embeddings"]), expected, rtol=1e-3, atol=1e-4
+        )
+
+
+def test_setting_the_inference_config_replaces_the_preprocessor(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    before = segmenter.predict(RAW, verbose=0)
+    segmenter.inference_config = STRETCH
+    assert segmenter.backbone.inference_config == segmenter.inference_config == STRETCH
+    stretched = segmenter.predict(RAW, verbose=0)
+    assert np.abs(stretched["low_res_logits"] - before["low_res_logits"]).max() > 1e-4
+    assert_same_predictions(segmenter, SAMImageSegmenter.from_backbone(segmenter.backbone))
+    segmenter.inference_config = "sam"
+    np.testing.assert_array_equal(
+        segmenter.predict(RAW, verbose=0)["low_res_logits"], before["low_res_logits"]
+    )
+
+
+def test_thresholds_alone_keep_the_preprocessor(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    preprocessor = segmenter.preprocessor
+    segmenter.inference_config = InferenceConfig(mask_thresholds=MaskThresholds(0.5, 0.6))
+    assert segmenter.preprocessor is preprocessor
+
+
+def test_without_a_preprocessor_the_inference_config_adds_none(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone(), preprocessor=None)
+    segmenter.inference_config = STRETCH
+    assert segmenter.preprocessor is None
+    assert segmenter.inference_config == STRETCH
+
+
+def test_a_preprocessor_determines_the_preprocessing_of_the_config(make_backbone):
+    backbone = make_backbone()
+    backbone.inference_config = InferenceConfig(mask_thresholds=MaskThresholds(0.5, 0.6))
+    converter = SAMImageConverter((32, 48), resize="stretch")
+    segmenter = SAMImageSegmenter(backbone, SAMImageSegmenterPreprocessor(converter))
+    assert segmenter.inference_config == InferenceConfig(
+        Preprocessing(resize="stretch"), mask_thresholds=MaskThresholds(0.5, 0.6)
+    )
+
+
+def test_the_transform_follows_the_inference_config(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    assert segmenter.image_transform((20, 20)).input_size == (32, 32)
+    segmenter.inference_config = STRETCH
+    transform = segmenter.image_transform((20, 20))
+    assert transform.input_size == transform.image_size == (32, 48)
+    assert transform.postprocessing == Postprocessing("probabilities")
+
+
+def test_another_image_shape_keeps_weights_settings_and_preprocessor(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    segmenter.inference_config = STRETCH
+    assert_same_predictions(segmenter.with_image_shape((32, 48, 3)), segmenter)
+    other = segmenter.with_image_shape((48, 48, 3))
+    assert other.inference_config == STRETCH
+    assert other.preprocessor(IMAGES)["images"].shape == (2, 48, 48, 3)
+    shapes = {name: weight.shape for name, weight in weights_by_name(segmenter).items()}
+    for name, weight in weights_by_name(other).items():
+        if weight.shape == shapes[name]:
+            np.testing.assert_array_equal(
+                ops.convert_to_numpy(weight),
+                ops.convert_to_numpy(weights_by_name(segmenter)[name]),
+            )
+
+
+def test_another_image_shape_of_prepared_inputs_and_another_dtype(segmenter):
+    other = segmenter.with_image_shape((48, 48, 3), dtype="bfloat16")
+    assert other.preprocessor is None
+    assert other.dtype_policy.name == other.backbone.dtype_policy.name == "bfloat16"
+    assert other.backbone.image_shape == (48, 48, 3)
+
+
+def test_the_fingerprint_is_that_of_the_image_encoder(make_backbone, segmenter):
+    backbone = make_backbone()
+    copy = SAMImageSegmenter(backbone)
+    fingerprint = segmenter.encoder_fingerprint()
+    for name, weight in weights_by_name(backbone).items():
+        weight.assign(ops.convert_to_numpy(weights_by_name(segmenter.backbone)[name]))
+    assert copy.encoder_fingerprint() == fingerprint
+    backbone.prompt_encoder.not_a_point_embedding.assign_add(
+        ops.ones_like(backbone.prompt_encoder.not_a_point_embedding)
+    )
+    assert copy.encoder_fingerprint() == fingerprint
+    weight = backbone.image_encoder.trainable_weights[0]
+    weight.assign(ops.convert_to_numpy(weight) + 1e-3)
+    assert copy.encoder_fingerprint() != fingerprint
+    assert copy.with_image_shape((48, 32, 3)).encoder_fingerprint().endswith("-48x32")
+
+
+@pytest.mark.training
+def test_a_loss_that_is_no_layer_is_refused(segmenter):
+    for loss in ("mse", keras.losses.BinaryCrossentropy()):
+        with pytest.raises(TypeError, match="simulated from target masks"):
+            segmenter.compile(loss=loss)
+
+
+@pytest.mark.training
+def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbone):
+    """Boxes without noise are the only prompts without randomness."""
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    loss = InteractiveSegmentationLoss(correction_rounds=0, box_probability=1.0, box_noise=0.0)
+    segmenter.compile(
+        "auto",
+        loss,
+        metrics=[keras.metrics.BinaryIoU(target_class_ids=[1], name="iou")],
+        weighted_metrics=[keras.metrics.MeanAbsoluteError(name="error")],
+    )
+    masks = np.zeros((2, 2, 20, 50), bool)  # the second mask of the second image is padding
+    corners = {(0, 0): (2, 3, 30, 15), (0, 1): (10, 1, 50, 20), (1, 0): (0, 0, 8, 9)}
+    for index, (x0, y0, x1, y1) in corners.items():
+        masks[index][y0:y1, x0:x1] = True
+    found = segmenter.evaluate(IMAGES, masks, verbose=0, return_dict=True)
+    assert {"loss", "single_iou", "top_iou", "oracle_iou", "iou", "error"} <= set(found)
+
+    x, y = segmenter.preprocessor(IMAGES, masks)
+    low_res = y["masks"].reshape(2, 2, 16, 2, 24, 2).mean((3, 5)) >= 0.5
+    errors, predicted, targets = [], [], []
+    embedding = segmenter.encode_image(x["images"])
+    for image, prompt in corners:
+        target = low_res[image, prompt]
+        rows, columns = (np.flatnonzero(target.any(axis)) for axis in (1, 0))
+        corner = [[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]]
+        boxes = np.full((2, 1, 2, 2), 2.0 * np.array(corner), "float32")  # cells of two pixels
+        outputs = segmenter.decode(embedding, boxes=boxes)
+        logits, iou = (ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred"))
+        top = logits[image, 0, 1 + iou[image, 0, 1:].argmax()]
+        errors.append(np.abs(1 / (1 + np.exp(-top)) - target).mean())
+        predicted.append(top > 0)
+        targets.append(target)
+    assert found["error"] == pytest.approx(np.mean(errors), rel=1e-3)
+    union = np.logical_or(predicted, targets).sum()
+    assert found["iou"] == pytest.approx(np.logical_and(predicted, targets).sum() / union, abs=5e-3)
+
+
+@pytest.mark.training
+def test_a_keras_file_of_a_compiled_model_continues_its_training(tmp_path, make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    segmenter.compile("auto", InteractiveSegmentationLoss(correction_rounds=1, seed=3))
+    masks = IMAGES[:, None, :, :, 0] > 128
+    for _ in range(2):
+        path = tmp_path / f"{int(segmenter.optimizer.iterations)}.keras"
+        segmenter.save(path)
+        again = keras.models.load_model(path)
+        for loaded, saved in zip(
+            again.optimizer.variables, segmenter.optimizer.variables, strict=True
+        ):
+            np.testing.assert_array_equal(ops.convert_to_numpy(loaded), ops.convert_to_numpy(saved))
+        expected = segmenter.fit(IMAGES, masks, shuffle=False, verbose=0).history
+        found = again.fit(IMAGES, masks, shuffle=False, verbose=0).history
+        assert set(found) == {"loss", "single_iou", "top_iou", "oracle_iou"}
+        for name, values in expected.items():
+            assert found[name] == pytest.approx(values, rel=1e-3)
+
+
+def test_config_makes_the_same_preprocessor_and_settings(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    segmenter.inference_config = STRETCH
+    again = SAMImageSegmenter.from_config(segmenter.get_config())
+    assert again.inference_config == STRETCH
+    np.testing.assert_array_equal(
+        again.preprocessor(RAW)["images"], segmenter.preprocessor(RAW)["images"]
+    )
+    prepared = SAMImageSegmenter(make_backbone(), preprocessor=None)
+    prepared.inference_config = STRETCH
+    again = SAMImageSegmenter.from_config(prepared.get_config())
+    assert again.preprocessor is None
+    assert again.inference_config == STRETCH
+
+
+def test_a_keras_file_contains_the_whole_model(tmp_path, make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    segmenter.inference_config = STRETCH
+    segmenter.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert again.inference_config == STRETCH
+    assert again.backbone.inference_config == STRETCH
+    assert_same_predictions(again, segmenter)
