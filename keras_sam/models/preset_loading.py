@@ -210,9 +210,6 @@ class ModelWeights(Mapping[str, np.ndarray]):
     def __contains__(self, name: object) -> bool:
         return name in self._weights  # the method of `Mapping` would convert the weight
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._weights  # the method of `Mapping` would convert the weight
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.losses.loss import scale_loss_for_distribution
 
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.layers.prompts import Prompts, resolve_prompts
@@ -21,6 +22,7 @@ from keras_sam.transforms.inference_config import InferenceConfig, parse_inferen
 from keras_sam.types import Size
 
 FINGERPRINT_SAMPLES = 256  # values per weight
+LEARNING_RATE = 5e-5  # of optimizers that are given by name
 
 
 @keras.saving.register_keras_serializable(package="keras_sam")
@@ -253,8 +255,9 @@ class SAMImageSegmenter(RawInputModel):
         """Configure training and evaluation.
 
         Args:
-            optimizer: See `keras.Model.compile`. "auto" selects AdamW with a learning rate of
-                5e-5 and gradients clipped to a global norm of 1.
+            optimizer: See `keras.Model.compile`. "auto" selects AdamW with gradients clipped to a
+                global norm of 1. "auto" and names of optimizers use a learning rate of 5e-5;
+                Keras' default of 1e-3 would destroy trained weights.
             loss: Layer whose `compute` returns the loss. "auto" selects
                 `InteractiveSegmentationLoss`, which simulates prompts from the target masks.
             metrics: Metrics as in `keras.Model.compile`. They compare target masks with the mask
@@ -266,8 +269,11 @@ class SAMImageSegmenter(RawInputModel):
         Raises:
             TypeError: If the loss is not a layer.
         """
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(5e-5, global_clipnorm=1.0)
+        if isinstance(optimizer, str):
+            if optimizer == "auto":
+                optimizer = keras.optimizers.AdamW(global_clipnorm=1.0)
+            optimizer = keras.optimizers.get(optimizer)
+            optimizer.learning_rate = LEARNING_RATE
         if isinstance(loss, str) and loss == "auto":
             loss = InteractiveSegmentationLoss()
         if loss is not None and not isinstance(loss, keras.layers.Layer):
@@ -318,7 +324,7 @@ class SAMImageSegmenter(RawInputModel):
         if self._compile_metrics is not None and result.prediction is not None:
             prediction = result.prediction * result.valid[..., None, None]
             self._compile_metrics.update_state(result.target, prediction, result.valid)
-        return result.loss
+        return scale_loss_for_distribution(result.loss)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

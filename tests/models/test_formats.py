@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-from keras_sam.checkpoints.preprocessing import PIXEL_MEAN, PIXEL_STD
 
 from keras_sam.checkpoints.convert_checkpoint import convert_checkpoint
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter

@@ -251,3 +251,27 @@ def test_masks_of_each_kind_of_prompt_equal_those_of_transformers(
     expected_iou = np.concatenate([output.iou_scores.numpy() for output in expected], axis=2)
     np.testing.assert_allclose(masks, expected_masks, atol=1e-4)
     np.testing.assert_allclose(iou_predictions, expected_iou, atol=1e-4)
+
+
+@pytest.mark.training
+def test_lora_adapters_are_merged_into_saved_and_resized_models(tmp_path):
+    model = build_segmenter()
+    for block in model.backbone.image_encoder.blocks:
+        block.attention.qkv.enable_lora(2)
+        adapter = block.attention.qkv.lora_kernel_b
+        adapter.assign(np.random.default_rng(0).normal(0, 0.3, adapter.shape))
+    model.backbone.mask_decoder.transformer.final_attention.query.enable_lora(1)
+    model.save_to_preset(tmp_path / "task")
+    loaded = load_segmenter(tmp_path / "task")
+    assert len(loaded.weights) == len(model.weights) - 2 * 3
+    assert_close(predict(loaded), predict(model), 1e-5)
+    same_size = model.with_image_shape(model.backbone.image_shape)
+    assert_close(predict(same_size), predict(model), 1e-5)
+
+
+def test_a_quantized_model_is_not_saved(tmp_path):
+    model = build_segmenter()
+    model.backbone.image_encoder.blocks[0].mlp.dense_layers[0].quantize("int8")
+    with pytest.raises(ValueError, match="quantized model cannot be saved as a preset"):
+        model.save_to_preset(tmp_path / "task")
+    assert not (tmp_path / "task").exists()

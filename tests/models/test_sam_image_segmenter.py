@@ -1,5 +1,8 @@
 """The whole model: forms of prompts, precision, sizes, settings, training, saving."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -343,6 +346,50 @@ def test_a_loss_that_is_no_layer_is_refused(segmenter):
     for loss in ("mse", keras.losses.BinaryCrossentropy()):
         with pytest.raises(TypeError, match="simulated from target masks"):
             segmenter.compile(loss=loss)
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("name", ["auto", "adamw", "sgd"])
+def test_optimizers_given_by_name_keep_trained_weights(segmenter, name):
+    segmenter.compile(name)
+    assert float(ops.convert_to_numpy(segmenter.optimizer.learning_rate)) == pytest.approx(5e-5)
+
+
+TWO_DEVICES = """
+import keras, numpy as np, tensorflow as tf
+from keras_sam.losses import InteractiveSegmentationLoss
+from tests.models.conftest import build_backbone
+from keras_sam.models import SAMImageSegmenter
+
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+images = np.random.default_rng(0).random((2, 32, 48, 3), dtype="float32")
+masks = np.zeros((2, 1, 32, 48), "uint8")
+masks[:, :, 8:20, 10:30] = 1
+losses = []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    with tf.distribute.MirroredStrategy(devices).scope():
+        model = SAMImageSegmenter(build_backbone())
+        loss = InteractiveSegmentationLoss(
+            box_probability=1.0, box_noise=0.0, correction_rounds=0, seed=0
+        )
+        model.compile(keras.optimizers.SGD(0.1), loss=loss)
+    fitted = model.fit({"images": images}, {"masks": masks}, batch_size=2, epochs=3, verbose=0)
+    losses.append(fitted.history["loss"])
+print(*np.ravel(losses))
+"""
+
+
+@pytest.mark.training
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies of TensorFlow")
+def test_two_devices_train_as_one():
+    run = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    one, two = np.array(run.stdout.split(), float).reshape(2, 3)
+    assert one[2] < one[0]
+    np.testing.assert_allclose(two, one, rtol=1e-4)
 
 
 @pytest.mark.training
