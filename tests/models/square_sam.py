@@ -1,6 +1,9 @@
 """A small SAM for square images, its inputs and its outputs."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -66,13 +69,32 @@ def predict(model: Any, inputs: dict[str, np.ndarray] = PROMPTS) -> dict[str, np
     return {name: np.asarray(x) for name, x in model.predict(inputs, verbose=0).items()}
 
 
-def call(model: Any, inputs: dict[str, np.ndarray] = PROMPTS) -> dict[str, np.ndarray]:
-    """Call a model eagerly, which Keras computes in float32 on every backend.
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Keep OpenVINO from bfloat16 in `predict` of models of keras-hub.
 
-    On OpenVINO, `predict` of models of keras-hub may compute in bfloat16.
+    Without a hint, it uses bfloat16 on a CPU that has it.
     """
-    inputs = {name: keras.ops.convert_to_tensor(array) for name, array in inputs.items()}
-    return {name: keras.ops.convert_to_numpy(output) for name, output in model(inputs).items()}
+    if keras.backend.backend() != "openvino":
+        yield
+        return
+    import openvino
+
+    compile_model = openvino.compile_model
+
+    def compile_in_float32(model: Any, device: str = "CPU", config: Any = None) -> Any:
+        hint = {openvino.properties.hint.inference_precision: openvino.Type.f32}
+        return compile_model(model, device, hint | (config or {}))
+
+    with patch.object(openvino, "compile_model", compile_in_float32):
+        yield
+
+
+def predict_in_float32(
+    model: Any, inputs: dict[str, np.ndarray] = PROMPTS
+) -> dict[str, np.ndarray]:
+    with in_float32():
+        return predict(model, inputs)
 
 
 def assert_close(
