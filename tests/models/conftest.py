@@ -42,6 +42,13 @@ def build_backbone(*, image_shape=(32, 48, 3), dtype=None, **encoder) -> SAMBack
     return SAMBackbone(image_encoder, prompt_encoder, mask_decoder, dtype=dtype)
 
 
+def without_xla(segmenter: SAMImageSegmenter) -> SAMImageSegmenter:
+    """The segmenter, which TensorFlow compiles without XLA: many times faster in tests."""
+    if keras.backend.backend() == "tensorflow":
+        segmenter.jit_compile = False
+    return segmenter
+
+
 @pytest.fixture(scope="session")
 def backbone() -> SAMBackbone:
     return build_backbone()
@@ -50,13 +57,13 @@ def backbone() -> SAMBackbone:
 @pytest.fixture(scope="session")
 def prepared_segmenter(backbone) -> SAMImageSegmenter:
     """The tiny segmenter of prepared inputs. Tests must not change it."""
-    return SAMImageSegmenter(backbone, preprocessor=None)
+    return without_xla(SAMImageSegmenter(backbone, preprocessor=None))
 
 
 @pytest.fixture(scope="session")
 def raw_segmenter(backbone) -> SAMImageSegmenter:
     """The tiny segmenter of raw images. Tests must not change it."""
-    return SAMImageSegmenter.from_backbone(backbone)
+    return without_xla(SAMImageSegmenter.from_backbone(backbone))
 
 
 @pytest.fixture

@@ -214,7 +214,9 @@ def build_trainable(make_backbone, **loss) -> SAMImageSegmenter:
     segmenter = SAMImageSegmenter.from_backbone(make_backbone())
     set_trainable(segmenter.backbone.prompt_encoder, False)
     set_trainable(segmenter.backbone.mask_decoder, False)
-    segmenter.compile(keras.optimizers.SGD(0.1), ContentLoss(**loss))
+    # XLA compiles slowly, but JAX needs it.
+    jit_compile = False if BACKEND == "tensorflow" else "auto"
+    segmenter.compile(keras.optimizers.SGD(0.1), ContentLoss(**loss), jit_compile=jit_compile)
     return segmenter
 
 

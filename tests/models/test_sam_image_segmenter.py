@@ -331,9 +331,8 @@ def test_the_fingerprint_is_that_of_the_image_encoder(make_backbone, segmenter):
     for name, weight in weights_by_name(backbone).items():
         weight.assign(ops.convert_to_numpy(weights_by_name(segmenter.backbone)[name]))
     assert copy.encoder_fingerprint() == fingerprint
-    backbone.prompt_encoder.not_a_point_embedding.assign_add(
-        ops.ones_like(backbone.prompt_encoder.not_a_point_embedding)
-    )
+    weight = backbone.prompt_encoder.not_a_point_embedding
+    weight.assign(ops.convert_to_numpy(weight) + 1)
     assert copy.encoder_fingerprint() == fingerprint
     weight = backbone.image_encoder.trainable_weights[0]
     weight.assign(ops.convert_to_numpy(weight) + 1e-3)
@@ -431,9 +430,12 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
 
 
 @pytest.mark.training
+@pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")  # no mask prompts
 def test_a_keras_file_of_a_compiled_model_continues_its_training(tmp_path, make_backbone):
     segmenter = SAMImageSegmenter.from_backbone(make_backbone())
-    segmenter.compile("auto", InteractiveSegmentationLoss(correction_rounds=1, seed=3))
+    # Keras saves no random state, so the prompts must not be random.
+    loss = InteractiveSegmentationLoss(correction_rounds=0, box_probability=1.0, box_noise=0.0)
+    segmenter.compile("auto", loss)
     masks = IMAGES[:, None, :, :, 0] > 128
     for _ in range(2):
         path = tmp_path / f"{int(segmenter.optimizer.iterations)}.keras"
