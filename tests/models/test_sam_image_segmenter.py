@@ -415,9 +415,9 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
     embedding = segmenter.encode_image(x["images"])
     for image, prompt in corners:
         target = low_res[image, prompt]
-        rows, columns = (np.flatnonzero(target.any(axis)) for axis in (1, 0))
+        rows, columns = (np.flatnonzero(y["masks"][image, prompt].any(axis)) for axis in (1, 0))
         corner = [[columns[0], rows[0]], [columns[-1] + 1, rows[-1] + 1]]
-        boxes = np.full((2, 1, 2, 2), 2.0 * np.array(corner), "float32")  # cells of two pixels
+        boxes = np.full((2, 1, 2, 2), corner, "float32")
         outputs = segmenter.decode(embedding, boxes=boxes)
         logits, iou = (ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred"))
         top = logits[image, 0, 1 + iou[image, 0, 1:].argmax()]
