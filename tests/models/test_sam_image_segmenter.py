@@ -429,6 +429,19 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
 
 
 @pytest.mark.training
+def test_fit_without_options_trains_on_raw_samples(make_backbone):
+    segmenter = SAMImageSegmenter.from_backbone(make_backbone())
+    segmenter.compile("auto")
+    weight = segmenter.backbone.mask_decoder.trainable_weights[0]
+    before = ops.convert_to_numpy(weight).copy()
+    masks = IMAGES[:, None, :, :, 0] > 128
+    history = segmenter.fit({"images": IMAGES}, {"masks": masks}, verbose=0).history
+    assert set(history) == {"loss", "single_iou", "top_iou", "oracle_iou"}
+    assert np.isfinite(history["loss"]).all()
+    assert np.abs(ops.convert_to_numpy(weight) - before).max() > 0
+
+
+@pytest.mark.training
 @pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")  # no mask prompts
 def test_a_keras_file_of_a_compiled_model_continues_its_training(tmp_path, make_backbone):
     segmenter = SAMImageSegmenter.from_backbone(make_backbone())
