@@ -52,7 +52,8 @@ class SAMImageSegmenterPreprocessor(keras.layers.Layer):
             sample_weight: Passed through.
 
         Returns:
-            `x`, `(x, y)` or `(x, y, sample_weight)`, with a batch axis.
+            `x`, `(x, y)` or `(x, y, sample_weight)`, with a batch axis. `y` has the boxes
+            `(B, P, 2, 2)` of the masks, too.
 
         Raises:
             ValueError: If shapes do not fit each other.
@@ -76,7 +77,7 @@ class SAMImageSegmenterPreprocessor(keras.layers.Layer):
         resolve_prompts(images=prepared["images"], **prompts)  # checks shapes
         prepared |= _prepare_prompts(prompts, transforms)
         if y is not None:
-            y = {"masks": _prepare_masks(y, transforms, is_batched=is_batched)}
+            y = _prepare_targets(y, transforms, is_batched=is_batched)
         return keras.utils.pack_x_y_sample_weight(prepared, y, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -131,8 +132,10 @@ def _add_missing_token(
     }
 
 
-def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool) -> np.ndarray:
-    """Resize target masks to the model frame and pad their number: `(B, P, H, W)`, uint8."""
+def _prepare_targets(
+    y: Any, transforms: list[ImageTransform], *, is_batched: bool
+) -> dict[str, np.ndarray]:
+    """Resize target masks to the model frame, pad their number, and add their boxes."""
     masks = y.get("masks") if isinstance(y, dict) else y
     batch = [] if masks is None else masks if is_batched else [masks]
     if len(batch) != len(transforms):
@@ -140,12 +143,12 @@ def _prepare_masks(y: Any, transforms: list[ImageTransform], *, is_batched: bool
             "targets must be masks (B, P, H, W), a list of masks (P, H, W) per image, or a "
             f"dictionary with 'masks', with {len(transforms)} images"
         )
-    resized = [
-        transform.apply_masks(np.asarray(one))
-        for transform, one in zip(transforms, batch, strict=True)
-    ]
-    most = max(1, *(len(one) for one in resized))  # a mask of zeros is padding
-    padded = np.zeros((len(resized), most, *transforms[0].image_size), np.uint8)
-    for target, one in zip(padded, resized, strict=True):
-        target[: len(one)] = one
-    return padded
+    most = max(1, *(len(one) for one in batch))  # a mask of zeros is padding
+    padded = np.zeros((len(batch), most, *transforms[0].image_size), np.uint8)
+    boxes = np.zeros((len(batch), most, 2, 2), np.float32)
+    for index, (transform, one) in enumerate(zip(transforms, batch, strict=True)):
+        one = np.asarray(one)
+        padded[index, : len(one)] = transform.apply_masks(one)
+        # Boxes of the resized masks would have whole pixels of the model frame.
+        boxes[index, : len(one)] = transform.mask_boxes(one).reshape(-1, 2, 2)
+    return {"masks": padded, "boxes": boxes}

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
+from keras_sam.masks.measures import mask_to_box
 from keras_sam.transforms.bilinear_matrix import (
     BilinearMatrix,
     interpolation_weights,
@@ -127,6 +128,18 @@ class ImageTransform:
         """Move boxes `(..., 4)` XYXY from the original to the model frame; float32."""
         boxes = np.asarray(boxes)
         return self.apply_points(boxes.reshape(*boxes.shape[:-1], 2, 2)).reshape(boxes.shape)
+
+    def mask_boxes(self, masks: np.ndarray) -> np.ndarray:
+        """Return the tight boxes `(P, 4)` XYXY of masks of the original, in the model frame.
+
+        Args:
+            masks: Masks `(P, H, W)` of `original_size`, bool or 0 and 1.
+
+        Returns:
+            Boxes, float32. All zeros for empty masks.
+        """
+        boxes = [mask_to_box(mask) for mask in masks]
+        return self.apply_boxes(np.array(boxes, np.float32).reshape(-1, 4))
 
     def invert_points(self, points: np.ndarray) -> np.ndarray:
         """Move points `(..., 2)` (x, y) from the model frame to the original; float32."""

@@ -118,6 +118,13 @@ def test_target_masks_are_resized_like_their_image(preprocessor):
         np.testing.assert_array_equal(found["masks"], expected)
 
 
+def test_target_boxes_are_those_of_the_original_masks(preprocessor):
+    masks = np.zeros((2, 64, 96), bool)
+    masks[0, 5:22, 7:50] = True
+    boxes = preprocessor([np.zeros((64, 96, 3), np.uint8)], [masks])[1]["boxes"]
+    np.testing.assert_allclose(boxes, [[[[3.5, 2.5], [25, 11]], [[0, 0], [0, 0]]]])
+
+
 def test_images_without_masks_get_one_padding_mask(preprocessor):
     _, y = preprocessor(IMAGES, [np.zeros((0, *image.shape[:2]), bool) for image in IMAGES])
     np.testing.assert_array_equal(y["masks"], np.zeros((2, 1, 32, 48)))

@@ -251,3 +251,12 @@ def test_interpolated_quantity_is_converted_and_converted_back():
     probabilities = by_probabilities.to_interpolated(logits)
     np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), atol=1e-6)
     np.testing.assert_allclose(by_probabilities.from_interpolated(probabilities), logits, atol=1e-3)
+
+
+def test_boxes_of_masks_are_as_exact_as_the_original():
+    masks = np.zeros((2, 60, 90), bool)
+    masks[0, 7:20, 11:44] = True
+    boxes = ImageTransform((60, 90), (32, 48)).mask_boxes(masks)
+    np.testing.assert_allclose(boxes[0], np.array([11, 7, 44, 20]) * 48 / 90, rtol=1e-6)
+    assert boxes[1].tolist() == [0, 0, 0, 0]
+    assert ImageTransform((60, 90), (32, 48)).mask_boxes(masks[:0]).shape == (0, 4)
