@@ -16,6 +16,7 @@ from keras_sam.models.raw_input_model import RawInputModel
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs, check_parts_fit
 from keras_sam.models.sam_image_converter import SAMImageConverter
 from keras_sam.models.sam_image_segmenter_preprocessor import SAMImageSegmenterPreprocessor
+from keras_sam.models.trained_part import TrainedPart, set_trained_part
 from keras_sam.models.weights_hash import weights_hash
 from keras_sam.transforms.image_transform import ImageTransform
 from keras_sam.transforms.inference_config import InferenceConfig, parse_inference_config
@@ -248,6 +249,20 @@ class SAMImageSegmenter(RawInputModel):
             grid_size=self.backbone.embedding_size,
             multimask_output=multimask_output,
         )
+
+    def set_trained_part(self, part: TrainedPart, *, lora_rank: int = 8) -> None:
+        """Choose the weights that `fit` trains. Call it before `compile`.
+
+        Args:
+            part: "decoder" for everything but the image encoder, which is the fastest and the
+                safest choice for few images; "lora" for the decoder and low-rank adapters in the
+                image encoder; "all" for all weights.
+            lora_rank: Rank of the adapters, for "lora".
+
+        Raises:
+            ValueError: If the part is unknown, or the image encoder has adapters already.
+        """
+        set_trained_part(self.backbone, part, lora_rank=lora_rank)
 
     def compile(
         self, optimizer: Any = "auto", loss: Any = "auto", *, metrics: Any = "auto", **kwargs: Any
