@@ -94,7 +94,7 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
     embedding = segmenter.encode_image(x["images"])
     for (image, prompt), corner in corners.items():
         target = low_res[image, prompt]
-        box = np.reshape(corner, (2, 2)) * 48 / 50  # in the model frame
+        box = np.reshape(corner, (2, 2)) * [48 / 50, 19 / 20]  # in the model frame
         boxes = np.full((2, 1, 2, 2), box, "float32")
         outputs = segmenter.decode(embedding, boxes=boxes)
         logits, iou = (ops.convert_to_numpy(outputs[name]) for name in ("masks", "iou_pred"))
