@@ -26,9 +26,8 @@ def test_peak_includes_memory_that_was_freed():
 
 def test_sampled_peak_includes_memory_that_was_freed():
     before = resident_bytes("RssAnon")
-    with SampledPeak("RssAnon") as peak:
-        with new_pages():
-            time.sleep(0.2)
+    with SampledPeak("RssAnon") as peak, new_pages():
+        time.sleep(0.2)
     assert peak.bytes - before > 0.9 * SIZE
 
 
