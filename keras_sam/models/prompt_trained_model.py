@@ -93,6 +93,11 @@ class PromptTrainedModel(RawInputModel):
         if has_optimizer_state:
             self.optimizer.build(self.trainable_variables)
 
+    @property
+    def prompt_seed_generator(self) -> Any:
+        """The `keras.random.SeedGenerator` of the simulated prompts, or `None`."""
+        return getattr(self._objective, "seed_generator", None)
+
     def compute_loss(
         self,
         x: Any = None,
