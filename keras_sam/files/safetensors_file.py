@@ -29,7 +29,8 @@ def save_safetensors(
         metadata: JSON-compatible values by name.
     """
     header = {"format": format_name, "metadata": json.dumps(metadata)}
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # `np.ascontiguousarray` would add an axis to numbers.
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_atomically(path, save(contiguous, metadata=header))
 
 

@@ -87,3 +87,12 @@ def test_errors_of_the_parser_name_the_file(tmp_path):
     save_safetensors(path, FORMAT, ARRAYS, {})
     with pytest.raises(ValueError, match="size must be positive"):
         load_safetensors(path, FORMAT, refuse, description="a toy")
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (2, 3)])
+def test_shapes_are_kept(tmp_path, shape):
+    path = tmp_path / "x.safetensors"
+    array = np.zeros(shape[::-1], np.int32).T
+    save_safetensors(path, "test", {"x": array}, {})
+    found = load_safetensors(path, "test", lambda arrays, _: arrays["x"], description="a test")
+    assert found.shape == shape
