@@ -280,6 +280,4 @@ def _draw_mask(
             continue
         columns = horizontal.source_slice(pixels)
         stretched = values[rows, columns] @ horizontal.weights[pixels, columns].T
-        np.greater(
-            vertical.weights[block, rows] @ stretched, threshold, out=mask[block, pixels]
-        )
+        np.greater(vertical.weights[block, rows] @ stretched, threshold, out=mask[block, pixels])
