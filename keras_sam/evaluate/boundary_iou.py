@@ -43,8 +43,8 @@ def boundary_iou(mask: np.ndarray, target: np.ndarray, *, band_ratio: float = BA
             band[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
             for band, box in zip(bands, boxes, strict=True)
         ]
-        intersection = np.count_nonzero(shared[0] & shared[1])
-    union = sum(map(np.count_nonzero, bands)) - intersection
+        intersection = int(np.count_nonzero(shared[0] & shared[1]))
+    union = sum(int(np.count_nonzero(band)) for band in bands) - intersection
     return intersection / union if union else 1.0
 
 

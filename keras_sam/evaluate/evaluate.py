@@ -46,7 +46,8 @@ class Evaluation:
         point_boundary_iou: Boundary IoU of the masks of `point_iou`.
         three_point_boundary_iou: Boundary IoU of the masks of `three_point_iou`.
         clicks: Results of the number-of-clicks protocol. `None` if not measured.
-        box_ap: Average precision of the masks of `box_iou`. `None` if not measured.
+        box_ap: Average precision of the masks of `box_iou`. `None` if not measured, or if there
+            are only crowds.
         by_category: Mean scores by category.
         by_size: Mean scores by COCO's size: small, medium, large.
         scores: Scores of each mask, in the order of the dataset.
@@ -151,7 +152,7 @@ def _summarize(
         point_boundary_iou=means.point_boundary_iou,
         three_point_boundary_iou=means.three_point_boundary_iou,
         clicks=_summarize_clicks(scores),
-        box_ap=box_ap(box_masks) if box_masks else None,
+        box_ap=None if all(mask.is_crowd for mask in box_masks) else box_ap(box_masks),
         by_category=scores_by_category(scores),
         by_size=scores_by_size(scores),
         scores=tuple(scores),

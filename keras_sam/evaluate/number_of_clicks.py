@@ -136,9 +136,7 @@ def summarize_clicks(ious: np.ndarray) -> ClickScores:
     """
     ious = np.asarray(ious)
     if ious.ndim != 2 or 0 in ious.shape:
-        raise ValueError(
-            f"ious must have shape (P, N), with at least one of each, got {ious.shape}"
-        )
+        raise ValueError(f"ious must have shape (P, N), neither of them 0, got {ious.shape}")
     max_clicks = ious.shape[1]
     thresholds = []
     for threshold in IOU_THRESHOLDS:

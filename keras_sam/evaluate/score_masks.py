@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -115,7 +116,6 @@ class BoxMask:
     Attributes:
         file_name: File name of the image.
         category: Name of the object's class.
-        area: Number of pixels in the target.
         is_crowd: If True, the target is a crowd.
         target: COCO RLE of the target.
         mask: COCO RLE of the predicted mask.
@@ -124,10 +124,9 @@ class BoxMask:
 
     file_name: str
     category: str
-    area: int
     is_crowd: bool
-    target: dict[str, object] = field(repr=False)
-    mask: dict[str, object] = field(repr=False)
+    target: dict[str, Any] = field(repr=False)
+    mask: dict[str, Any] = field(repr=False)
     predicted_iou: float
 
 
@@ -190,7 +189,6 @@ def score_masks(
         BoxMask(
             file_name=target.file_name,
             category=target.category,
-            area=target.area,
             is_crowd=target.is_crowd,
             target=mask_to_coco_rle(target.mask),
             mask=mask_to_coco_rle(mask),

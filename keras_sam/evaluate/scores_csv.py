@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_sam.evaluate.number_of_clicks import IOU_THRESHOLDS, NUM_MEANS, number_of_clicks
 from keras_sam.evaluate.score_masks import MaskScore
 from keras_sam.files.atomic_file import write_atomically
@@ -58,5 +60,6 @@ def _click_cells(click_iou: tuple[float, ...] | None) -> list[Any]:
     if click_iou is None:
         return [None] * len(CLICK_COLUMNS)
     ious = list(click_iou[:NUM_MEANS])
-    clicks = [int(number_of_clicks([click_iou], threshold)[0]) for threshold in IOU_THRESHOLDS]
+    row = np.array([click_iou])
+    clicks = [int(number_of_clicks(row, threshold)[0]) for threshold in IOU_THRESHOLDS]
     return [*ious, *[None] * (NUM_MEANS - len(ious)), *(count or None for count in clicks)]
