@@ -1,20 +1,28 @@
 """`evaluate`: mean IoU of a model's masks on labeled images."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_sam.annotations.coco import CocoDataset, CocoImage
+from keras_sam.evaluate.box_ap import BoxAP, box_ap, require_pycocotools
 from keras_sam.evaluate.calibration import CalibrationBin, calibration_bins
+from keras_sam.evaluate.mean_scores import (
+    MeanScores,
+    mean_scores,
+    scores_by_category,
+    scores_by_size,
+)
+from keras_sam.evaluate.number_of_clicks import ClickScores, summarize_clicks
+from keras_sam.evaluate.score_masks import BoxMask, MaskScore, Target, score_masks
 from keras_sam.images.read_image import read_image
-from keras_sam.masks.measures import mask_interior_point, mask_to_box
 from keras_sam.predict.predictor import Predictor
 
-EXTRA_CLICKS = 2  # after the first one
 MAX_PROMPTS = 32  # decoded together
+MIN_PROMPTS = 8  # below, more calls cost as much as padding
 MAX_MASK_BYTES = 2**28  # memory for the masks of prompts that are decoded together
 
 
@@ -32,6 +40,17 @@ class Evaluation:
         images: Number of images with masks.
         masks: Number of masks.
         calibration: Predicted and true IoU of all masks for a point.
+        jittered_point_iou: Like `point_iou`, for a random point of the target. `None` if not
+            measured.
+        box_boundary_iou: Boundary IoU of the masks of `box_iou`.
+        point_boundary_iou: Boundary IoU of the masks of `point_iou`.
+        three_point_boundary_iou: Boundary IoU of the masks of `three_point_iou`.
+        clicks: Results of the number-of-clicks protocol. `None` if not measured.
+        box_ap: Average precision of the masks of `box_iou`. `None` if not measured, or if there
+            are only crowds.
+        by_category: Mean scores by category.
+        by_size: Mean scores by COCO's size: small, medium, large.
+        scores: Scores of each mask, in the order of the dataset.
     """
 
     box_iou: float
@@ -41,23 +60,15 @@ class Evaluation:
     images: int
     masks: int
     calibration: tuple[CalibrationBin, ...]
-
-
-@dataclass(frozen=True)
-class MaskScores:
-    """True IoU of P masks, by prompt, and predicted IoU.
-
-    Attributes:
-        box_iou: IoU `(P,)` for boxes.
-        point_iou: IoU `(P, 3)` for points.
-        predicted_iou: Predicted IoU `(P, 3)` for points.
-        three_point_iou: IoU `(P,)` after all corrections.
-    """
-
-    box_iou: np.ndarray
-    point_iou: np.ndarray
-    predicted_iou: np.ndarray
-    three_point_iou: np.ndarray
+    jittered_point_iou: float | None
+    box_boundary_iou: float
+    point_boundary_iou: float
+    three_point_boundary_iou: float
+    clicks: ClickScores | None
+    box_ap: BoxAP | None
+    by_category: Mapping[str, MeanScores]
+    by_size: Mapping[str, MeanScores]
+    scores: tuple[MaskScore, ...] = field(repr=False)
 
 
 def evaluate(
@@ -67,6 +78,9 @@ def evaluate(
     *,
     max_images: int | None = None,
     max_masks: int | None = None,
+    clicks: bool = False,
+    jitter_seed: int | None = None,
+    with_box_ap: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Evaluate a predictor on labeled images.
@@ -77,41 +91,83 @@ def evaluate(
         images_dir: Folder of the images.
         max_images: Maximum number of images.
         max_masks: Maximum number of masks per image.
+        clicks: If True, the number-of-clicks protocol runs as well, with up to 20 predictions
+            per mask.
+        jitter_seed: Seed of `jittered_point_iou`. `None` to skip it.
+        with_box_ap: If True, `box_ap` is computed, by pycocotools.
         progress: Function called with the number of images processed and their total.
 
     Raises:
         FileNotFoundError: If an image is missing.
+        ImportError: If `with_box_ap` is True and pycocotools is not installed.
         ValueError: If an image and its annotations have different sizes, or there are no masks.
     """
+    if with_box_ap:
+        require_pycocotools()
     images = dataset.images[:max_images]
-    scores: list[MaskScores] = []
+    scores: list[MaskScore] = []
+    box_masks: list[BoxMask] = []
     num_images = 0
     for completed, image in enumerate(images, start=1):
-        masks = [mask for note in image.annotations if (mask := note.mask()).any()][:max_masks]
-        if masks:
+        targets = _read_targets(image, max_masks)
+        if targets:
             num_images += 1
             predictor.set_image(_read_pixels(image, Path(images_dir)))
-            count = max(1, min(MAX_PROMPTS, MAX_MASK_BYTES // (3 * masks[0].size)))
-            scores += [
-                _score(predictor, masks[start : start + count])
-                for start in range(0, len(masks), count)
-            ]
+            image_scores: dict[int, MaskScore] = {}
+            for group in _groups(targets):
+                group_scores, group_masks = score_masks(
+                    predictor,
+                    [targets[index] for index in group],
+                    clicks=clicks,
+                    jitter_seed=jitter_seed,
+                    box_masks=with_box_ap,
+                )
+                image_scores |= zip(group, group_scores, strict=True)
+                box_masks += group_masks
+            scores += [image_scores[index] for index in range(len(targets))]
         if progress is not None:
             progress(completed, len(images))
     if not scores:
         raise ValueError("the images have no masks to compare with")
-    point_iou = np.concatenate([part.point_iou for part in scores])
-    predicted_iou = np.concatenate([part.predicted_iou for part in scores])
-    best = np.take_along_axis(point_iou, predicted_iou.argmax(1)[:, None], axis=1)
+    return _summarize(scores, box_masks, num_images)
+
+
+def _summarize(
+    scores: Sequence[MaskScore], box_masks: Sequence[BoxMask], num_images: int
+) -> Evaluation:
+    means = mean_scores(scores)
     return Evaluation(
-        box_iou=float(np.concatenate([part.box_iou for part in scores]).mean()),
-        point_iou=float(best.mean()),
-        point_oracle_iou=float(point_iou.max(1).mean()),
-        three_point_iou=float(np.concatenate([part.three_point_iou for part in scores]).mean()),
+        box_iou=means.box_iou,
+        point_iou=means.point_iou,
+        point_oracle_iou=means.point_oracle_iou,
+        three_point_iou=means.three_point_iou,
         images=num_images,
-        masks=len(point_iou),
-        calibration=calibration_bins(predicted_iou.ravel(), point_iou.ravel()),
+        masks=means.masks,
+        calibration=calibration_bins(
+            np.concatenate([score.predicted_iou for score in scores]),
+            np.concatenate([score.multimask_iou for score in scores]),
+        ),
+        jittered_point_iou=means.jittered_point_iou,
+        box_boundary_iou=means.box_boundary_iou,
+        point_boundary_iou=means.point_boundary_iou,
+        three_point_boundary_iou=means.three_point_boundary_iou,
+        clicks=_summarize_clicks(scores),
+        box_ap=None if all(mask.is_crowd for mask in box_masks) else box_ap(box_masks),
+        by_category=scores_by_category(scores),
+        by_size=scores_by_size(scores),
+        scores=tuple(scores),
     )
+
+
+def _summarize_clicks(scores: Sequence[MaskScore]) -> ClickScores | None:
+    ious = [score.click_iou for score in scores if score.click_iou is not None]
+    return summarize_clicks(np.array(ious)) if ious else None
+
+
+def _read_targets(image: CocoImage, max_masks: int | None) -> list[Target]:
+    """Decode the masks of an image that are not empty."""
+    targets = [Target.from_annotation(note, image.file_name) for note in image.annotations]
+    return [target for target in targets if target.area][:max_masks]
 
 
 def _read_pixels(image: CocoImage, images_dir: Path) -> np.ndarray:
@@ -123,59 +179,23 @@ def _read_pixels(image: CocoImage, images_dir: Path) -> np.ndarray:
     return pixels
 
 
-def _score(predictor: Predictor, targets: list[np.ndarray]) -> MaskScores:
-    """Predict some targets of the image that is set, and compute their IoU."""
-    boxes = np.stack([mask_to_box(target) for target in targets])
-    # Points are whole pixels. The model itself shifts them to the pixel center.
-    points = np.array([[mask_interior_point(target)] for target in targets], np.float32)
-    labels = np.ones(points.shape[:2], np.int32)
-    # Boxes and points.
-    box_masks = predictor.predict_many(boxes=boxes, multimask_output=False)[0]
-    masks, predicted_iou, low_res_logits = predictor.predict_many(points, labels)
-    point_iou = [
-        [_iou(mask, target) for mask in three] for three, target in zip(masks, targets, strict=True)
-    ]
-    # Corrections of the mask with the highest predicted IoU.
-    rows = np.arange(len(targets))
-    best = predicted_iou.argmax(1)
-    masks, low_res_logits = masks[rows, best], low_res_logits[rows, best]
-    for _ in range(EXTRA_CLICKS):
-        clicks = [next_click(mask, target) for mask, target in zip(masks, targets, strict=True)]
-        points = np.concatenate([points, [[click[:2]] for click in clicks]], axis=1)
-        labels = np.concatenate([labels, [[click[2]] for click in clicks]], axis=1)
-        masks, _, low_res_logits = (
-            output[:, 0]
-            for output in predictor.predict_many(
-                points, labels, None, low_res_logits, multimask_output=False
-            )
-        )
-    return MaskScores(
-        box_iou=_ious(box_masks[:, 0], targets),
-        point_iou=np.array(point_iou),
-        predicted_iou=predicted_iou,
-        three_point_iou=_ious(masks, targets),
-    )
+def _groups(targets: Sequence[Target]) -> Iterator[list[int]]:
+    """Yield the indices of targets that are prompted together.
 
-
-def next_click(mask: np.ndarray, target: np.ndarray) -> tuple[int, int, int]:
-    """Simulate the next click of an annotator.
-
-    Args:
-        mask: Current mask `(H, W)`, bool.
-        target: Target mask `(H, W)`, bool.
-
-    Returns:
-        x, y and the label. The point is the interior point of the error, or of the target if
-        there is no error. The label is 1 if the point is in the target, else 0.
+    Neighbors are in one group, so that `MultiScalePredictor` encodes few crops for each. The
+    numbers are powers of two, to which prompts would be padded.
     """
-    error = mask ^ target
-    x, y = mask_interior_point(error if error.any() else target)
-    return x, y, int(target[y, x])
+    order = sorted(range(len(targets)), key=lambda index: _z_order(*targets[index].point))
+    limit = max(1, min(MAX_PROMPTS, MAX_MASK_BYTES // (3 * targets[0].mask.size)))
+    while order:
+        count = min(limit, len(order))
+        if count > MIN_PROMPTS:
+            count = 1 << (count.bit_length() - 1)
+        yield order[:count]
+        order = order[count:]
 
 
-def _ious(masks: np.ndarray, targets: list[np.ndarray]) -> np.ndarray:
-    return np.array([_iou(mask, target) for mask, target in zip(masks, targets, strict=True)])
-
-
-def _iou(mask: np.ndarray, target: np.ndarray) -> float:
-    return np.count_nonzero(mask & target) / np.count_nonzero(mask | target)
+def _z_order(x: int, y: int) -> int:
+    """Interleave the bits of a pixel's coordinates. Pixels of similar numbers are neighbors."""
+    bits = range(max(x, y).bit_length())
+    return sum((x >> bit & 1) << 2 * bit | (y >> bit & 1) << 2 * bit + 1 for bit in bits)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_sam.masks.measures import mask_to_box
 from keras_sam.transforms.bilinear_matrix import (
+    ROWS_PER_BLOCK,
     BilinearMatrix,
     interpolation_weights,
     stretch_weights,
@@ -177,7 +178,8 @@ class ImageTransform:
     ) -> np.ndarray:
         """Upsample low-res logits to boolean masks of the original.
 
-        Only the float logits of a few rows are in memory at a time.
+        Only pixels that depend on a logit over the threshold are computed, a few rows at a time,
+        so small masks are cheap.
 
         Args:
             low_res_logits: Logits `(..., L, L)`.
@@ -189,14 +191,13 @@ class ImageTransform:
         Raises:
             ValueError: If there are fewer than two axes, or an empty one.
         """
-        stretched, vertical = self._stretch_columns(low_res_logits)
+        logits = _check_low_res_logits(low_res_logits)
         if self._uses_probabilities:
             threshold = float(sigmoid(np.asarray(threshold, np.float64)))
-        masks = np.empty((*stretched.shape[:-2], *self.original_size), bool)
-        rows = slice(0, self.original_size[0])
-        for index in np.ndindex(*stretched.shape[:-2]):
-            for position, values in vertical.iter_row_blocks(stretched[index], rows):
-                np.greater(values, threshold, out=masks[index][position])
+        matrices = self.bilinear_matrices((logits.shape[-2], logits.shape[-1]))
+        masks = np.zeros((*logits.shape[:-2], *self.original_size), bool)
+        for index in np.ndindex(*logits.shape[:-2]):
+            _draw_mask(masks[index], self.to_interpolated(logits[index]), threshold, matrices)
         return masks
 
     def bilinear_matrices(self, low_res_size: Size) -> tuple[BilinearMatrix, BilinearMatrix]:
@@ -231,9 +232,7 @@ class ImageTransform:
 
         Low-res rows that contain only padding are dropped.
         """
-        logits = np.asarray(low_res_logits, np.float32)
-        if logits.ndim < 2 or 0 in logits.shape[-2:]:
-            raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
+        logits = _check_low_res_logits(low_res_logits)
         vertical, horizontal = self.bilinear_matrices((logits.shape[-2], logits.shape[-1]))
         rows = vertical.source_slice(slice(0, self.original_size[0]))
         return self.to_interpolated(logits[..., rows, :]) @ horizontal.weights.T, vertical
@@ -244,3 +243,41 @@ class ImageTransform:
         return interpolation_weights(
             cells, self.image_size[axis], self.input_size[axis], self.original_size[axis]
         )
+
+
+def _check_low_res_logits(low_res_logits: np.ndarray) -> np.ndarray:
+    logits = np.asarray(low_res_logits, np.float32)
+    if logits.ndim < 2 or 0 in logits.shape[-2:]:
+        raise ValueError(f"low_res_logits must have shape (..., L, L), got {logits.shape}")
+    return logits
+
+
+def _draw_mask(
+    mask: np.ndarray,
+    values: np.ndarray,
+    threshold: float,
+    matrices: tuple[BilinearMatrix, BilinearMatrix],
+) -> None:
+    """Set the pixels of an empty mask whose interpolated value exceeds the threshold.
+
+    Args:
+        mask: Mask `(H, W)`, all False, changed in place.
+        values: Interpolated quantity `(L, L)`.
+        threshold: Value above which a pixel belongs to the mask.
+        matrices: Interpolation matrices of rows and columns.
+    """
+    vertical, horizontal = matrices
+    is_foreground = values > threshold
+    for start in range(0, len(mask), ROWS_PER_BLOCK):
+        block = slice(start, min(start + ROWS_PER_BLOCK, len(mask)))
+        rows = vertical.source_slice(block)
+        cells = np.flatnonzero(is_foreground[rows].any(axis=0))
+        if not len(cells):
+            continue
+        # An interpolated value is a mean of its cells: no higher than the highest of them.
+        pixels = horizontal.target_slice(cells[0], cells[-1])
+        if pixels.start >= pixels.stop:  # only in the padding
+            continue
+        columns = horizontal.source_slice(pixels)
+        stretched = values[rows, columns] @ horizontal.weights[pixels, columns].T
+        np.greater(vertical.weights[block, rows] @ stretched, threshold, out=mask[block, pixels])

@@ -10,7 +10,7 @@ from PIL import Image
 from keras_sam.annotations.coco import read_coco
 from keras_sam.engines.create_engine import create_engine
 from keras_sam.evaluate import evaluate
-from keras_sam.evaluate.evaluate import next_click
+from keras_sam.evaluate.simulate_clicks import next_click
 from keras_sam.masks.coco_rle import mask_to_coco_rle
 from keras_sam.predict import MultiScalePredictor, Predictor, SAMPredictor
 from tests.predict.medsam_reference import predict_like_medsam, sensitive_model
