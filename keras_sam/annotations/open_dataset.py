@@ -63,7 +63,8 @@ def open_dataset(
         if images:
             return LabeledDataset(tuple(images), row.name, folder)
     expected = "".join(f"\n- {row.name}: {row.description}" for row in formats)
-    raise ValueError(f"{folder} has no images with masks. Expected one of{expected}")
+    of = " one of" if len(formats) > 1 else ""
+    raise ValueError(f"{folder} has no images with masks. Expected{of}{expected}")
 
 
 @dataclass(frozen=True)

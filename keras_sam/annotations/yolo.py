@@ -52,7 +52,9 @@ def read_yolo(path: str | Path, size: Size, *, categories: Sequence[str] = ()) -
         except ValueError as error:
             raise ValueError(f"line {number} of {Path(path).name}: {error}") from error
         category = categories[index] if index < len(categories) else str(index)
-        labels.append(LabeledMask(category, partial(polygons_to_mask, [corners * size[::-1]], size)))
+        labels.append(
+            LabeledMask(category, partial(polygons_to_mask, [corners * size[::-1]], size))
+        )
     return labels
 
 
