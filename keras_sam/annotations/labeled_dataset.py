@@ -159,28 +159,32 @@ class LabeledDataset:
         return groups
 
 
-def decode_masks(labels: Sequence[LabeledMask], size: Size, name: str) -> np.ndarray:
+def decode_masks(
+    labels: Sequence[LabeledMask], size: Size, name: str, indices: Sequence[int] | None = None
+) -> np.ndarray:
     """Decode masks `(P, H, W)`, bool, of an image.
 
     Args:
-        labels: P masks.
+        labels: Masks of the image.
         size: `(height, width)` of the image.
         name: Name of the image, for errors.
+        indices: P indices of the masks to decode. Defaults to all.
 
     Raises:
         ValueError: If a mask is malformed or has another size.
     """
-    masks = np.zeros((len(labels), *size), bool)
-    for index, label in enumerate(labels):
+    indices = range(len(labels)) if indices is None else indices
+    masks = np.zeros((len(indices), *size), bool)
+    for target, index in zip(masks, indices, strict=True):
         try:
-            mask = label.mask()
+            mask = labels[index].mask()
         except ValueError as error:
             raise ValueError(f"mask {index} of {name}: {error}") from error
         if mask.shape != size:
             raise ValueError(
                 f"mask {index} of {name} must have the image's size {size}, got {mask.shape}"
             )
-        masks[index] = mask
+        target[:] = mask
     return masks
 
 

@@ -99,8 +99,8 @@ def _open_coco(folder: Path, image_dir: Path | None) -> list[LabeledImage]:
     parent = files[0].parent
     folders = [parent, parent / "images"]
     if parent != folder:  # such as annotations/instances_train2017.json
-        names = ("images", "", *files[0].stem.split("_"))
-        folders += [parent.parent / name for name in names]
+        siblings = ("images", "", *files[0].stem.split("_"))
+        folders += [parent.parent / name for name in siblings]
     if image_dir:
         folders = [image_dir]
     root = max(folders, key=lambda path: _num_existing(path, dataset.images))

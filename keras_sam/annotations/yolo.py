@@ -72,7 +72,7 @@ def read_yolo_categories(path: str | Path) -> list[str]:
     text = _read_text(path, MAX_YAML_BYTES)
     if path.suffix == ".txt":
         return [line.strip() for line in text.splitlines() if line.strip()]
-    import yaml  # required by huggingface_hub
+    import yaml
 
     try:
         content = yaml.safe_load(text)

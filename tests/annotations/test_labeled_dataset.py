@@ -78,7 +78,7 @@ def test_impossible_splits_raise():
     for names in ([], NAMES[:2]):
         with pytest.raises(ValueError, match="leave nothing for training"):
             dataset(names).split()
-    with pytest.raises(ValueError, match="a00.png has no 'site' in its metadata, which has pat"):
+    with pytest.raises(ValueError, match=r"a00.png has no 'site' in its metadata, which has pat"):
         dataset(NAMES).partition("site")
     with pytest.raises(ValueError, match="must be hashable"):
         dataset(NAMES).partition(lambda image: [image.name])

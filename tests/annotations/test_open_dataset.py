@@ -217,7 +217,7 @@ def test_masks_equal_the_written_ones(tmp_path, format, write, has_categories):
 @pytest.mark.parametrize("format", DATASET_FORMATS)
 def test_folder_without_masks_raises_with_the_expected_files(tmp_path, format):
     save_images(tmp_path)
-    with pytest.raises(ValueError, match="has no images with masks. Expected one of") as error:
+    with pytest.raises(ValueError, match=r"has no images with masks. Expected one of") as error:
         open_dataset(tmp_path)
     assert all(f"\n- {name}: " in str(error.value) for name in DATASET_FORMATS)
     with pytest.raises(ValueError, match=rf"Expected\n- {format}: [^\n]+$"):
@@ -268,7 +268,7 @@ def test_wrong_arguments_raise(tmp_path):
 
 def test_damaged_coco_file_raises_with_its_name(tmp_path):
     (tmp_path / "bad.json").write_text('{"images": [], "annotations": [')
-    with pytest.raises(ValueError, match="bad.json is not valid JSON"):
+    with pytest.raises(ValueError, match=r"bad.json is not valid JSON"):
         open_dataset(tmp_path)
 
 
@@ -289,7 +289,7 @@ def test_damaged_labelme_file_does_not_stop_the_others(tmp_path):
     (tmp_path / "lost.json").write_text("[")
     images = {image.name: image for image in open_dataset(tmp_path).images}
     assert sorted(images) == ["a.png", "c.tif", "lost.json", "sub/b.jpg"]
-    with pytest.raises(ValueError, match="a.json is not valid JSON"):
+    with pytest.raises(ValueError, match=r"a.json is not valid JSON"):
         images["a.png"].masks()
     assert len(images["sub/b.jpg"].masks()) == 1
 

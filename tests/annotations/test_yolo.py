@@ -133,7 +133,7 @@ def test_malformed_label_file_raises(tmp_path, content, message):
 def test_too_large_label_file_raises(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_sam.annotations.yolo.MAX_LABEL_BYTES", 3)
     (tmp_path / "a.txt").write_text("0 0 0 1")
-    with pytest.raises(ValueError, match="a.txt is larger than 3 bytes"):
+    with pytest.raises(ValueError, match=r"a.txt is larger than 3 bytes"):
         read_yolo(tmp_path / "a.txt", (4, 4))
     with pytest.raises(FileNotFoundError, match="there is no file at"):
         read_yolo(tmp_path / "b.txt", (4, 4))
