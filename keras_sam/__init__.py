@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         train,
         transforms,
     )
+    from keras_sam.annotations import open_dataset
     from keras_sam.drawing import draw_overlay
     from keras_sam.images import read_image
     from keras_sam.models import SAMImageSegmenter
@@ -47,6 +48,7 @@ FOLDER_OF_NAME = {
     "SAMPredictor": "predict",
     "TiledMaskGenerator": "predict",
     "draw_overlay": "drawing",
+    "open_dataset": "annotations",
     "read_image": "images",
 }
 
@@ -71,6 +73,7 @@ __all__ = [
     "losses",
     "masks",
     "models",
+    "open_dataset",
     "predict",
     "read_image",
     "train",

@@ -4,7 +4,7 @@ import json
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from keras_sam.annotations.mask_record import (
     runs_to_annotation,
 )
 from keras_sam.files.atomic_file import write_atomically
+from keras_sam.files.check_file_name import check_file_name
 from keras_sam.files.json_file import read_json
 from keras_sam.images.read_image import MAX_PIXELS
 from keras_sam.masks.coco_rle import coco_rle_to_mask
@@ -85,12 +86,14 @@ class CocoImage:
         file_name: Path of the image, relative to the image folder.
         size: `(height, width)` in pixels.
         annotations: Masks of the image, in the order of the file.
+        raw: The image's entry in the file.
     """
 
     id: int
     file_name: str
     size: Size
     annotations: tuple[CocoAnnotation, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def records(self) -> list[MaskRecord]:
         """Convert the annotations to records, in the order of the file."""
@@ -133,11 +136,13 @@ def read_coco(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> CocoDataset:
     for entry in content["annotations"]:
         image_id, annotation = _read_annotation(entry, sizes, categories, name)
         annotations[image_id].append(annotation)
-    names = {entry["id"]: entry["file_name"] for entry in content["images"]}
+    entries = {entry["id"]: entry for entry in content["images"]}
     return CocoDataset(
         tuple(
-            CocoImage(image_id, names[image_id], sizes[image_id], tuple(annotations[image_id]))
-            for image_id in names
+            CocoImage(
+                image_id, entry["file_name"], sizes[image_id], tuple(annotations[image_id]), entry
+            )
+            for image_id, entry in entries.items()
         )
     )
 
@@ -194,7 +199,7 @@ def _read_sizes(entries: list[Any], name: str, max_pixels: int) -> dict[int, Siz
     for entry in entries:
         _require_keys(entry, ("id", "file_name", "height", "width"), f"an image of {name}")
         _check_id(entry["id"], f"the id of an image of {name}")
-        _check_file_name(entry["file_name"])
+        check_file_name(entry["file_name"])
         if entry["id"] in sizes:
             raise ValueError(f"{name} has two images with id {entry['id']}")
         sizes[entry["id"]] = _read_size(entry, max_pixels)
@@ -260,16 +265,6 @@ def _require_keys(entry: Any, keys: tuple[str, ...], what: str) -> None:
 def _check_id(value: Any, what: str) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(f"{what} must be a whole number, got {reprlib.repr(value)}")
-
-
-def _check_file_name(name: Any) -> None:
-    """Reject file names that point outside the image folder on any operating system."""
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise ValueError(f"file_name must be a path, got {name!r}")
-    for path_type in (PurePosixPath, PureWindowsPath):
-        path = path_type(name)
-        if path.is_absolute() or path.drive or path.root or ".." in path.parts:
-            raise ValueError(f"file_name must stay inside the image folder, got {name!r}")
 
 
 def _rle_to_mask(rle: dict[str, Any], size: Size) -> np.ndarray:

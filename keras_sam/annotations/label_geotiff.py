@@ -11,7 +11,7 @@ import numpy as np
 from keras_sam.annotations.label_map import draw_order
 from keras_sam.annotations.mask_record import record_to_runs
 from keras_sam.images.georeference import Georeference
-from keras_sam.images.open_dataset import import_rasterio
+from keras_sam.images.open_raster import import_rasterio
 from keras_sam.masks.run_length_mask import RunLengthMask, runs_to_mask
 from keras_sam.types import Box, Size, is_size
 

@@ -135,6 +135,8 @@ def write_label_map(labels: np.ndarray, path: str | Path) -> Path:
 def read_label_map(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read a label map from a PNG or TIFF with one channel, or from a `.npy` file.
 
+    Three equal channels count as one.
+
     Args:
         path: File to read. In an image with a palette, the palette indices are the labels.
         max_pixels: Maximum number of pixels. Larger maps are rejected before decoding.
@@ -176,13 +178,16 @@ def _read_npy(path: Path, max_pixels: int) -> np.ndarray:
 def _read_gray_image(path: Path, max_pixels: int) -> np.ndarray:
     try:
         with Image.open(path, formats=("PNG", "TIFF")) as image:
-            if image.mode not in GRAY_MODES:
+            if image.mode not in (*GRAY_MODES, "RGB"):
                 raise ValueError(f"expected one channel of whole numbers, got mode {image.mode}")
             if image.width * image.height > max_pixels:
                 raise ValueError(
                     f"it has {image.width} x {image.height} pixels, "
                     f"more than the {max_pixels} allowed"
                 )
-            return np.array(image)
+            pixels = np.array(image)
+            if pixels.ndim == 3 and (pixels != pixels[..., :1]).any():
+                raise ValueError("expected one channel of whole numbers, got colors")
+            return pixels if pixels.ndim == 2 else pixels[..., 0]
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error and others
         raise ValueError(f"{path.name} is not a label map: {error}") from error

@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_sam.errors import RotatedImageError, TooManyPixelsError
 from keras_sam.images.image_reader import ArrayReader, ImageReader
-from keras_sam.images.open_dataset import JPEG_2000, TIFF
+from keras_sam.images.open_raster import JPEG_2000, TIFF
 from keras_sam.images.raster_reader import RasterReader
 from keras_sam.images.read_image import MAX_PIXELS, read_image
 

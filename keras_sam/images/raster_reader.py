@@ -11,7 +11,7 @@ import numpy as np
 from keras_sam.errors import ImageError
 from keras_sam.images.georeference import Georeference
 from keras_sam.images.image_reader import ImageReader, check_box_in_image
-from keras_sam.images.open_dataset import gdal_errors, open_dataset
+from keras_sam.images.open_raster import gdal_errors, open_raster
 from keras_sam.types import Box, Size
 
 MAX_BLOCK_BYTES = 2**30
@@ -61,7 +61,7 @@ class RasterReader(ImageReader):
         if value_range is not None and not -math.inf < value_range[0] < value_range[1] < math.inf:
             raise ValueError(f"value_range must be (low, high) with low < high, got {value_range}")
         self.path = Path(path)
-        self._dataset = open_dataset(self.path, max_block_bytes=max_block_bytes)
+        self._dataset = open_raster(self.path, max_block_bytes=max_block_bytes)
         try:
             self.bands = _choose_bands(self._dataset, bands, self.path.name)
             self._color_table = _read_color_table(self._dataset, self.bands)

@@ -12,10 +12,12 @@ from PIL import Image, ImageOps
 
 from keras_sam.errors import ImageError, TooManyPixelsError
 from keras_sam.images.tiff_tags import read_tiff_tags
+from keras_sam.types import Size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_PIXELS = 200_000_000
 ORIENTATION = 0x0112  # tag in EXIF and TIFF
+Convert = Callable[[Image.Image, int, str], Any]  # image, maximum of pixels, name -> result
 
 
 def read_image(
@@ -55,15 +57,33 @@ def read_image(
         if isinstance(source, Image.Image):
             return _pil_to_rgb(source, max_pixels, "the image")
         if isinstance(source, str | os.PathLike):
-            return _read_path(source, max_pixels)
+            return _read_path(source, max_pixels, _pil_to_rgb)
         if isinstance(source, bytes):
-            return _read_file(io.BytesIO(source), max_pixels, "the image")
+            return _read_file(io.BytesIO(source), max_pixels, "the image", _pil_to_rgb)
         if callable(getattr(source, "read", None)):
-            return _read_file(_seekable(source), max_pixels, "the image")
+            return _read_file(_seekable(source), max_pixels, "the image", _pil_to_rgb)
     raise TypeError(
         "an image must be a path, an open binary file, bytes, a PIL image or an array, "
         f"got {type(source).__name__}"
     )
+
+
+def read_size(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Size:
+    """Read the `(height, width)` that `read_image` returns, without decoding the pixels.
+
+    Args:
+        path: Path of a file in one of `FORMATS`.
+        max_pixels: Maximum number of pixels.
+
+    Raises:
+        FileNotFoundError: If there is no file at the path.
+        ImageError: If the file is not such an image, or is damaged.
+            `TooManyPixelsError` if it has more than `max_pixels`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about metadata
+        size: Size = _read_path(path, max_pixels, _pil_to_size)
+    return size
 
 
 def read_orientation(path: Path) -> int:
@@ -96,7 +116,7 @@ def read_orientation(path: Path) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
+def _read_path(source: str | os.PathLike[str], max_pixels: int, convert: Convert) -> Any:
     path = Path(source)
     if "\0" in str(path):
         raise ImageError(f"a path must not contain a null character, got {str(path)!r}")
@@ -109,7 +129,7 @@ def _read_path(source: str | os.PathLike[str], max_pixels: int) -> np.ndarray:
     except OSError as error:
         raise ImageError(f"{path.name} cannot be opened: {error.strerror}") from error
     with file:
-        return _read_file(file, max_pixels, path.name)
+        return _read_file(file, max_pixels, path.name, convert)
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:
@@ -124,13 +144,13 @@ def _seekable(file: IO[bytes]) -> IO[bytes]:
     return io.BytesIO(content)
 
 
-def _read_file(file: IO[bytes], max_pixels: int, name: str) -> np.ndarray:
+def _read_file(file: IO[bytes], max_pixels: int, name: str, convert: Convert) -> Any:
     start = file.read(16)
     _check_bytes(start)
     try:
         file.seek(0)
         with _find_decoder(start, name)(file, None) as image:
-            return _pil_to_rgb(image, max_pixels, name)
+            return convert(image, max_pixels, name)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -157,6 +177,13 @@ def _find_decoder(start: bytes, name: str) -> Callable[..., Any]:
         if accepts is not None and accepts(start) is True:
             return decoder
     raise ImageError(f"{name} is not a JPEG, PNG, WebP, BMP, TIFF or GIF image")
+
+
+def _pil_to_size(image: Image.Image, max_pixels: int, name: str) -> Size:
+    _check_pixels(image.height, image.width, max_pixels, name)
+    # The size of a TIFF file is already turned.
+    is_turned = image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) in range(5, 9)
+    return (image.width, image.height) if is_turned else (image.height, image.width)
 
 
 def _pil_to_rgb(image: Image.Image, max_pixels: int, name: str) -> np.ndarray:

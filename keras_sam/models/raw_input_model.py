@@ -46,7 +46,12 @@ class RawInputModel(PresetModel):
             sample_weight: Not supported by the loss.
             validation_batch_size: Images per validation batch. Defaults to `batch_size`.
             **kwargs: Other arguments of `keras.Model.fit`.
+
+        If `x` has a method `set_epoch`, it is called with the number of each epoch before its
+        batches are read.
         """
+        if hasattr(x, "set_epoch"):
+            args, kwargs = _add_callback(_SetEpoch(x), args, kwargs)
         if self.preprocessor is None:
             return super().fit(
                 x,
@@ -169,6 +174,31 @@ class RawInputModel(PresetModel):
             "iou_pred": outputs["iou_pred"],
             "low_res_logits": outputs["masks"],
         }
+
+
+class _SetEpoch(keras.callbacks.Callback):
+    """Calls `set_epoch` of a data set before Keras starts its workers."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__()
+        self._data = data
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._data.set_epoch(epoch)
+
+
+def _add_callback(
+    callback: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Add a callback to the arguments `epochs, verbose, callbacks, ...` of `keras.Model.fit`."""
+    given = args[2] if len(args) > 2 else kwargs.get("callbacks")
+    if isinstance(given, keras.callbacks.CallbackList):
+        given.append(callback)
+        return args, kwargs
+    callbacks = [callback, *keras.tree.flatten(given or [])]
+    if len(args) > 2:
+        return (*args[:2], callbacks, *args[3:]), kwargs
+    return args, kwargs | {"callbacks": callbacks}
 
 
 def _images(x: Any) -> Any:

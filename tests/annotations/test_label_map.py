@@ -96,8 +96,14 @@ def test_palette_and_bilevel_images_are_read_as_indices(tmp_path):
     np.testing.assert_array_equal(read_label_map(tmp_path / "bilevel.png"), np.eye(3))
 
 
+def test_equal_channels_are_read_as_one(tmp_path):
+    labels = np.array([[0, 7], [255, 0]], np.uint8)
+    Image.fromarray(np.stack([labels] * 3, -1)).save(tmp_path / "rgb.png")
+    np.testing.assert_array_equal(read_label_map(tmp_path / "rgb.png"), labels)
+
+
 def test_other_file_raises(tmp_path):
-    Image.new("RGB", (3, 4)).save(tmp_path / "color.png")
+    Image.new("RGB", (3, 4), "red").save(tmp_path / "color.png")
     (tmp_path / "text.png").write_text("labels")
     (tmp_path / "text.npy").write_text("labels")
     np.save(tmp_path / "objects.npy", np.array([[None]]), allow_pickle=True)

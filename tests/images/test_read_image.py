@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from keras_sam.errors import ImageError, TooManyPixelsError
-from keras_sam.images.read_image import read_image, read_orientation
+from keras_sam.images.read_image import read_image, read_orientation, read_size
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
@@ -102,6 +102,7 @@ def test_the_orientation_in_the_metadata_is_applied(tmp_path, file_format, orien
     np.testing.assert_array_equal(read_image(data), np.rot90(stored, quarter_turns))
     (tmp_path / "image").write_bytes(data)
     assert read_orientation(tmp_path / "image") == (1 if orientation == 9 else orientation)
+    assert read_size(tmp_path / "image") == read_image(tmp_path / "image").shape[:2]
 
 
 @pytest.mark.parametrize("content", [b"nothing", b"\xff\xd8\xff", b"II*\0"])
@@ -217,3 +218,14 @@ def test_paths_that_are_not_files_raise(tmp_path):
 def test_other_arrays_raise(array):
     with pytest.raises(ImageError):
         read_image(array)
+
+
+def test_size_of_a_bad_file_raises(tmp_path):
+    Image.new("L", (300, 200)).save(tmp_path / "large.png")
+    with pytest.raises(TooManyPixelsError, match=r"large.png has 300 x 200 pixels, more than"):
+        read_size(tmp_path / "large.png", max_pixels=59_999)
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(ImageError, match=r"text.png is not a JPEG"):
+        read_size(tmp_path / "text.png")
+    with pytest.raises(FileNotFoundError):
+        read_size(tmp_path / "missing.png")

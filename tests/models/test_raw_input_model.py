@@ -369,3 +369,37 @@ def test_an_invalid_sample_leaves_a_usable_model_with_the_weights_so_far(make_ba
     assert np.isfinite(trained).all()
     assert np.abs(trained - before).max() > 1e-4
     segmenter.fit(images[:4], masks[:4], 2, verbose=0)
+
+
+class EpochRecorder(keras.utils.PyDataset):
+    """One batch per epoch, read by workers that start before Keras' own event."""
+
+    def __init__(self):
+        super().__init__(workers=2)
+        self.epoch, self.read = None, []
+
+    def __len__(self):
+        return 1
+
+    def set_epoch(self, epoch):
+        self.epoch = epoch
+
+    def __getitem__(self, index):
+        self.read.append(self.epoch)
+        return BATCH[:2], MASKS[:2]
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("how", ["keyword", "positional", "list"])
+def test_data_sets_get_the_number_of_each_epoch(content_segmenter, how):
+    data, logs = EpochRecorder(), []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, _: logs.append(epoch))
+    if how == "positional":
+        content_segmenter.fit(data, None, None, 3, 0, callback)
+    elif how == "keyword":
+        content_segmenter.fit(data, epochs=3, verbose=0, callbacks=[callback])
+    else:
+        callbacks = keras.callbacks.CallbackList([callback], model=content_segmenter)
+        content_segmenter.fit(data, epochs=3, verbose=0, callbacks=callbacks)
+    assert [epoch for epoch in data.read if epoch is not None][-3:] == [0, 1, 2]
+    assert logs == [0, 1, 2]

@@ -10,7 +10,7 @@ import rasterio
 from PIL import Image
 
 from keras_sam.errors import ImageError, RotatedImageError
-from keras_sam.images.open_dataset import gdal_errors, import_rasterio, open_dataset
+from keras_sam.images.open_raster import gdal_errors, import_rasterio, open_raster
 
 VALUES = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
 VRT = """<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">
@@ -19,7 +19,7 @@ VRT = """<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="By
 
 
 def opened(path, max_block_bytes=2**20):
-    return open_dataset(path, max_block_bytes=max_block_bytes)
+    return open_raster(path, max_block_bytes=max_block_bytes)
 
 
 def saved(path, values=VALUES, **options):

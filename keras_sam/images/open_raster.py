@@ -1,4 +1,4 @@
-"""`open_dataset`: a raster file opened by rasterio, also if it comes from a stranger."""
+"""`open_raster`: a raster file opened by rasterio, also if it comes from a stranger."""
 
 import warnings
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ GDAL_OPTIONS = {
 }
 
 
-def open_dataset(path: Path, *, max_block_bytes: int) -> Any:
+def open_raster(path: Path, *, max_block_bytes: int) -> Any:
     """Open a raster file with rasterio.
 
     Only local files are opened, by the drivers for GeoTIFF, JPEG 2000, JPEG, PNG, WebP and BMP.

@@ -1,0 +1,161 @@
+"""`MaskBatches`: random batches of images and masks, for `SAMImageSegmenter.fit`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage, decode_masks
+
+CANDIDATES = 3  # masks that are decoded for each one that is used, since crops drop some
+Augment = Callable[..., tuple[Any, Any]]
+
+
+class MaskBatches(keras.utils.PyDataset):
+    """Batches `(images, masks)` of raw samples. The preprocessor of a model prepares them.
+
+    A batch depends only on the seed, the epoch and its index, not on workers or on earlier
+    batches. All full batches have the same number of masks per image, and so one shape after
+    preprocessing.
+
+    Args:
+        dataset: Images with their masks. Images without masks do not train: remove them with
+            `check_dataset(dataset).usable`.
+        batch_size: Images per batch.
+        masks_per_image: Masks of each image. Of more masks, a random subset is used. Missing
+            masks are filled with empty ones, which losses ignore.
+        augment: Function `f(image, masks, rng)` or `f(image, masks)` that returns a changed
+            image `(H, W, 3)`, uint8, and masks `(P, H, W)`. It may drop masks. `Augmentation` is
+            one. Without `rng`, batches are only repeatable if the function is.
+        shuffle: If True, each epoch has another order, other subsets of masks and other changes,
+            and the last batch is filled with images of the first. If False, all epochs are the
+            same, and the last batch may be smaller, as validation needs it.
+        seed: Seed of the order, of the subsets and of `rng`.
+        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of
+            `keras.utils.PyDataset`.
+
+    Raises:
+        ValueError: If the data set is empty, or a number is less than 1.
+    """
+
+    def __init__(
+        self,
+        dataset: LabeledDataset,
+        *,
+        batch_size: int = 1,
+        masks_per_image: int = 16,
+        augment: Augment | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        for name, value in (
+            ("the number of images", len(dataset)),
+            ("batch_size", batch_size),
+            ("masks_per_image", masks_per_image),
+        ):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.masks_per_image = masks_per_image
+        self.augment = augment
+        self.shuffle = shuffle
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does.
+
+        Keras calls `on_epoch_begin` after its workers have started, which is too late.
+        """
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Read a batch.
+
+        Args:
+            index: Index of the batch in the epoch.
+
+        Returns:
+            Images `(H, W, 3)`, uint8, and masks `(masks_per_image, H, W)`, bool, of each image.
+            Images may differ in size.
+
+        Raises:
+            IndexError: If there is no such batch.
+            ValueError: If a file is malformed, a mask does not have its image's size, or
+                `augment` returns arrays of wrong shapes.
+            OSError: If a file cannot be read.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"there are {len(self)} batches, got index {index}")
+        count = len(self.dataset)
+        positions = range(index * self.batch_size, (index + 1) * self.batch_size)
+        order = np.arange(count)
+        if self.shuffle:
+            order = self._rng(0, 0).permutation(count)
+        else:
+            positions = range(positions.start, min(positions.stop, count))
+        samples = [self._sample(int(order[at % count]), at // count) for at in positions]
+        images, masks = zip(*samples, strict=True)
+        return list(images), list(masks)
+
+    def _sample(self, index: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
+        """Read one image, and choose and change its masks."""
+        rng = self._rng(1 + index, repeat)
+        source = self.dataset.images[index]
+        labels, image = source.labels(), source.image()
+        limit = self.masks_per_image * (CANDIDATES if self.augment else 1)
+        indices = np.arange(len(labels))
+        if len(labels) > self.masks_per_image:
+            indices = rng.permutation(indices)[:limit]
+        masks = decode_masks(labels, image.shape[:2], source.name, indices.tolist())
+        if self.augment is not None:
+            image, masks = _apply(self.augment, image, masks, rng, source)
+        masks = masks[masks.any(axis=(1, 2))][: self.masks_per_image]
+        padding = self.masks_per_image - len(masks)
+        return image, np.pad(masks, ((0, padding), (0, 0), (0, 0)))
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        """Return a generator for a key of two numbers."""
+        return np.random.default_rng((self.seed, self.epoch if self.shuffle else 0, *key))
+
+
+def _apply(
+    augment: Augment,
+    image: np.ndarray,
+    masks: np.ndarray,
+    rng: np.random.Generator,
+    source: LabeledImage,
+) -> tuple[np.ndarray, np.ndarray]:
+    arguments = (image, masks, rng) if _takes_rng(augment) else (image, masks)
+    new_image, new_masks = (np.asarray(array) for array in augment(*arguments))
+    size = new_image.shape[:2]
+    if new_image.shape != (*size, 3) or new_image.dtype != np.uint8:
+        raise ValueError(
+            f"augment must return an image (H, W, 3) of uint8 for {source.name}, "
+            f"got {new_image.dtype} {new_image.shape}"
+        )
+    if not len(new_masks):
+        new_masks = np.zeros((0, *size), bool)
+    if new_masks.ndim != 3 or new_masks.shape[1:] != size:
+        raise ValueError(
+            f"augment must return masks (P, {size[0]}, {size[1]}) for {source.name}, "
+            f"got {new_masks.shape}"
+        )
+    return np.ascontiguousarray(new_image), new_masks.astype(bool)
+
+
+def _takes_rng(augment: Augment) -> bool:
+    try:
+        parameters = inspect.signature(augment).parameters.values()
+    except (TypeError, ValueError):  # some callables in C have no signature
+        return False
+    required = [value for value in parameters if value.default is value.empty]
+    return len(required) > 2 or "rng" in {value.name for value in parameters}
