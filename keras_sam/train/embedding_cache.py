@@ -74,7 +74,7 @@ def cache_embeddings(
     for index, image in enumerate(dataset.images):
         files.append([])
         for view in range(views):
-            key = f"{fingerprint}\0{image.name}\0{view}\0{seed}"
+            key = f"{fingerprint}\0{image.name}\0{view}\0{seed}\0{_name(augment) if view else ''}"
             path = Path(folder) / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.safetensors"
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,6 @@ class CachedBatches(keras.utils.PyDataset):
         masks_per_image: Masks per image: a random choice if there are more, padded if there are
             fewer.
         seed: Seed of the order and of the choice of masks.
-        epoch: First epoch, to resume.
         **kwargs: Arguments of `keras.utils.PyDataset`, such as `workers`.
 
     Raises:
@@ -134,7 +133,6 @@ class CachedBatches(keras.utils.PyDataset):
         batch_size: int = 1,
         masks_per_image: int = 16,
         seed: int = 0,
-        epoch: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -144,6 +142,10 @@ class CachedBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.masks_per_image = masks_per_image
         self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next batches, counted from 0."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -174,6 +176,11 @@ class CachedBatches(keras.utils.PyDataset):
         boxes = np.zeros((self.masks_per_image, 2, 2), np.float32)
         masks[: len(chosen)], boxes[: len(chosen)] = sample.masks[chosen], sample.boxes[chosen]
         return CachedEmbedding(sample.arrays, masks, boxes)
+
+
+def _name(augment: Augment | None) -> str:
+    """Return what identifies an augmentation: its settings, or the name of a function."""
+    return getattr(augment, "__qualname__", None) or repr(augment)
 
 
 def _write(

@@ -108,7 +108,7 @@ def test_batches_have_one_shape_and_depend_only_on_seed_epoch_and_index(model, d
     first = [batches[index] for index in range(2)]
     batches.on_epoch_end()
     second = [batches[index] for index in range(2)]
-    again.epoch = 1
+    again.set_epoch(1)
     for index in (1, 0):
         for part, other in zip(second[index], again[index], strict=True):
             for name in part:

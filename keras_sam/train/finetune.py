@@ -1,0 +1,237 @@
+"""`finetune`: trains a preset on labeled images, and writes the best weights as a preset."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_sam.annotations.labeled_dataset import LabeledDataset
+from keras_sam.evaluate.evaluate import evaluate
+from keras_sam.files.atomic_file import write_atomically
+from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
+from keras_sam.models.prompt_trained_model import LEARNING_RATE
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.models.trained_part import TrainedPart
+from keras_sam.predict.sam_predictor import SAMPredictor
+from keras_sam.train.augmentation import Augmentation
+from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
+from keras_sam.train.mask_batches import MaskBatches
+from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.training_state import TrainingState
+
+METRICS = ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou")
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Settings of `finetune`.
+
+    Attributes:
+        part: Weights to train, see `SAMImageSegmenter.set_trained_part`.
+        epochs: Maximum number of epochs.
+        patience: Training stops after this number of epochs without a better validation.
+        learning_rate: Learning rate of AdamW.
+        batch_size: Images per step.
+        masks_per_image: Masks per image and step.
+        views: For the part "decoder", the number of augmented views of each image that are
+            encoded before training, including the image itself. Others are augmented anew in
+            each epoch.
+        lora_rank: Rank of the adapters, for the part "lora".
+        val: Share of the images for validation, in (0, 1).
+        test: Share of the images for the final test, in (0, 1).
+        max_masks: Maximum number of masks per image in validation and test.
+        seed: Seed of the split, the views, the order and the prompts.
+    """
+
+    part: TrainedPart = "decoder"
+    epochs: int = 30
+    patience: int = 8
+    learning_rate: float = LEARNING_RATE
+    batch_size: int = 1
+    masks_per_image: int = 16
+    views: int = 4
+    lora_rank: int = 8
+    val: float = 0.15
+    test: float = 0.15
+    max_masks: int = 32
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """Mean IoU before and after training, by the names of `Evaluation`.
+
+    Attributes:
+        before: On the test images, with the preset.
+        after: On the test images, with the trained model.
+        logs: Metrics of each epoch.
+        best_epoch: Epoch whose weights were kept; 0 if none was better than the preset.
+        keeps_refiner: False if validation is better without the preset's mask refiner, which the
+            new preset then lacks.
+        preset: Directory of the new preset.
+    """
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    logs: list[dict[str, float]]
+    best_epoch: int
+    keeps_refiner: bool
+    preset: Path
+
+
+def finetune(
+    dataset: LabeledDataset,
+    preset: str | Path,
+    output: str | Path,
+    config: FinetuneConfig | None = None,
+    *,
+    log: Callable[[str], Any] = print,
+) -> FinetuneResult:
+    """Train a preset on labeled images.
+
+    Each kind of prompt is measured before training and after each epoch, and the best weights
+    are kept. A stopped call resumes after its last epoch if it is repeated.
+
+    Args:
+        dataset: Images with their masks.
+        preset: Preset to start from, see `SAMImageSegmenter.from_preset`.
+        output: Directory of the run. It gets `preset/`, `log.csv` and `result.json`.
+        config: Settings.
+        log: Function called with messages about the progress.
+
+    Raises:
+        ValueError: If the data set is too small for the split, or `output` contains a run with
+            other settings.
+    """
+    config = config or FinetuneConfig()
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    train, val, test = dataset.split(val=config.val, test=config.test, seed=config.seed)
+    log(f"{len(train)} images for training, {len(val)} for validation, {len(test)} for the test")
+    segmenter = SAMImageSegmenter.from_preset(preset)
+    before = _evaluate(segmenter, test, config)
+    segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
+    model, batches = _prepare(segmenter, train, output, config, log)
+    model.compile(
+        keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
+        loss=InteractiveSegmentationLoss(center_click_probability=0.5, seed=config.seed),
+    )
+    validation = MaskValidation(
+        lambda: _evaluate(segmenter, val, config), patience=config.patience, warn=log
+    )
+    settings = {**asdict(config), "epochs": None, "patience": None, "preset": str(preset)}
+    images = [image.name for image in train.images]
+    state = TrainingState(
+        output / "state.safetensors",
+        validation,
+        seed=config.seed,
+        fingerprint={**settings, "images": images},
+    )
+    if state.restore(model):
+        log(f"resuming after epoch {state.epoch}")
+    progress = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: _report_epoch(state, output, config, log)
+    )
+    batches.set_epoch(state.epoch)
+    model.fit(
+        batches,
+        epochs=config.epochs,
+        initial_epoch=state.epoch,
+        callbacks=[validation, state, progress],
+        verbose=0,
+    )
+    keeps_refiner = _choose_refiner(segmenter, val, config, log)
+    segmenter.save_to_preset(output / "preset")
+    result = FinetuneResult(
+        before=before,
+        after=_evaluate(segmenter, test, config),
+        logs=state.logs,
+        best_epoch=validation.best_epoch,
+        keeps_refiner=keeps_refiner,
+        preset=output / "preset",
+    )
+    content = {**asdict(result), "config": asdict(config), "preset": str(result.preset)}
+    write_atomically(output / "result.json", json.dumps(content, indent=2).encode())
+    return result
+
+
+def _prepare(
+    segmenter: SAMImageSegmenter,
+    train: LabeledDataset,
+    output: Path,
+    config: FinetuneConfig,
+    log: Callable[[str], Any],
+) -> tuple[SAMImageSegmenter, CachedBatches | MaskBatches]:
+    """Return the model to fit and its batches."""
+    augment = Augmentation()
+    if config.part != "decoder":
+        return segmenter, MaskBatches(
+            train,
+            batch_size=config.batch_size,
+            masks_per_image=config.masks_per_image,
+            augment=augment,
+            seed=config.seed,
+        )
+    log(f"encoding {len(train) * config.views} views")
+    files = cache_embeddings(
+        segmenter,
+        train,
+        output / "embeddings",
+        views=config.views,
+        augment=augment,
+        seed=config.seed,
+    )
+    batches = CachedBatches(
+        files,
+        batch_size=config.batch_size,
+        masks_per_image=config.masks_per_image,
+        seed=config.seed,
+    )
+    return SAMImageSegmenter(segmenter.backbone, preprocessor=None), batches
+
+
+def _evaluate(
+    segmenter: SAMImageSegmenter, dataset: LabeledDataset, config: FinetuneConfig
+) -> dict[str, float]:
+    evaluation = evaluate(SAMPredictor(segmenter), dataset, max_masks=config.max_masks)
+    return {name: getattr(evaluation, name) for name in METRICS}
+
+
+def _choose_refiner(
+    segmenter: SAMImageSegmenter,
+    val: LabeledDataset,
+    config: FinetuneConfig,
+    log: Callable[[str], Any],
+) -> bool:
+    """Remove the preset's mask refiner if validation is better without it."""
+    original = segmenter.inference_config
+    if original.mask_refiner is None:
+        return True
+    refined = sum(_evaluate(segmenter, val, config).values())
+    segmenter.inference_config = dataclasses.replace(original, mask_refiner=None)
+    plain = sum(_evaluate(segmenter, val, config).values())
+    if plain > refined:
+        log("the new preset has no mask refiner, since validation is better without it")
+        return False
+    segmenter.inference_config = original
+    return True
+
+
+def _report_epoch(
+    state: TrainingState, output: Path, config: FinetuneConfig, log: Callable[[str], Any]
+) -> None:
+    latest = state.logs[-1]
+    scores = ", ".join(f"{name} {latest[f'val_{name}']:.3f}" for name in METRICS)
+    log(f"epoch {state.epoch}/{config.epochs}: loss {latest['loss']:.3f}, {scores}")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(latest))
+    writer.writeheader()
+    writer.writerows(state.logs)
+    write_atomically(output / "log.csv", text.getvalue().encode())
+
