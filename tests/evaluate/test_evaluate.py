@@ -12,21 +12,9 @@ from keras_sam.engines.create_engine import create_engine
 from keras_sam.evaluate import evaluate
 from keras_sam.evaluate.simulate_clicks import next_click
 from keras_sam.masks.coco_rle import mask_to_coco_rle
-from keras_sam.predict import MultiScalePredictor, Predictor, SAMPredictor
+from keras_sam.predict import MultiScalePredictor, SAMPredictor
+from tests.evaluate.known_masks import BOXES, SIZE, KnownMasks, iou, rectangle, target_of
 from tests.predict.medsam_reference import predict_like_medsam, sensitive_model
-
-SIZE = (45, 80)
-BOXES = [(10, 5, 50, 30), (60, 20, 80, 45)]
-
-
-def rectangle(x0, y0, x1, y1):
-    mask = np.zeros(SIZE, bool)
-    mask[y0:y1, x0:x1] = True
-    return mask
-
-
-def iou(mask, target):
-    return (mask & target).sum() / (mask | target).sum()
 
 
 @pytest.fixture
@@ -46,77 +34,6 @@ def labeled(image, tmp_path):
     }
     (tmp_path / "notes.json").write_text(json.dumps(content))
     return read_coco(tmp_path / "notes.json"), tmp_path
-
-
-class KnownMasks(Predictor):
-    """Predicts known rectangles, and records its prompts.
-
-    A box gets the rectangle that is 2 pixels narrower. A point in a target gets its left quarter,
-    half and three quarters, with predicted IoU 0.9, 0.2 and 0.5. Further points get the previous
-    mask, with 4 columns more on its right per point.
-    """
-
-    def __init__(self):
-        self.image = None
-        self.calls = []
-
-    def set_image(self, image, image_format="RGB"):
-        self.image = image
-
-    def reset_image(self):
-        self.image = None
-
-    @property
-    def is_image_set(self):
-        return self.image is not None
-
-    @property
-    def original_size(self):
-        return SIZE
-
-    def predict_many(
-        self,
-        point_coords=None,
-        point_labels=None,
-        boxes=None,
-        mask_inputs=None,
-        *,
-        multimask_output=True,
-        return_logits=False,
-    ):
-        self.calls.append((point_coords, point_labels, boxes, mask_inputs, multimask_output))
-        if boxes is not None:
-            masks = [[rectangle(*np.add(box, (0, 0, -2, 0)).astype(int))] for box in boxes]
-            iou_predictions = np.ones((len(boxes), 1))
-        elif mask_inputs is None:
-            targets = [target_of(points[0]) for points in point_coords]
-            masks = [
-                [left_part(target, share) for share in (0.25, 0.5, 0.75)] for target in targets
-            ]
-            iou_predictions = np.tile([0.9, 0.2, 0.5], (len(targets), 1))
-        else:  # the mask input contains the width of the mask, see below
-            widths = mask_inputs[:, 0, 0] + 4 * (np.shape(point_coords)[1] - 1)
-            masks = [
-                [rectangle(x0, y0, int(x0 + width), y1)]
-                for (x0, y0, _, y1), width in zip(
-                    (target_of(points[0]) for points in point_coords), widths, strict=True
-                )
-            ]
-            iou_predictions = np.ones((len(widths), 1))
-        masks = np.array(masks)
-        widths = masks.any(axis=2).sum(axis=2).astype(np.float32)
-        return masks, iou_predictions, np.tile(widths[..., None, None], (1, 1, 4, 4))
-
-
-def target_of(point):
-    """Return the box that contains a point."""
-    x, y = point
-    return next(box for box in BOXES if box[0] <= x < box[2] and box[1] <= y < box[3])
-
-
-def left_part(box, share):
-    x0, y0, x1, y1 = box
-    return rectangle(x0, y0, int(x0 + share * (x1 - x0)), y1)
 
 
 def test_known_masks_give_known_iou(labeled, image):
@@ -182,19 +99,6 @@ def test_the_number_of_images_and_masks_can_be_limited(labeled):
     calls = []
     evaluate(KnownMasks(), *labeled, max_images=1, progress=lambda *counts: calls.append(counts))
     assert calls == [(1, 1)]
-
-
-def test_a_correction_is_inside_the_error():
-    target = rectangle(5, 5, 25, 15)
-    missing_right, extra_top = target.copy(), target.copy()
-    missing_right[:, 14:] = False
-    extra_top[:5, 5:25] = True
-    x, y, label = next_click(missing_right, target)
-    assert (14 < x < 25, 5 < y < 15, label) == (True, True, 1)
-    x, y, label = next_click(extra_top, target)
-    assert (0 < y < 4, label) == (True, 0)
-    x, y, label = next_click(target, target)  # without an error, inside the target
-    assert (target[y, x], label) == (True, 1)
 
 
 @pytest.fixture(scope="module")
