@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "predict": {"engines", "models", "transforms", "annotations", "masks", "images"},
     "evaluate": {"predict", "annotations", "masks", "images"},
     "train": {
+        "predict",
         "models",
         "layers",
         "losses",

@@ -44,9 +44,7 @@ def finetune_command(
     ] = 8,
     learning_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of AdamW.")] = 5e-5,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 1,
-    masks_per_image: Annotated[
-        int, typer.Option(min=1, help="Masks per image and step.")
-    ] = 16,
+    masks_per_image: Annotated[int, typer.Option(min=1, help="Masks per image and step.")] = 16,
     views: Annotated[
         int,
         typer.Option(

@@ -3,7 +3,7 @@
 from keras_sam.evaluate.boundary_iou import boundary_band, boundary_iou
 from keras_sam.evaluate.box_ap import BoxAP, box_ap
 from keras_sam.evaluate.calibration import CalibrationBin, expected_calibration_error
-from keras_sam.evaluate.evaluate import Evaluation, evaluate
+from keras_sam.evaluate.evaluate import Evaluation, evaluate, evaluate_dataset
 from keras_sam.evaluate.mean_scores import (
     MeanScores,
     mean_scores,
@@ -36,6 +36,7 @@ __all__ = [
     "box_ap",
     "click_ious",
     "evaluate",
+    "evaluate_dataset",
     "expected_calibration_error",
     "jittered_click",
     "largest_error_click",

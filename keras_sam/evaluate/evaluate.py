@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_sam.annotations.coco import CocoDataset, CocoImage
+from keras_sam.annotations.labeled_dataset import LabeledDataset
 from keras_sam.evaluate.box_ap import BoxAP, box_ap, require_pycocotools
 from keras_sam.evaluate.calibration import CalibrationBin, calibration_bins
 from keras_sam.evaluate.mean_scores import (
@@ -113,23 +114,73 @@ def evaluate(
         if targets:
             num_images += 1
             predictor.set_image(_read_pixels(image, Path(images_dir)))
-            image_scores: dict[int, MaskScore] = {}
-            for group in _groups(targets):
-                group_scores, group_masks = score_masks(
-                    predictor,
-                    [targets[index] for index in group],
-                    clicks=clicks,
-                    jitter_seed=jitter_seed,
-                    box_masks=with_box_ap,
-                )
-                image_scores |= zip(group, group_scores, strict=True)
-                box_masks += group_masks
-            scores += [image_scores[index] for index in range(len(targets))]
+            image_scores, image_masks = _score_image(
+                predictor,
+                targets,
+                clicks=clicks,
+                jitter_seed=jitter_seed,
+                box_masks=with_box_ap,
+            )
+            scores += image_scores
+            box_masks += image_masks
         if progress is not None:
             progress(completed, len(images))
     if not scores:
         raise ValueError("the images have no masks to compare with")
     return _summarize(scores, box_masks, num_images)
+
+
+def evaluate_dataset(
+    predictor: Predictor,
+    dataset: LabeledDataset,
+    *,
+    max_masks: int | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Evaluation:
+    """Evaluate a predictor on labeled images of any format.
+
+    Args:
+        predictor: Predictor of the model, such as a `SAMPredictor`.
+        dataset: Images with their masks, from `open_dataset`.
+        max_masks: Maximum number of masks per image.
+        progress: Function called with the number of images processed and their total.
+
+    Raises:
+        FileNotFoundError: If an image is missing.
+        ValueError: If an image and its masks have different sizes, or there are no masks.
+    """
+    scores: list[MaskScore] = []
+    num_images = 0
+    for completed, image in enumerate(dataset.images, start=1):
+        masks, categories = image.masks(), [label.category for label in image.labels()]
+        targets = [
+            Target(mask, image.name, index, category)
+            for index, (mask, category) in enumerate(zip(masks, categories, strict=True))
+            if mask.any()
+        ][:max_masks]
+        if targets:
+            num_images += 1
+            predictor.set_image(image.image())
+            scores += _score_image(predictor, targets)[0]
+        if progress is not None:
+            progress(completed, len(dataset))
+    if not scores:
+        raise ValueError("the images have no masks to compare with")
+    return _summarize(scores, [], num_images)
+
+
+def _score_image(
+    predictor: Predictor, targets: Sequence[Target], **options: Any
+) -> tuple[list[MaskScore], list[BoxMask]]:
+    """Score the targets of an image in groups; `options` are those of `score_masks`."""
+    scores: dict[int, MaskScore] = {}
+    box_masks: list[BoxMask] = []
+    for group in _groups(targets):
+        group_targets = [targets[index] for index in group]
+        group_scores, group_masks = score_masks(predictor, group_targets, **options)
+        scores |= zip(group, group_scores, strict=True)
+        box_masks += group_masks
+    return [scores[index] for index in range(len(targets))], box_masks
 
 
 def _summarize(

@@ -1,17 +1,35 @@
-"""Fine-tuning: batches of labeled images, augmentation and learning-rate schedules. No losses."""
+"""Fine-tuning: labeled images to batches, cached embeddings, validation and runs. No losses."""
 
 from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.check_dataset import DatasetProblem, DatasetReport, check_dataset
+from keras_sam.train.embedding_cache import (
+    CachedBatches,
+    CachedEmbedding,
+    cache_embeddings,
+    load_embedding,
+)
+from keras_sam.train.finetune import FinetuneConfig, FinetuneResult, finetune
 from keras_sam.train.flush_denormals import flush_denormals
 from keras_sam.train.mask_batches import MaskBatches
+from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.training_state import TrainingState
 from keras_sam.train.warmup_cosine import WarmupCosine
 
 __all__ = [
     "Augmentation",
+    "CachedBatches",
+    "CachedEmbedding",
     "DatasetProblem",
     "DatasetReport",
+    "FinetuneConfig",
+    "FinetuneResult",
     "MaskBatches",
+    "MaskValidation",
+    "TrainingState",
     "WarmupCosine",
+    "cache_embeddings",
     "check_dataset",
+    "finetune",
     "flush_denormals",
+    "load_embedding",
 ]

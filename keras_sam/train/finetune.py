@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset
-from keras_sam.evaluate.evaluate import evaluate
+from keras_sam.evaluate.evaluate import evaluate_dataset
 from keras_sam.files.atomic_file import write_atomically
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.prompt_trained_model import LEARNING_RATE
@@ -199,7 +199,7 @@ def _prepare(
 def _evaluate(
     segmenter: SAMImageSegmenter, dataset: LabeledDataset, config: FinetuneConfig
 ) -> dict[str, float]:
-    evaluation = evaluate(SAMPredictor(segmenter), dataset, max_masks=config.max_masks)
+    evaluation = evaluate_dataset(SAMPredictor(segmenter), dataset, max_masks=config.max_masks)
     return {name: getattr(evaluation, name) for name in METRICS}
 
 
@@ -234,4 +234,3 @@ def _report_epoch(
     writer.writeheader()
     writer.writerows(state.logs)
     write_atomically(output / "log.csv", text.getvalue().encode())
-
