@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_sam.losses import InteractiveSegmentationLoss
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.weight_names import weights_by_name
 
@@ -52,7 +53,8 @@ def test_frozen_weights_and_statistics_have_names():
 def test_metrics_are_no_weights(make_backbone):
     model = SAMImageSegmenter(make_backbone())
     names = list(weights_by_name(model))
-    model.compile(metrics=[keras.metrics.MeanAbsoluteError()])
+    loss = InteractiveSegmentationLoss(correction_rounds=0)
+    model.compile(loss=loss, metrics=[keras.metrics.MeanAbsoluteError()])
     images = np.zeros((1, 32, 48, 3), "float32")
     model.fit({"images": images}, {"masks": np.ones((1, 1, 32, 48), "bool")}, verbose=0)
     assert model.metrics_variables != []
