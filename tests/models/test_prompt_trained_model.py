@@ -155,7 +155,7 @@ def test_cached_embeddings_train_the_decoder_as_images_do(make_backbone, inputs)
             embedding = segmenter.encode_image(x["images"])
             x = {name: ops.convert_to_numpy(array) for name, array in embedding.items()}
         segmenter.compile(
-            keras.optimizers.SGD(0.1), loss=InteractiveSegmentationLoss(correction_rounds=0)
+            keras.optimizers.SGD(0.1), loss=InteractiveSegmentationLoss(correction_rounds=1, seed=0)
         )
         losses.append(segmenter.fit(x, targets, epochs=3, verbose=0).history["loss"])
         losses[-1].append(segmenter.evaluate(x, targets, verbose=0, return_dict=True)["loss"])

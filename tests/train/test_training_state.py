@@ -24,7 +24,7 @@ def train(tiny_segmenter, path, epochs, *, fingerprint=None, on_epoch_end=None):
     model = tiny_segmenter(0)
     model.set_trained_part("decoder")
     model.compile(
-        keras.optimizers.AdamW(1e-3), loss=InteractiveSegmentationLoss(correction_rounds=0)
+        keras.optimizers.AdamW(1e-3), loss=InteractiveSegmentationLoss(correction_rounds=1)
     )
     masks = np.zeros((2, 2, 64, 64), "uint8")
     masks[:, 0, 10:40, 5:50] = masks[:, 1, 30:60, 30:60] = 1
