@@ -12,7 +12,7 @@ from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage
 from keras_sam.errors import ImageError
 from keras_sam.masks.measures import mask_to_box
 from keras_sam.transforms.image_transform import ImageTransform
-from keras_sam.types import Size
+from keras_sam.types import Size, is_size
 
 # Kinds of problems, and if images with such a problem can be used.
 PROBLEM_KINDS = {
@@ -120,9 +120,18 @@ def check_dataset(
 
     Returns:
         Counts, sizes and problems, and the usable images.
+
+    Raises:
+        ValueError: If `image_size` is not a multiple of `low_res_size`.
     """
-    if image_size is not None and low_res_size is None:
-        low_res_size = image_size[0] // LOW_RES_FACTOR, image_size[1] // LOW_RES_FACTOR
+    if image_size is not None:
+        height, width = image_size
+        low_res_size = low_res_size or (height // LOW_RES_FACTOR, width // LOW_RES_FACTOR)
+        if not is_size(low_res_size) or any(np.mod(image_size, low_res_size)):
+            raise ValueError(
+                f"image_size must be a multiple of low_res_size, got {image_size} and "
+                f"{low_res_size}"
+            )
     checked = [_check_image(image, image_size, low_res_size) for image in dataset.images]
     problems: list[DatasetProblem] = []
     usable: list[LabeledImage] = []

@@ -46,7 +46,8 @@ class MaskBatches(keras.utils.PyDataset):
             same, and the last batch may be smaller, as validation needs it.
         seed: Seed of the order, of the subsets and of `rng`.
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of
-            `keras.utils.PyDataset`.
+            `keras.utils.PyDataset`. With workers, prefer threads, the default: decoders release
+            the GIL, and JAX warns of processes that are forked.
 
     Raises:
         ValueError: If the data set is empty, or a number is less than 1.

@@ -177,3 +177,10 @@ def test_low_res_size_of_the_model_is_used(tmp_path):
     for low_res_size, count in (((32, 32), 0), ((8, 8), 2), (None, 0)):
         report = check_dataset(dataset, image_size=(64, 64), low_res_size=low_res_size)
         assert len(report.problems) == count
+
+
+@pytest.mark.parametrize("low_res_size", [(0, 16), (20, 20), (128, 128)])
+def test_sizes_that_do_not_fit_raise(tmp_path, low_res_size):
+    dataset = LabeledDataset((), "coco", tmp_path)
+    with pytest.raises(ValueError, match="image_size must be a multiple of low_res_size, got"):
+        check_dataset(dataset, image_size=(64, 64), low_res_size=low_res_size)
