@@ -193,7 +193,7 @@ def _add_callback(
     """Add a callback to the arguments `epochs, verbose, callbacks, ...` of `keras.Model.fit`."""
     given = args[2] if len(args) > 2 else kwargs.get("callbacks")
     if isinstance(given, keras.callbacks.CallbackList):
-        given.append(callback)
+        given.callbacks.append(callback)
         return args, kwargs
     callbacks = [callback, *keras.tree.flatten(given or [])]
     if len(args) > 2:

@@ -12,7 +12,7 @@ from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage
 from keras_sam.errors import ImageError
 from keras_sam.masks.measures import mask_to_box
 from keras_sam.transforms.image_transform import ImageTransform
-from keras_sam.types import Size
+from keras_sam.types import Size, is_size
 
 # Kinds of problems, and if images with such a problem can be used.
 PROBLEM_KINDS = {
@@ -26,7 +26,8 @@ PROBLEM_KINDS = {
 }
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 LOW_RES_FACTOR = 4  # pixels of the model frame per low-res cell in SAM
-MAX_LISTED = 20  # problems in `str(report)`
+MAX_LISTED = 5  # problems of each kind in `str(report)`
+MAX_CATEGORIES = 10  # in `str(report)`
 
 
 @dataclass(frozen=True)
@@ -80,20 +81,26 @@ class DatasetReport:
             lines.append(f"image sizes: {' to '.join(dict.fromkeys(sizes))} pixels")
         if self.num_masks:
             fewest, median, most = self.masks_per_image
+            names = [f"{name} ({count})" for name, count in self.categories.items()]
+            if len(names) > MAX_CATEGORIES:
+                names[MAX_CATEGORIES:] = [f"and {len(names) - MAX_CATEGORIES} more"]
             smallest, *quartiles, largest = self.area_quantiles
             lines += [
                 f"masks per image: {fewest:g} to {most:g}, median {median:g}",
                 f"mask areas: {smallest:g} to {largest:g} pixels, "
                 f"quartiles {', '.join(f'{area:g}' for area in quartiles)}",
-                "categories: "
-                + ", ".join(f"{name} ({count})" for name, count in self.categories.items()),
+                "categories: " + ", ".join(names),
             ]
-        kinds = Counter(problem.kind for problem in self.problems)
-        listed = ", ".join(f"{kinds[kind]} x {kind}" for kind in PROBLEM_KINDS if kinds[kind])
-        lines.append(f"problems: {listed or 'none'}")
-        lines += [f"- {problem.message}" for problem in self.problems[:MAX_LISTED]]
-        if len(self.problems) > MAX_LISTED:
-            lines.append(f"- and {len(self.problems) - MAX_LISTED} more")
+        if not self.problems:
+            lines.append("problems: none")
+        for kind in PROBLEM_KINDS:
+            found = [problem for problem in self.problems if problem.kind == kind]
+            if found:
+                num_images = len({problem.image for problem in found})
+                lines.append(f"{kind}: {len(found)} in {num_images} images")
+                lines += [f"- {problem.message}" for problem in found[:MAX_LISTED]]
+                if len(found) > MAX_LISTED:
+                    lines.append(f"- and {len(found) - MAX_LISTED} more")
         return "\n".join(lines)
 
 
@@ -113,9 +120,18 @@ def check_dataset(
 
     Returns:
         Counts, sizes and problems, and the usable images.
+
+    Raises:
+        ValueError: If `image_size` is not a multiple of `low_res_size`.
     """
-    if image_size is not None and low_res_size is None:
-        low_res_size = image_size[0] // LOW_RES_FACTOR, image_size[1] // LOW_RES_FACTOR
+    if image_size is not None:
+        height, width = image_size
+        low_res_size = low_res_size or (height // LOW_RES_FACTOR, width // LOW_RES_FACTOR)
+        if not is_size(low_res_size) or any(np.mod(image_size, low_res_size)):
+            raise ValueError(
+                f"image_size must be a multiple of low_res_size, got {image_size} and "
+                f"{low_res_size}"
+            )
     checked = [_check_image(image, image_size, low_res_size) for image in dataset.images]
     problems: list[DatasetProblem] = []
     usable: list[LabeledImage] = []

@@ -20,6 +20,17 @@ class MaskBatches(keras.utils.PyDataset):
     batches. All full batches have the same number of masks per image, and so one shape after
     preprocessing.
 
+    Example, with a transform of albumentations:
+
+    ```python
+    def augment(image, masks, rng):
+        transform.set_random_seed(int(rng.integers(2**31)))
+        changed = transform(image=image, masks=masks.astype("uint8"))
+        return changed["image"], changed["masks"]
+
+    batches = MaskBatches(train, augment=augment)
+    ```
+
     Args:
         dataset: Images with their masks. Images without masks do not train: remove them with
             `check_dataset(dataset).usable`.
@@ -28,13 +39,15 @@ class MaskBatches(keras.utils.PyDataset):
             masks are filled with empty ones, which losses ignore.
         augment: Function `f(image, masks, rng)` or `f(image, masks)` that returns a changed
             image `(H, W, 3)`, uint8, and masks `(P, H, W)`. It may drop masks. `Augmentation` is
-            one. Without `rng`, batches are only repeatable if the function is.
+            one. Without `rng`, batches are only repeatable if the function is. Images without
+            masks are not changed.
         shuffle: If True, each epoch has another order, other subsets of masks and other changes,
             and the last batch is filled with images of the first. If False, all epochs are the
             same, and the last batch may be smaller, as validation needs it.
         seed: Seed of the order, of the subsets and of `rng`.
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of
-            `keras.utils.PyDataset`.
+            `keras.utils.PyDataset`. With workers, prefer threads, the default: decoders release
+            the GIL, and JAX warns of processes that are forked.
 
     Raises:
         ValueError: If the data set is empty, or a number is less than 1.
@@ -116,7 +129,7 @@ class MaskBatches(keras.utils.PyDataset):
         if len(labels) > self.masks_per_image:
             indices = rng.permutation(indices)[:limit]
         masks = decode_masks(labels, image.shape[:2], source.name, indices.tolist())
-        if self.augment is not None:
+        if self.augment is not None and len(masks):
             image, masks = _apply(self.augment, image, masks, rng, source)
         masks = masks[masks.any(axis=(1, 2))][: self.masks_per_image]
         padding = self.masks_per_image - len(masks)

@@ -1,6 +1,7 @@
 """One toy data set in every format, and hostile folders."""
 
 import json
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,15 @@ def test_masks_equal_the_written_ones(tmp_path, format, write, has_categories):
         np.testing.assert_array_equal(image.masks(), expected)
         if has_categories:
             assert [label.category for label in image.labels()] == list(masks)
+
+
+@pytest.mark.parametrize("write", [row[1] for row in WRITERS[::2]])
+def test_dataset_can_be_sent_to_another_process(tmp_path, write):
+    write(tmp_path)
+    dataset = open_dataset(tmp_path)
+    copy = ForkingPickler.loads(ForkingPickler.dumps(dataset))
+    for image, copied in zip(dataset.images, copy.images, strict=True):
+        np.testing.assert_array_equal(image.masks(), copied.masks())
 
 
 @pytest.mark.parametrize("format", DATASET_FORMATS)

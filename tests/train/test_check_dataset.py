@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zlib
 
 import keras
 import numpy as np
@@ -62,6 +63,7 @@ def bad_folder(tmp_path):
     (tmp_path / "damaged.png").write_bytes((tmp_path / "good.png").read_bytes()[:500])
     header = bytearray((tmp_path / "good.png").read_bytes())
     header[16:24] = (60_000).to_bytes(4, "big") * 2
+    header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
     (tmp_path / "huge.png").write_bytes(header)
     return tmp_path
 
@@ -114,11 +116,20 @@ def test_report_has_counts_and_quantiles(tmp_path):
     ]
 
 
-def test_summary_lists_the_first_problems(bad_folder, monkeypatch):
+def test_summary_lists_the_first_problems_of_each_kind(bad_folder, monkeypatch):
     monkeypatch.setattr(sys.modules[_is_target.__module__], "MAX_LISTED", 2)
     lines = str(check_dataset(open_dataset(bad_folder))).splitlines()
-    assert lines[-4].startswith("problems: 3 x unreadable image, 1 x unreadable masks, ")
-    assert lines[-1] == "- and 8 more"
+    assert lines[5:9] == [
+        "unreadable image: 3 in 3 images",
+        "- damaged.png: damaged.png is damaged: image file is truncated",
+        "- huge.png: huge.png has 60000 x 60000 pixels, more than the 200000000 allowed",
+        "- and 1 more",
+    ]
+    assert lines[-3:] == [
+        "empty mask: 2 in 2 images",
+        "- mask 0 of empty.png is empty",
+        "- mask 0 of partly.png is empty",
+    ]
 
 
 def test_damaged_file_of_labels_is_listed(tmp_path):
@@ -166,3 +177,10 @@ def test_low_res_size_of_the_model_is_used(tmp_path):
     for low_res_size, count in (((32, 32), 0), ((8, 8), 2), (None, 0)):
         report = check_dataset(dataset, image_size=(64, 64), low_res_size=low_res_size)
         assert len(report.problems) == count
+
+
+@pytest.mark.parametrize("low_res_size", [(0, 16), (20, 20), (128, 128)])
+def test_sizes_that_do_not_fit_raise(tmp_path, low_res_size):
+    dataset = LabeledDataset((), "coco", tmp_path)
+    with pytest.raises(ValueError, match="image_size must be a multiple of low_res_size, got"):
+        check_dataset(dataset, image_size=(64, 64), low_res_size=low_res_size)

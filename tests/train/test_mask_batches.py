@@ -114,6 +114,7 @@ def test_epochs_without_shuffle_are_the_same(dataset):
     assert numbers_of(plain[0][0]) == list(range(NUM_IMAGES))
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # by JAX. The workers do not use it
 @pytest.mark.parametrize("use_multiprocessing", [False, True])
 def test_workers_do_not_change_the_batches(dataset, use_multiprocessing):
     options = {"batch_size": 2, "masks_per_image": 3, "augment": Augmentation(), "seed": 5}
