@@ -92,11 +92,14 @@ def test_all_protocols_as_text_and_json(run, annotations, disc_image, tiny_prese
     assert 0 <= metrics["jittered_point_iou"] <= 1
 
 
-def test_missing_folder_of_the_csv_file_is_found_at_once(run, annotations, tmp_path):
+def test_wrong_path_of_the_csv_file_is_found_at_once(run, annotations, tmp_path):
     path = tmp_path / "nowhere" / "scores.csv"
     result = run("evaluate", annotations, "--images", tmp_path, "--csv", path, "--preset", "none")
     assert result.exit_code == 1
     assert "the folder of --csv does not exist" in result.stderr
+    result = run("evaluate", annotations, "--images", tmp_path, "--csv", tmp_path)
+    assert result.exit_code == 1
+    assert "--csv must be a file" in result.stderr
 
 
 def test_multi_scale_uses_the_multi_scale_predictor(run, tiny_preset, tmp_path):
