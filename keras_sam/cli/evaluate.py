@@ -93,8 +93,8 @@ def evaluate_command(
     three_point_iou adds two corrections, each a point in the largest error. Boundary IoU compares
     bands along the outlines. docs/evaluation.md describes all protocols.
     """
-    if csv is not None and not csv.parent.is_dir():  # found after the evaluation otherwise
-        raise FileNotFoundError(f"the folder of --csv does not exist: {csv.parent}")
+    if csv is not None:
+        _check_csv_path(csv)
     choose_backend(backend)
     from keras_sam.annotations.coco import read_coco
     from keras_sam.annotations.split_validation import split_validation
@@ -166,6 +166,14 @@ def format_evaluation(evaluation: "Evaluation", *, per_category: bool = False) -
         for one in evaluation.calibration
     ]
     return lines
+
+
+def _check_csv_path(path: Path) -> None:
+    """Find a wrong path before the evaluation rather than after it."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the folder of --csv does not exist: {path.parent}")
+    if path.is_dir():
+        raise IsADirectoryError(f"--csv must be a file, but {path} is a folder")
 
 
 def _format_groups(title: str, groups: Mapping[str, "MeanScores"]) -> list[str]:

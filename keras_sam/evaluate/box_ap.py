@@ -39,7 +39,7 @@ def box_ap(masks: Sequence[BoxMask]) -> BoxAP:
     """Compute COCO's average precision of masks, scored by their predicted IoU.
 
     COCO's evaluation keeps the 100 best masks of an image and category. Here all are kept, since
-    each target has its own mask. Masks of crowds are left out, and crowds are ignored.
+    each target has its own mask. Crowds are ignored, and so are the masks predicted for them.
 
     Args:
         masks: Targets and the masks predicted for their boxes.

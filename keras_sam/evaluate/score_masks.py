@@ -19,7 +19,7 @@ from keras_sam.predict.predictor import Predictor
 EXTRA_CLICKS = 2  # after the first one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Target:
     """A labeled mask of an image.
 

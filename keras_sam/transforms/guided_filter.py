@@ -69,7 +69,7 @@ class GuidedFilterRefiner:
             empty mask is returned unchanged.
         """
         height, width = self.pixels.shape[:2]
-        inside = (slice(None), slice(None)) if region is None else region
+        inside = (slice(0, height), slice(0, width)) if region is None else region
         current = low_res_logits[:height, :width][inside]
         if not (current > 0).any():
             return RefinedMask(low_res_logits, None)
@@ -81,7 +81,7 @@ class GuidedFilterRefiner:
             area = np.count_nonzero(probabilities > 0.5)
             if (radius := radius_ratio * math.sqrt(area)) < MIN_RADIUS:
                 break
-            filtered, is_refined = self._filter(radius)(probabilities)[inside], True
+            filtered, is_refined = self._filter(radius)(probabilities, inside), True
         filtered = np.clip(filtered, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         refined = np.full(low_res_logits.shape, BACKGROUND_LOGIT, np.float32)
         refined[:height, :width][inside] = logit(filtered)
@@ -106,22 +106,41 @@ class _GuidedFilter:
         colors = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
         self.guide = colors / np.float32(255) - np.float32(0.5)
         first, second = np.transpose(CHANNEL_PAIRS)
-        moments = self._means(np.concatenate([self.guide, self.guide[first] * self.guide[second]]))
+        products = self.guide[first] * self.guide[second]
+        moments = self._means(np.concatenate([self.guide, products]), self.share)
         self.means, products = moments[:3], moments[3:]
         self.inverse = _invert_covariances(products - self.means[first] * self.means[second])
 
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Filter `(h, w)`, float32."""
-        moments = self._means(np.concatenate([values[None], self.guide * values]))
-        covariance = moments[1:] - self.means * moments[0]
-        slopes = (self.inverse * covariance).sum(1)
-        offsets = moments[0] - (slopes * self.means).sum(0)
-        lines = self._means(np.concatenate([slopes, offsets[None]]))
-        return (lines[:3] * self.guide).sum(0) + lines[3]
+    def __call__(self, values: np.ndarray, region: Region) -> np.ndarray:
+        """Filter values that are zero outside a region.
 
-    def _means(self, values: np.ndarray) -> np.ndarray:
+        Args:
+            values: Values `(h, w)`, float32.
+            region: Rows and columns that the values may cover.
+
+        Returns:
+            Filtered values of the region.
+        """
+        # Windows with a cell of the region lie within this part.
+        top, left = (max(0, side.start - self.radius) for side in region)
+        bottom, right = (side.stop + self.radius for side in region)
+        part = slice(top, bottom), slice(left, right)
+        values, guide = values[part], self.guide[:, *part]
+        means, inverse, share = self.means[:, *part], self.inverse[:, :, *part], self.share[part]
+        moments = self._means(np.concatenate([values[None], guide * values]), share)
+        covariance = moments[1:] - means * moments[0]
+        slopes = (inverse * covariance).sum(1)
+        offsets = moments[0] - (slopes * means).sum(0)
+        lines = self._means(np.concatenate([slopes, offsets[None]]), share)
+        filtered = (lines[:3] * guide).sum(0) + lines[3]
+        rows, columns = region
+        return filtered[
+            rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+
+    def _means(self, values: np.ndarray, share: np.ndarray) -> np.ndarray:
         """Average `(n, h, w)` over the part of each cell's window that is inside the image."""
-        return _window_sums(values, self.radius) * self.share
+        return _window_sums(values, self.radius) * share
 
 
 def _invert_covariances(covariances: np.ndarray) -> np.ndarray:

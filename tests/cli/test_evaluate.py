@@ -54,12 +54,52 @@ def test_json_output(run, annotations, disc_image, tiny_preset):
         "images",
         "masks",
         "calibration",
+        "jittered_point_iou",
+        "box_boundary_iou",
+        "point_boundary_iou",
+        "three_point_boundary_iou",
+        "clicks",
+        "box_ap",
+        "by_category",
+        "by_size",
     }
     assert set(metrics) == names
     assert (metrics["images"], metrics["masks"]) == (1, 2)
     assert 0 <= metrics["point_iou"] <= metrics["point_oracle_iou"] <= 1
     assert 0 <= metrics["box_iou"] <= 1
     assert sum(one["masks"] for one in metrics["calibration"]) == 2 * 3
+    assert (metrics["clicks"], metrics["box_ap"], metrics["jittered_point_iou"]) == (None,) * 3
+    assert {name: means["masks"] for name, means in metrics["by_category"].items()} == {"thing": 2}
+    assert set(metrics["by_size"]) == {"small", "medium"}
+
+
+def test_all_protocols_as_text_and_json(run, annotations, disc_image, tiny_preset, tmp_path):
+    csv = tmp_path / "scores.csv"
+    options = ("--images", disc_image.parent, "--preset", tiny_preset)
+    protocols = ("--clicks", "--jitter", "--box-ap", "--per-category", "--csv", csv)
+    result = run("evaluate", annotations, *options, *protocols)
+    assert result.exit_code == 0, result.stderr
+    for text in ("NoC@90", "box AP", "the same for a random point", "thing", "medium"):
+        assert text in result.stdout
+    lines = csv.read_text().splitlines()
+    assert len(lines) == 1 + 2
+    assert lines[1].startswith("disc.png,1,thing,")
+    metrics = json.loads(run("evaluate", annotations, *options, *protocols, "--json").stdout)
+    assert len(metrics["clicks"]["mean_iou"]) == 5
+    assert [one["iou"] for one in metrics["clicks"]["thresholds"]] == [0.8, 0.85, 0.9, 0.95]
+    assert f"mean IoU after 1 to 5 clicks: {metrics['clicks']['mean_iou'][0]:.3f}" in result.stdout
+    assert 0 <= metrics["box_ap"]["ap"] <= metrics["box_ap"]["ap50"] <= 1
+    assert 0 <= metrics["jittered_point_iou"] <= 1
+
+
+def test_wrong_path_of_the_csv_file_is_found_at_once(run, annotations, tmp_path):
+    path = tmp_path / "nowhere" / "scores.csv"
+    result = run("evaluate", annotations, "--images", tmp_path, "--csv", path, "--preset", "none")
+    assert result.exit_code == 1
+    assert "the folder of --csv does not exist" in result.stderr
+    result = run("evaluate", annotations, "--images", tmp_path, "--csv", tmp_path)
+    assert result.exit_code == 1
+    assert "--csv must be a file" in result.stderr
 
 
 def test_multi_scale_uses_the_multi_scale_predictor(run, tiny_preset, tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_sam.annotations.coco import read_coco
 from keras_sam.engines.create_engine import create_engine
-from keras_sam.evaluate import evaluate
+from keras_sam.evaluate import Target, evaluate
 from keras_sam.evaluate.simulate_clicks import next_click
 from keras_sam.masks.coco_rle import mask_to_coco_rle
 from keras_sam.predict import MultiScalePredictor, SAMPredictor
@@ -101,6 +101,17 @@ def test_the_number_of_images_and_masks_can_be_limited(labeled):
     assert calls == [(1, 1)]
 
 
+class SquareMasks(KnownMasks):
+    """Predicts the same mask for every prompt."""
+
+    def predict_many(
+        self, point_coords=None, point_labels=None, boxes=None, mask_inputs=None, **options
+    ):
+        count = len(boxes if boxes is not None else point_coords)
+        masks = np.tile(rectangle(0, 0, 5, 5), (count, 1, 1, 1))
+        return masks, np.ones((count, 1)), np.zeros((count, 1, 4, 4), np.float32)
+
+
 @pytest.fixture(scope="module")
 def engine(segmenter):
     """Engine of `segmenter`. It is shared, so each program is compiled once."""
@@ -144,6 +155,73 @@ def test_box_iou_with_medsams_settings(tiny_segmenter, image, labeled):
     result = evaluate(SAMPredictor(medsam), dataset, folder, max_masks=1)
     mask = predict_like_medsam(medsam, dim_image, BOXES[0])[0] > 0.5
     assert result.box_iou == pytest.approx(iou(mask, rectangle(*BOXES[0])), abs=5e-3)
+
+
+def test_protocols_are_off_by_default(labeled):
+    result = evaluate(KnownMasks(), *labeled)
+    assert (result.clicks, result.jittered_point_iou, result.box_ap) == (None, None, None)
+
+
+def test_all_protocols(labeled):
+    result = evaluate(KnownMasks(), *labeled, clicks=True, jitter_seed=0, with_box_ap=True)
+    assert result.clicks.mean_iou[0] == pytest.approx(0.25)
+    assert result.clicks.thresholds[0].nof == 0
+    assert result.jittered_point_iou == pytest.approx(0.25)
+    # 38 of 40 columns, and 18 of 20: IoU 0.95 and 0.90. One of two targets is right at 0.95.
+    assert result.box_ap.ap50 == pytest.approx(1)
+    assert 0.9 < result.box_ap.ap < 1
+    assert result.box_boundary_iou < result.box_iou
+
+
+def test_scores_by_size_category_and_mask(labeled):
+    dataset, folder = labeled
+    result = evaluate(KnownMasks(), dataset, folder)
+    assert [score.annotation_id for score in result.scores] == [0, 1]
+    assert [score.area for score in result.scores] == [40 * 25, 20 * 25]
+    assert np.mean([score.box_iou for score in result.scores]) == result.box_iou
+    assert list(result.by_size) == ["small"]
+    assert result.by_size["small"].three_point_iou == result.three_point_iou
+    assert {name: means.masks for name, means in result.by_category.items()} == {"object": 2}
+
+
+def test_neighbors_are_prompted_together(image, tmp_path, monkeypatch):
+    """Masks of one corner are in one group, and scores keep the order of the file."""
+    Image.fromarray(image).save(tmp_path / "a.png")
+    corners = [(70, 40), (2, 3), (72, 40), (6, 3), (74, 41), (9, 3)]
+    masks = [rectangle(x, y, x + 2, y + 2) for x, y in corners]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}],
+        "annotations": [
+            {"id": index, "image_id": 1, "segmentation": mask_to_coco_rle(mask)}
+            for index, mask in enumerate(masks)
+        ],
+    }
+    (tmp_path / "notes.json").write_text(json.dumps(content))
+    module = importlib.import_module("keras_sam.evaluate.evaluate")
+    groups = []
+
+    def score_group(predictor, targets, **options):
+        groups.append([target.annotation_id for target in targets])
+        return real(predictor, targets, **options)
+
+    real = module.score_masks
+    monkeypatch.setattr(module, "score_masks", score_group)
+    monkeypatch.setattr(module, "MAX_PROMPTS", 3)
+    predictor = SquareMasks()
+    result = evaluate(predictor, read_coco(tmp_path / "notes.json"), tmp_path)
+    assert groups == [[1, 3, 5], [0, 2, 4]]
+    assert [score.annotation_id for score in result.scores] == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(1, [1]), (7, [7]), (20, [16, 4]), (52, [32, 16, 4])]
+)
+def test_groups_are_powers_of_two_that_need_no_padding(count, expected):
+    module = importlib.import_module("keras_sam.evaluate.evaluate")
+    targets = [Target(rectangle(x, 0, x + 1, 1)) for x in range(count)]
+    groups = list(module._groups(targets))
+    assert [len(group) for group in groups] == expected
+    assert sorted(index for group in groups for index in group) == list(range(count))
 
 
 def test_wrong_image_raises(labeled, image):

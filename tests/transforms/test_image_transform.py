@@ -216,6 +216,21 @@ def test_low_res_grid_need_not_be_square():
     np.testing.assert_allclose(transform.postprocess_logits(low_res), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("upsample_in", ["logits", "probabilities"])
+def test_sparse_masks_equal_their_logits(upsample_in):
+    """Small, distant and empty masks, and one in the padding only."""
+    transform = ImageTransform(
+        (200, 330), (64, 64), postprocessing=Postprocessing(upsample_in=upsample_in)
+    )
+    low_res = np.full((4, 16, 16), -6, np.float32)
+    low_res[0, 2, 3] = 4
+    low_res[1, [0, 9], [15, 0]] = 9
+    low_res[2, 13:] = 9  # the image has 10 rows of cells
+    masks = transform.postprocess_masks(low_res)
+    np.testing.assert_array_equal(masks, transform.postprocess_logits(low_res) > 0)
+    assert masks.any(axis=(1, 2)).tolist() == [True, True, False, False]
+
+
 def test_zero_masks_give_zero_masks():
     transform = ImageTransform((30, 20), (16, 16))
     assert transform.postprocess_logits(np.zeros((0, 4, 4))).shape == (0, 30, 20)
