@@ -1,0 +1,101 @@
+"""Fine-tuning from a folder of labeled images to a preset."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sam.annotations.open_dataset import open_dataset
+from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.train.finetune import METRICS, FinetuneConfig, finetune
+from keras_sam.transforms.mask_refiner import MaskRefiner
+
+pytestmark = pytest.mark.training
+
+CONFIG = FinetuneConfig(
+    epochs=2, learning_rate=1e-3, batch_size=2, masks_per_image=2, views=2, val=0.25, test=0.25
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Eight images of a bright rectangle each, with their masks."""
+    folder = tmp_path_factory.mktemp("dataset")
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    random = np.random.default_rng(0)
+    for index in range(8):
+        image = random.integers(0, 60, (40, 56, 3), dtype=np.uint8)
+        mask = np.zeros((40, 56), np.uint8)
+        top, left = random.integers(2, 15, 2)
+        mask[top : top + 18, left : left + 25] = 255
+        image[mask > 0] += 150
+        Image.fromarray(image).save(folder / "images" / f"{index}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def preset(tiny_segmenter, tmp_path_factory):
+    segmenter = tiny_segmenter(0)
+    refiner = MaskRefiner(boundary_refinement="guided_filter")
+    segmenter.inference_config = dataclasses.replace(
+        segmenter.inference_config, mask_refiner=refiner
+    )
+    directory = tmp_path_factory.mktemp("preset") / "tiny"
+    segmenter.save_to_preset(directory)
+    return directory
+
+
+def run(folder, preset, output, **changes):
+    messages = []
+    config = dataclasses.replace(CONFIG, **changes)
+    result = finetune(open_dataset(folder), preset, output, config, log=messages.append)
+    return result, messages
+
+
+def test_a_run_writes_a_preset_that_is_not_worse_in_validation(folder, preset, tmp_path):
+    result, messages = run(folder, preset, tmp_path / "run")
+    assert "4 images for training, 2 for validation, 2 for the test" in messages[0]
+    assert [logs["epoch"] for logs in result.logs] == [1, 2]
+    assert set(result.before) == set(result.after) == set(METRICS)
+    loaded = SAMImageSegmenter.from_preset(result.preset)
+    assert (loaded.inference_config.mask_refiner is not None) == result.keeps_refiner
+    content = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert content["after"] == result.after
+    assert content["config"]["part"] == "decoder"
+    with open(tmp_path / "run" / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == [logs["loss"] for logs in result.logs]
+    assert all(f"val_{name}" in rows[0] for name in METRICS)
+    original = SAMImageSegmenter.from_preset(preset)
+    for ours, theirs in zip(
+        loaded.backbone.image_encoder.weights, original.backbone.image_encoder.weights, strict=True
+    ):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("part", ["lora", "all"])
+def test_other_parts_train_on_images(folder, preset, tmp_path, part):
+    result, _ = run(folder, preset, tmp_path / "run", part=part, epochs=1)
+    assert np.isfinite(result.logs[0]["loss"])
+    assert SAMImageSegmenter.from_preset(result.preset).count_params() > 0
+    assert not (tmp_path / "run" / "embeddings").exists()
+
+
+def test_a_repeated_call_resumes_and_gives_the_same_result(folder, preset, tmp_path):
+    expected, _ = run(folder, preset, tmp_path / "a")
+    run(folder, preset, tmp_path / "b", epochs=1)
+    found, messages = run(folder, preset, tmp_path / "b")
+    assert "resuming after epoch 1" in messages
+    assert found.logs == expected.logs
+    assert found.after == expected.after
+
+
+def test_other_settings_in_the_same_directory_raise(folder, preset, tmp_path):
+    run(folder, preset, tmp_path / "run", epochs=1)
+    with pytest.raises(ValueError, match=r"other settings \(learning_rate\)"):
+        run(folder, preset, tmp_path / "run", learning_rate=1e-4)
