@@ -145,7 +145,7 @@ class CachedBatches(keras.utils.PyDataset):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next batches, counted from 0."""
+        """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -162,10 +162,6 @@ class CachedBatches(keras.utils.PyDataset):
             "boxes": np.stack([sample.boxes for sample in samples]),
         }
         return x, y
-
-    def on_epoch_end(self) -> None:
-        """Continue with the next epoch's order, views and masks."""
-        self.epoch += 1
 
     def _sample(self, row: int) -> CachedEmbedding:
         views = self.files[row]

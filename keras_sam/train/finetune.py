@@ -138,7 +138,6 @@ def finetune(
     progress = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: _report_epoch(state, output, config, log)
     )
-    batches.set_epoch(state.epoch)
     model.fit(
         batches,
         epochs=config.epochs,

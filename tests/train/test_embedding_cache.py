@@ -106,7 +106,7 @@ def test_batches_have_one_shape_and_depend_only_on_seed_epoch_and_index(model, d
     )
     assert len(batches) == 2
     first = [batches[index] for index in range(2)]
-    batches.on_epoch_end()
+    batches.set_epoch(1)
     second = [batches[index] for index in range(2)]
     again.set_epoch(1)
     for index in (1, 0):
