@@ -115,15 +115,16 @@ def finetune(
     train, val, test = dataset.split(val=config.val, test=config.test, seed=config.seed)
     log(f"{len(train)} images for training, {len(val)} for validation, {len(test)} for the test")
     segmenter = SAMImageSegmenter.from_preset(preset)
-    before = _evaluate(segmenter, test, config)
+    before = _evaluate(SAMPredictor(segmenter), test, config)
     segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
     model, batches = _prepare(segmenter, train, output, config, log)
+    predictor = SAMPredictor(segmenter)  # its programs use the weights of each epoch
     model.compile(
         keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
         loss=InteractiveSegmentationLoss(center_click_probability=0.5, seed=config.seed),
     )
     validation = MaskValidation(
-        lambda: _evaluate(segmenter, val, config), patience=config.patience, warn=log
+        lambda: _evaluate(predictor, val, config), patience=config.patience, warn=log
     )
     settings = {**asdict(config), "epochs": None, "patience": None, "preset": str(preset)}
     images = [image.name for image in train.images]
@@ -145,11 +146,11 @@ def finetune(
         callbacks=[validation, state, progress],
         verbose=0,
     )
-    keeps_refiner = _choose_refiner(segmenter, val, config, log)
+    keeps_refiner = _choose_refiner(predictor, val, config, log)
     segmenter.save_to_preset(output / "preset")
     result = FinetuneResult(
         before=before,
-        after=_evaluate(segmenter, test, config),
+        after=_evaluate(SAMPredictor(segmenter, engine=predictor.engine), test, config),
         logs=state.logs,
         best_epoch=validation.best_epoch,
         keeps_refiner=keeps_refiner,
@@ -196,30 +197,29 @@ def _prepare(
 
 
 def _evaluate(
-    segmenter: SAMImageSegmenter, dataset: LabeledDataset, config: FinetuneConfig
+    predictor: SAMPredictor, dataset: LabeledDataset, config: FinetuneConfig
 ) -> dict[str, float]:
-    evaluation = evaluate_dataset(SAMPredictor(segmenter), dataset, max_masks=config.max_masks)
+    evaluation = evaluate_dataset(predictor, dataset, max_masks=config.max_masks)
     return {name: getattr(evaluation, name) for name in METRICS}
 
 
 def _choose_refiner(
-    segmenter: SAMImageSegmenter,
+    predictor: SAMPredictor,
     val: LabeledDataset,
     config: FinetuneConfig,
     log: Callable[[str], Any],
 ) -> bool:
     """Remove the preset's mask refiner if validation is better without it."""
-    original = segmenter.inference_config
-    if original.mask_refiner is None:
+    model = predictor.model
+    if model.inference_config.mask_refiner is None:
         return True
-    refined = sum(_evaluate(segmenter, val, config).values())
-    segmenter.inference_config = dataclasses.replace(original, mask_refiner=None)
-    plain = sum(_evaluate(segmenter, val, config).values())
-    if plain > refined:
-        log("the new preset has no mask refiner, since validation is better without it")
-        return False
-    segmenter.inference_config = original
-    return True
+    plain = SAMPredictor(model, mask_refiner=None, engine=predictor.engine)
+    scores = [sum(_evaluate(one, val, config).values()) for one in (predictor, plain)]
+    if scores[0] >= scores[1]:
+        return True
+    log("the new preset has no mask refiner, since validation is better without it")
+    model.inference_config = dataclasses.replace(model.inference_config, mask_refiner=None)
+    return False
 
 
 def _report_epoch(

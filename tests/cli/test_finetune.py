@@ -27,8 +27,8 @@ def run(*arguments):
     return CliRunner().invoke(app, ["finetune", *map(str, arguments)])
 
 
-def test_a_preset_is_trained_and_reported(folder, preset_directory, tmp_path):
-    options = ["--preset", preset_directory, "--output", tmp_path / "run", "--epochs", 1]
+def test_a_preset_is_trained_and_reported(folder, tiny_preset, tmp_path):
+    options = ["--preset", tiny_preset, "--output", tmp_path / "run", "--epochs", 1]
     result = run(folder, *options, "--views", 1, "--masks-per-image", 2)
     assert result.exit_code == 0, result.output
     assert "7 images" in result.output

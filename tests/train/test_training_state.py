@@ -47,15 +47,21 @@ def train(tiny_segmenter, path, epochs, *, fingerprint=None, on_epoch_end=None):
     return state.logs, [keras.ops.convert_to_numpy(w) for w in model.trainable_variables]
 
 
+def assert_equal_logs(found, expected):
+    """Rounding depends on where arrays lie in memory, and a random model amplifies it."""
+    for logs, other in zip(found, expected, strict=True):
+        assert logs == pytest.approx(other, rel=1e-3)
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_segmenter, tmp_path):
     expected, expected_weights = train(tiny_segmenter, tmp_path / "a.safetensors", 4)
     train(tiny_segmenter, tmp_path / "b.safetensors", 2)
     found, weights = train(tiny_segmenter, tmp_path / "b.safetensors", 4)
-    assert found == expected
+    assert_equal_logs(found, expected)
     assert [logs["epoch"] for logs in found] == [1, 2, 3, 4]
     assert len({logs["loss"] for logs in found}) == 4
     for actual, other in zip(weights, expected_weights, strict=True):
-        np.testing.assert_array_equal(actual, other)
+        np.testing.assert_allclose(actual, other, atol=1e-3)
 
 
 KILLED = """
@@ -78,7 +84,7 @@ def test_a_killed_run_equals_an_uninterrupted_one(tiny_segmenter, tmp_path):
     assert run.returncode == -signal.SIGKILL
     found, _ = train(tiny_segmenter, path, 4)
     expected, _ = train(tiny_segmenter, tmp_path / "a.safetensors", 4)
-    assert found == expected
+    assert_equal_logs(found, expected)
 
 
 def test_another_runs_file_is_refused(tiny_segmenter, tmp_path):
