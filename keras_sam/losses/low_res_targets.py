@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_sam.types import Size
@@ -27,7 +28,8 @@ def check_target_masks(y: Any, low_res_size: Size) -> Any:
             f"targets must be {{'masks': (B, P, H, W)}} with (H, W) the low-res grid "
             f"{low_res_size} or a multiple of it, got {shape or None}"
         )
-    return masks
+    is_bool = keras.backend.standardize_dtype(masks.dtype) == "bool"
+    return ops.cast(masks, "uint8") if is_bool else masks
 
 
 def cell_coverage(masks: Any, low_res_size: Size) -> Any:

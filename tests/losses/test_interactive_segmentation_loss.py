@@ -190,6 +190,17 @@ def test_evaluation_does_not_change_the_prompts_of_training(batch):
     assert losses[0] == losses[1]
 
 
+def test_masks_may_be_of_any_type(batch, fixed_outputs):
+    segmenter = fixed_segmenter(*fixed_outputs)
+    losses = set()
+    for dtype in ("bool", "uint8", "int32", "float32"):
+        targets = {"masks": ops.convert_to_tensor(batch[1]["masks"].astype(dtype))}
+        loss = InteractiveSegmentationLoss(correction_rounds=1, seed=0)
+        value = loss.compute(segmenter, batch[0], targets, None).loss
+        losses.add(float(ops.convert_to_numpy(value)))
+    assert len(losses) == 1
+
+
 def test_given_boxes_are_the_prompts(batch, fixed_outputs):
     segmenter, seen = fixed_segmenter(*fixed_outputs), []
     outputs = segmenter.decode()

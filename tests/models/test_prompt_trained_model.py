@@ -80,6 +80,7 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
         loss,
         metrics=[keras.metrics.BinaryAccuracy(name="accuracy")],
         weighted_metrics=[keras.metrics.MeanAbsoluteError(name="error")],
+        run_eagerly=True,
     )
     masks = np.zeros((2, 2, 20, 50), bool)  # the second mask of the second image is padding
     corners = {(0, 0): (2, 3, 30, 15), (0, 1): (10, 1, 50, 20), (1, 0): (0, 0, 8, 9)}
@@ -109,7 +110,7 @@ def test_metrics_compare_targets_with_the_masks_of_simulated_prompts(make_backbo
 @pytest.mark.training
 def test_fit_without_options_trains_on_raw_samples(make_backbone):
     segmenter = SAMImageSegmenter.from_backbone(make_backbone())
-    segmenter.compile("auto")
+    segmenter.compile("auto", run_eagerly=True)
     weight = segmenter.backbone.mask_decoder.trainable_weights[0]
     before = ops.convert_to_numpy(weight).copy()
     masks = IMAGES[:, None, :, :, 0] > 128
@@ -125,7 +126,7 @@ def test_a_keras_file_of_a_compiled_model_continues_its_training(tmp_path, make_
     segmenter = SAMImageSegmenter.from_backbone(make_backbone())
     # Keras saves no random state, so the prompts must not be random.
     loss = InteractiveSegmentationLoss(correction_rounds=0, box_probability=1.0, box_noise=0.0)
-    segmenter.compile("auto", loss)
+    segmenter.compile("auto", loss, run_eagerly=True)
     masks = IMAGES[:, None, :, :, 0] > 128
     for _ in range(2):
         path = tmp_path / f"{int(segmenter.optimizer.iterations)}.keras"
@@ -154,9 +155,8 @@ def test_cached_embeddings_train_the_decoder_as_images_do(make_backbone, inputs)
         if is_cached:
             embedding = segmenter.encode_image(x["images"])
             x = {name: ops.convert_to_numpy(array) for name, array in embedding.items()}
-        segmenter.compile(
-            keras.optimizers.SGD(0.1), loss=InteractiveSegmentationLoss(correction_rounds=1, seed=0)
-        )
+        loss = InteractiveSegmentationLoss(correction_rounds=1, seed=0)
+        segmenter.compile(keras.optimizers.SGD(0.1), loss=loss, run_eagerly=True)
         losses.append(segmenter.fit(x, targets, epochs=3, verbose=0).history["loss"])
         losses[-1].append(segmenter.evaluate(x, targets, verbose=0, return_dict=True)["loss"])
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)

@@ -46,7 +46,7 @@ def test_fit_changes_the_weights_of_the_part(segmenter, inputs, part):
     weights = weights_by_name(segmenter.backbone)
     before = {name: ops.convert_to_numpy(weight) for name, weight in weights.items()}
     loss = InteractiveSegmentationLoss(correction_rounds=1)  # one round trains every weight
-    segmenter.compile(keras.optimizers.SGD(1.0), loss=loss)
+    segmenter.compile(keras.optimizers.SGD(1.0), loss=loss, run_eagerly=True)
     masks = np.zeros((2, 2, 32, 48), "uint8")
     masks[:, 0, 4:20, 8:30] = masks[:, 1, 10:30, 2:20] = 1
     with warnings.catch_warnings():

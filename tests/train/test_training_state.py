@@ -23,9 +23,8 @@ def train(tiny_segmenter, path, epochs, *, fingerprint=None, on_epoch_end=None):
     """Train for some epochs, from the file if there is one, and return the logs of all epochs."""
     model = tiny_segmenter(0)
     model.set_trained_part("decoder")
-    model.compile(
-        keras.optimizers.AdamW(1e-3), loss=InteractiveSegmentationLoss(correction_rounds=1)
-    )
+    loss = InteractiveSegmentationLoss(correction_rounds=1)
+    model.compile(keras.optimizers.AdamW(1e-3), loss=loss, run_eagerly=True)
     masks = np.zeros((2, 2, 64, 64), "uint8")
     masks[:, 0, 10:40, 5:50] = masks[:, 1, 30:60, 30:60] = 1
     images = {"images": np.random.default_rng(0).random((2, 64, 64, 3), dtype="float32")}
