@@ -15,7 +15,8 @@ BACKENDS ?= torch jax tensorflow openvino
 ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing \
 	tests/evaluate tests/files tests/images tests/masks tests/test_architecture.py \
 	tests/test_docs.py tests/train/test_augmentation.py tests/train/test_check_dataset.py \
-	tests/train/test_finetune.py tests/models/test_high_quality.py tests/engines/test_tune_malloc.py tests/layers/test_keras_hub.py \
+	tests/train/test_finetune.py tests/train/test_training_state.py tests/models/test_high_quality.py \
+	tests/engines/test_tune_malloc.py tests/layers/test_keras_hub.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
 	$(addprefix tests/predict/test_,crop_mask.py crop_pyramid.py crop_search.py crops.py \
 	generated_mask.py generator_config.py image_embedding.py multi_scale_predictor.py nms.py \

@@ -96,6 +96,8 @@ def test_a_head_is_at_least_1_wide():
     assert_close(actual, multi_head_attention(layer, tokens, tokens, tokens))
 
 
+# Keras warns of it with OpenVINO, which has no gradients.
+@pytest.mark.filterwarnings("ignore:`custom_gradient`:UserWarning")
 @each_number
 def test_quantized_projections_are_scaled(num_tokens):
     layer = DownsampledAttention(WIDTH, HEADS, downsample_rate=2)

@@ -75,6 +75,8 @@ def test_gradients_do_not_depend_on_the_block_size(monkeypatch):
             assert_close(block, whole)
 
 
+# Keras warns of it with OpenVINO, which has no gradients.
+@pytest.mark.filterwarnings("ignore:`custom_gradient`:UserWarning")
 @pytest.mark.parametrize("window_size", [0, 3])
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_quantized_projections_are_scaled(window_size, use_bias):
