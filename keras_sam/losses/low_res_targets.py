@@ -19,7 +19,7 @@ def check_target_masks(y: Any, low_res_size: Size) -> Any:
     Raises:
         ValueError: If there are no masks, or their shape does not fit the low-res grid.
     """
-    masks = y.get("masks") if isinstance(y, dict) else y
+    masks: Any = y.get("masks") if isinstance(y, dict) else y
     height, width = low_res_size
     shape = () if masks is None else tuple(masks.shape)
     factor = shape[2] // height if len(shape) == 4 else 0
