@@ -16,9 +16,6 @@ from keras_sam.cli.console import (
     report_user_errors,
 )
 
-# Defaults of the settings are those of `FinetuneConfig`, which imports Keras.
-PARTS = ("decoder", "lora", "all")
-
 
 @report_user_errors
 def finetune_command(
@@ -61,8 +58,6 @@ def finetune_command(
     Each kind of prompt is measured before training and after each epoch, and the best weights are
     kept. The same command resumes a run that was stopped.
     """
-    if part not in PARTS:
-        raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}")
     choose_backend(backend, trains=True)
     from keras_sam.annotations.open_dataset import open_dataset
     from keras_sam.train.check_dataset import check_dataset
@@ -71,25 +66,20 @@ def finetune_command(
     def log(message: str) -> None:
         typer.echo(message, err=as_json)
 
+    config = FinetuneConfig(
+        part=part,  # type: ignore[arg-type]
+        epochs=epochs,
+        patience=patience,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        masks_per_image=masks_per_image,
+        views=views,
+        lora_rank=lora_rank,
+        seed=seed,
+    )
     report = check_dataset(open_dataset(folder, format=format_name))
     log(str(report))
-    result = finetune(
-        report.usable,
-        preset,
-        output,
-        FinetuneConfig(
-            part=part,  # type: ignore[arg-type]
-            epochs=epochs,
-            patience=patience,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            masks_per_image=masks_per_image,
-            views=views,
-            lora_rank=lora_rank,
-            seed=seed,
-        ),
-        log=log,
-    )
+    result = finetune(report.usable, preset, output, config, log=log)
     if as_json:
         print_json({**dataclasses.asdict(result), "preset": str(result.preset)})
         return

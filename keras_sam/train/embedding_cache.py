@@ -14,11 +14,9 @@ from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
 from keras_sam.masks.coco_rle import coco_rle_to_mask, mask_to_coco_rle
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.train.mask_batches import Augment, apply_augment
 
 FORMAT = "keras-sam cached embedding 1"
-
-# Function from an image (H, W, 3), masks (P, H, W) and a random generator to an image and masks.
-Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,8 @@ def cache_embeddings(
         dataset: Images with their masks.
         folder: Folder of the files.
         views: Number of views of each image.
-        augment: Function for the other views. A view depends only on the seed, its number and
-            the name of the image.
+        augment: Function for the other views, as in `MaskBatches`. A view depends only on the
+            seed, its number and the name of the image.
         seed: Seed of the views.
         progress: Function called with the number of files completed and their total.
 
@@ -189,7 +187,8 @@ def _write(
     pixels, masks = image.image(), image.masks()
     if augment is not None:
         digest = hashlib.sha256(f"{seed}/{image.name}".encode()).digest()
-        pixels, masks = augment(pixels, masks, np.random.default_rng(list(digest)))
+        rng = np.random.default_rng(list(digest))
+        pixels, masks = apply_augment(augment, pixels, masks, rng, image.name)
     x, y = segmenter.preprocessor({"images": pixels}, {"masks": masks})
     embedding = segmenter.backbone.image_encoder.predict(x["images"], verbose=0)
     if not isinstance(embedding, dict):

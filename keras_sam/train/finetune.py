@@ -17,7 +17,7 @@ from keras_sam.files.atomic_file import write_atomically
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.prompt_trained_model import LEARNING_RATE
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.models.trained_part import TrainedPart
+from keras_sam.models.trained_part import TrainedPart, check_part
 from keras_sam.predict.sam_predictor import SAMPredictor
 from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
@@ -47,6 +47,9 @@ class FinetuneConfig:
         test: Share of the images for the final test, in (0, 1).
         max_masks: Maximum number of masks per image in validation and test.
         seed: Seed of the split, the views, the order and the prompts.
+
+    Raises:
+        ValueError: If the part is unknown.
     """
 
     part: TrainedPart = "decoder"
@@ -61,6 +64,9 @@ class FinetuneConfig:
     test: float = 0.15
     max_masks: int = 32
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_part(self.part)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage, decode_masks
+from keras_sam.annotations.labeled_dataset import LabeledDataset, decode_masks
 
 CANDIDATES = 3  # masks that are decoded for each one that is used, since crops drop some
 Augment = Callable[..., tuple[Any, Any]]
@@ -130,7 +130,7 @@ class MaskBatches(keras.utils.PyDataset):
             indices = rng.permutation(indices)[:limit]
         masks = decode_masks(labels, image.shape[:2], source.name, indices.tolist())
         if self.augment is not None and len(masks):
-            image, masks = _apply(self.augment, image, masks, rng, source)
+            image, masks = apply_augment(self.augment, image, masks, rng, source.name)
         masks = masks[masks.any(axis=(1, 2))][: self.masks_per_image]
         padding = self.masks_per_image - len(masks)
         return image, np.pad(masks, ((0, padding), (0, 0), (0, 0)))
@@ -140,27 +140,37 @@ class MaskBatches(keras.utils.PyDataset):
         return np.random.default_rng((self.seed, self.epoch if self.shuffle else 0, *key))
 
 
-def _apply(
-    augment: Augment,
-    image: np.ndarray,
-    masks: np.ndarray,
-    rng: np.random.Generator,
-    source: LabeledImage,
+def apply_augment(
+    augment: Augment, image: np.ndarray, masks: np.ndarray, rng: np.random.Generator, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Apply an augmentation, and check its outputs.
+
+    Args:
+        augment: Function `f(image, masks, rng)` or `f(image, masks)`.
+        image: Image `(H, W, 3)`, uint8.
+        masks: Masks `(P, H, W)`, bool.
+        rng: Random generator for the function.
+        name: Name of the image, for errors.
+
+    Returns:
+        Changed image and masks.
+
+    Raises:
+        ValueError: If the function returns arrays of wrong shapes or types.
+    """
     arguments = (image, masks, rng) if _takes_rng(augment) else (image, masks)
     new_image, new_masks = (np.asarray(array) for array in augment(*arguments))
     size = new_image.shape[:2]
     if new_image.shape != (*size, 3) or new_image.dtype != np.uint8:
         raise ValueError(
-            f"augment must return an image (H, W, 3) of uint8 for {source.name}, "
+            f"augment must return an image (H, W, 3) of uint8 for {name}, "
             f"got {new_image.dtype} {new_image.shape}"
         )
     if not len(new_masks):
         new_masks = np.zeros((0, *size), bool)
     if new_masks.ndim != 3 or new_masks.shape[1:] != size:
         raise ValueError(
-            f"augment must return masks (P, {size[0]}, {size[1]}) for {source.name}, "
-            f"got {new_masks.shape}"
+            f"augment must return masks (P, {size[0]}, {size[1]}) for {name}, got {new_masks.shape}"
         )
     return np.ascontiguousarray(new_image), new_masks.astype(bool)
 

@@ -43,7 +43,7 @@ def test_a_preset_is_trained_and_reported(folder, tiny_preset, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--part", "head"], "--part must be one of decoder, lora, all, got 'head'"),
+        (["--part", "head"], "part must be one of decoder, lora, all, got 'head'"),
         (["--format", "xml"], "format must be one of"),
     ],
 )

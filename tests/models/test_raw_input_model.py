@@ -1,7 +1,5 @@
 """Raw samples in `fit`, `evaluate` and `predict` of a segmenter with a preprocessor."""
 
-from operator import itemgetter
-
 import keras
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
 from keras_sam.transforms.image_transform import ImageTransform
+from tests.models.data_sets import DATA_SETS, Batches, generator
 
 BACKEND = keras.backend.backend()
 SIZES = [(20, 50), (64, 40), (33, 31), (16, 24), (20, 50)]
@@ -114,55 +113,6 @@ def test_low_res_logits_are_a_mask_prompt_of_the_next_call(raw_segmenter):
     second = raw_segmenter.predict(x | {"masks": masks}, verbose=0)
     assert second["masks"].shape == first["masks"].shape
     assert np.abs(second["low_res_logits"] - first["low_res_logits"]).max() > 1e-4
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of two samples of given arrays."""
-
-    def __init__(self, *parts, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return 3
-
-    def __getitem__(self, index: int):
-        rows = slice(2 * index, 2 * index + 2)
-        return tuple(keras.tree.map_structure(lambda array: array[rows], self.parts))
-
-
-class Restartable:
-    """An iterable over the batches of a `PyDataset`."""
-
-    def __init__(self, *parts) -> None:
-        self.parts = parts
-
-    def __iter__(self):
-        return iter(Batches(*self.parts))
-
-
-def generator(*parts):
-    yield from Batches(*parts)
-
-
-def tf_dataset(*parts):
-    import tensorflow as tf
-
-    return tf.data.Dataset.from_tensor_slices(parts).batch(2)
-
-
-def torch_data_loader(*parts):
-    import torch
-
-    rows = [keras.tree.map_structure(itemgetter(row), parts) for row in range(6)]
-    return torch.utils.data.DataLoader(rows, batch_size=2)
-
-
-DATA_SETS = [Batches, Restartable, generator]
-if BACKEND == "tensorflow":
-    DATA_SETS += [tf_dataset]
-if BACKEND == "torch":
-    DATA_SETS += [torch_data_loader]
 
 
 @unknown_length

@@ -35,7 +35,7 @@ def model(segmenter):
     return type(segmenter).from_backbone(segmenter.backbone)
 
 
-def mirror(image, masks, rng):
+def mirror(image, masks):
     return np.ascontiguousarray(image[:, ::-1]), masks[:, :, ::-1]
 
 
