@@ -349,7 +349,9 @@ def test_data_sets_get_the_number_of_each_epoch(content_segmenter, how):
     elif how == "keyword":
         content_segmenter.fit(data, epochs=3, verbose=0, callbacks=[callback])
     else:
-        callbacks = keras.callbacks.CallbackList([callback], model=content_segmenter)
+        callbacks = keras.callbacks.CallbackList(
+            [callback], add_history=True, model=content_segmenter
+        )
         content_segmenter.fit(data, epochs=3, verbose=0, callbacks=callbacks)
     assert [epoch for epoch in data.read if epoch is not None][-3:] == [0, 1, 2]
     assert logs == [0, 1, 2]
