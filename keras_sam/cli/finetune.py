@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,11 @@ from keras_sam.cli.console import (
 )
 
 
+def _setting(name: str, text: str, **limits: Any) -> Any:
+    """Return an option whose default is that of `FinetuneConfig`."""
+    return typer.Option(name, help=text, show_default=False, **limits)
+
+
 @report_user_errors
 def finetune_command(
     folder: Annotated[Path, typer.Argument(help="Folder of labeled images.")],
@@ -29,27 +34,59 @@ def finetune_command(
         ),
     ] = None,
     part: Annotated[
-        str,
-        typer.Option(
-            help="Weights to train: decoder, lora (decoder and adapters in the image encoder), "
-            "or all."
+        str | None,
+        _setting(
+            "--part",
+            "Weights to train: decoder (the default), lora (decoder and adapters in the image "
+            "encoder), or all.",
         ),
-    ] = "decoder",
-    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of epochs.")] = 30,
+    ] = None,
+    prompts: Annotated[
+        str | None,
+        _setting("--prompts", "First prompts of training: any (the default), points or boxes."),
+    ] = None,
+    epochs: Annotated[
+        int | None, _setting("--epochs", "Maximum number of epochs. Default: 30.", min=1)
+    ] = None,
     patience: Annotated[
-        int, typer.Option(min=1, help="Stop after this number of epochs without progress.")
-    ] = 8,
-    learning_rate: Annotated[float, typer.Option(min=0.0, help="Learning rate of AdamW.")] = 5e-5,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 1,
-    masks_per_image: Annotated[int, typer.Option(min=1, help="Masks per image and step.")] = 16,
-    views: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Augmented views of each image that are encoded once (part decoder)."
+        int | None,
+        _setting(
+            "--patience", "Stop after this number of epochs without progress. Default: 8.", min=1
         ),
-    ] = 4,
-    lora_rank: Annotated[int, typer.Option(min=1, help="Rank of the adapters (part lora).")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split and of training.")] = 0,
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        _setting("--learning-rate", "Learning rate of AdamW. Default: 5e-05.", min=0.0),
+    ] = None,
+    batch_size: Annotated[
+        int | None, _setting("--batch-size", "Images per step. Default: 1.", min=1)
+    ] = None,
+    masks_per_image: Annotated[
+        int | None,
+        _setting("--masks-per-image", "Masks per image and step. Default: 16.", min=1),
+    ] = None,
+    views: Annotated[
+        int | None,
+        _setting(
+            "--views",
+            "Augmented views of each image that are encoded once, for the part decoder. "
+            "Default: 4.",
+            min=1,
+        ),
+    ] = None,
+    lora_rank: Annotated[
+        int | None,
+        _setting("--lora-rank", "Rank of the adapters, for the part lora. Default: 8.", min=1),
+    ] = None,
+    val: Annotated[
+        float | None, _setting("--val", "Share of the images for validation. Default: 0.15.")
+    ] = None,
+    test: Annotated[
+        float | None, _setting("--test", "Share of the images for the test. Default: 0.15.")
+    ] = None,
+    seed: Annotated[
+        int | None, _setting("--seed", "Seed of the split and of training. Default: 0.", min=0)
+    ] = None,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,6 +95,20 @@ def finetune_command(
     Each kind of prompt is measured before training and after each epoch, and the best weights are
     kept. The same command resumes a run that was stopped.
     """
+    settings: dict[str, Any] = {
+        "part": part,
+        "prompts": prompts,
+        "epochs": epochs,
+        "patience": patience,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "masks_per_image": masks_per_image,
+        "views": views,
+        "lora_rank": lora_rank,
+        "val": val,
+        "test": test,
+        "seed": seed,
+    }
     choose_backend(backend, trains=True)
     from keras_sam.annotations.open_dataset import open_dataset
     from keras_sam.train.check_dataset import check_dataset
@@ -66,17 +117,8 @@ def finetune_command(
     def log(message: str) -> None:
         typer.echo(message, err=as_json)
 
-    config = FinetuneConfig(
-        part=part,  # type: ignore[arg-type]
-        epochs=epochs,
-        patience=patience,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        masks_per_image=masks_per_image,
-        views=views,
-        lora_rank=lora_rank,
-        seed=seed,
-    )
+    given = {name: value for name, value in settings.items() if value is not None}
+    config = FinetuneConfig(**given)
     report = check_dataset(open_dataset(folder, format=format_name))
     log(str(report))
     result = finetune(report.usable, preset, output, config, log=log)

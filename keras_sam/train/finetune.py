@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset
 from keras_sam.evaluate.evaluate import evaluate_dataset
@@ -23,9 +24,13 @@ from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.refit import fit_iou_calibration, fit_mask_thresholds
 from keras_sam.train.training_state import TrainingState
+from keras_sam.transforms.mask_refiner import MaskRefiner
 
 METRICS = ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou")
+# First prompts of training: the probability of a box, and the metrics that choose the best epoch.
+PROMPTS = {"any": (0.5, METRICS), "points": (0.0, METRICS[1:]), "boxes": (1.0, METRICS[:1])}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class FinetuneConfig:
 
     Attributes:
         part: Weights to train, see `SAMImageSegmenter.set_trained_part`.
+        prompts: First prompts of training: "any", "points" or "boxes". With only one kind, the
+            best epoch is chosen by the metrics of this kind.
         epochs: Maximum number of epochs.
         patience: Training stops after this number of epochs without a better validation.
         learning_rate: Learning rate of AdamW.
@@ -46,13 +53,16 @@ class FinetuneConfig:
         val: Share of the images for validation, in (0, 1).
         test: Share of the images for the final test, in (0, 1).
         max_masks: Maximum number of masks per image in validation and test.
+        refit_images: Maximum number of validation images to which the preset's mask refiner and
+            thresholds are fitted after training. 0 keeps those of the preset.
         seed: Seed of the split, the views, the order and the prompts.
 
     Raises:
-        ValueError: If the part is unknown.
+        ValueError: If the part or the kind of prompts is unknown.
     """
 
     part: TrainedPart = "decoder"
+    prompts: str = "any"
     epochs: int = 30
     patience: int = 8
     learning_rate: float = LEARNING_RATE
@@ -63,10 +73,13 @@ class FinetuneConfig:
     val: float = 0.15
     test: float = 0.15
     max_masks: int = 32
+    refit_images: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_part(self.part)
+        if self.prompts not in PROMPTS:
+            raise ValueError(f"prompts must be one of {', '.join(PROMPTS)}, got {self.prompts!r}")
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,7 @@ class FinetuneResult:
         after: On the test images, with the trained model.
         logs: Metrics of each epoch.
         best_epoch: Epoch whose weights were kept; 0 if none was better than the preset.
-        keeps_refiner: False if validation is better without the preset's mask refiner, which the
-            new preset then lacks.
+        inference_config: Settings of the new preset.
         preset: Directory of the new preset.
     """
 
@@ -87,7 +99,7 @@ class FinetuneResult:
     after: Mapping[str, float]
     logs: list[dict[str, float]]
     best_epoch: int
-    keeps_refiner: bool
+    inference_config: Mapping[str, Any]
     preset: Path
 
 
@@ -125,12 +137,15 @@ def finetune(
     segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
     model, batches = _prepare(segmenter, train, output, config, log)
     predictor = SAMPredictor(segmenter)  # its programs use the weights of each epoch
+    box_probability, metrics = PROMPTS[config.prompts]
     model.compile(
         keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
-        loss=InteractiveSegmentationLoss(center_click_probability=0.5, seed=config.seed),
+        loss=InteractiveSegmentationLoss(
+            box_probability=box_probability, center_click_probability=0.5, seed=config.seed
+        ),
     )
     validation = MaskValidation(
-        lambda: _evaluate(predictor, val, config), patience=config.patience, warn=log
+        lambda: _evaluate(predictor, val, config, metrics), patience=config.patience, warn=log
     )
     settings = {**asdict(config), "epochs": None, "patience": None, "preset": str(preset)}
     images = [image.name for image in train.images]
@@ -152,14 +167,15 @@ def finetune(
         callbacks=[validation, state, progress],
         verbose=0,
     )
-    keeps_refiner = _choose_refiner(predictor, val, config, log)
+    if config.refit_images:
+        _refit_inference_config(predictor, val, config, log)
     segmenter.save_to_preset(output / "preset")
     result = FinetuneResult(
         before=before,
         after=_evaluate(SAMPredictor(segmenter, engine=predictor.engine), test, config),
         logs=state.logs,
         best_epoch=validation.best_epoch,
-        keeps_refiner=keeps_refiner,
+        inference_config=segmenter.inference_config.to_dict(),
         preset=output / "preset",
     )
     content = {**asdict(result), "config": asdict(config), "preset": str(result.preset)}
@@ -203,36 +219,57 @@ def _prepare(
 
 
 def _evaluate(
-    predictor: SAMPredictor, dataset: LabeledDataset, config: FinetuneConfig
+    predictor: SAMPredictor,
+    dataset: LabeledDataset,
+    config: FinetuneConfig,
+    metrics: tuple[str, ...] = METRICS,
 ) -> dict[str, float]:
     evaluation = evaluate_dataset(predictor, dataset, max_masks=config.max_masks)
-    return {name: getattr(evaluation, name) for name in METRICS}
+    return {name: getattr(evaluation, name) for name in metrics}
 
 
-def _choose_refiner(
+def _refit_inference_config(
     predictor: SAMPredictor,
     val: LabeledDataset,
     config: FinetuneConfig,
     log: Callable[[str], Any],
-) -> bool:
-    """Remove the preset's mask refiner if validation is better without it."""
-    model = predictor.model
-    if model.inference_config.mask_refiner is None:
-        return True
-    plain = SAMPredictor(model, mask_refiner=None, engine=predictor.engine)
-    scores = [sum(_evaluate(one, val, config).values()) for one in (predictor, plain)]
-    if scores[0] >= scores[1]:
-        return True
-    log("the new preset has no mask refiner, since validation is better without it")
-    model.inference_config = dataclasses.replace(model.inference_config, mask_refiner=None)
-    return False
+) -> None:
+    """Fit the settings that depend on the weights to the validation images, and keep the best."""
+    model, metrics = predictor.model, PROMPTS[config.prompts][1]
+    samples = [
+        (image.image(), np.array([mask for mask in image.masks() if mask.any()]))
+        for image in val.images[: config.refit_images]
+    ]
+    present = model.inference_config.mask_refiner
+    if present is not None:
+        few = [(image, masks[: config.max_masks]) for image, masks in samples]
+        calibration = fit_iou_calibration(model, few)
+        refiners = [present, None]
+        if present.iou_calibration is not None and calibration is not None:
+            refiners.append(dataclasses.replace(present, iou_calibration=calibration))
+
+        def score(refiner: MaskRefiner | None) -> float:
+            refined = SAMPredictor(model, mask_refiner=refiner, engine=predictor.engine)
+            return sum(_evaluate(refined, val, config, metrics).values())
+
+        best = max(refiners, key=score)
+        model.inference_config = dataclasses.replace(model.inference_config, mask_refiner=best)
+        log(f"mask refiner: {best or 'none, since validation is better without it'}")
+    thresholds = fit_mask_thresholds(
+        SAMPredictor(model, engine=predictor.engine),
+        samples,
+        start=model.inference_config.mask_thresholds,
+    )
+    model.inference_config = dataclasses.replace(model.inference_config, mask_thresholds=thresholds)
+    log(f"thresholds of automatic masks: {thresholds}")
 
 
 def _report_epoch(
     state: TrainingState, output: Path, config: FinetuneConfig, log: Callable[[str], Any]
 ) -> None:
     latest = state.logs[-1]
-    scores = ", ".join(f"{name} {latest[f'val_{name}']:.3f}" for name in METRICS)
+    metrics = PROMPTS[config.prompts][1]
+    scores = ", ".join(f"{name} {latest[f'val_{name}']:.3f}" for name in metrics)
     log(f"epoch {state.epoch}/{config.epochs}: loss {latest['loss']:.3f}, {scores}")
     text = io.StringIO()
     writer = csv.DictWriter(text, list(latest))

@@ -12,6 +12,7 @@ import numpy as np
 from keras_sam.layers.device import backend_is_on_cpu
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.models.set_trainable import set_trainable
+from keras_sam.train.refit import fit_iou_calibration
 from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
 from keras_sam.transforms.mask_refiner import MaskRefiner
 from recipes.sam_tiny_synthetic.annotated_crops import (
@@ -21,14 +22,16 @@ from recipes.sam_tiny_synthetic.annotated_crops import (
 )
 from recipes.sam_tiny_synthetic.batches import BatchOptions, DatasetOptions, stream_batches
 from recipes.sam_tiny_synthetic.build_segmenter import build_segmenter
-from recipes.sam_tiny_synthetic.calibrate_iou import calibrate_iou
 from recipes.sam_tiny_synthetic.compile_phase import compile_phase
 from recipes.sam_tiny_synthetic.initialize_with_priors import initialize_with_priors
 from recipes.sam_tiny_synthetic.run_directory import RunDirectory
 from recipes.sam_tiny_synthetic.scene_dataset import SEEDS_PER_DATASET, build_scene_dataset
+from recipes.sam_tiny_synthetic.scenes.scene import draw_scene
 from recipes.sam_tiny_synthetic.training_config import TrainingConfig
 
 MAX_CALIBRATION_SCENES = 200
+MAX_CALIBRATION_MASKS = 16  # of a scene
+MIN_MASK_AREA, MAX_MASK_AREA = 0.004, 0.9  # of a calibration mask, as a share of the scene
 STEPS_PER_LOG_LINE = 20
 
 Progress = Callable[[dict[str, Any]], None]
@@ -173,11 +176,18 @@ def _attach_inference_settings(segmenter: SAMImageSegmenter, config: TrainingCon
     seeds = range(first, first + min(MAX_CALIBRATION_SCENES, config.num_scenes))
     calibration = None
     if config.boundary_refinement != "none":
-        calibration = calibrate_iou(segmenter, seeds)
+        calibration = fit_iou_calibration(segmenter, map(_calibration_sample, seeds))
     segmenter.inference_config = InferenceConfig(
         mask_thresholds=MaskThresholds(config.pred_iou_thresh, config.stability_score_thresh),
         mask_refiner=MaskRefiner(config.boundary_refinement, config.box_constraint, calibration),
     )
+
+
+def _calibration_sample(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the image `(H, W, 3)` and masks `(P, H, W)` of a scene."""
+    scene = draw_scene(seed)
+    masks = [mask for mask in scene.masks() if MIN_MASK_AREA < mask.mean() < MAX_MASK_AREA]
+    return scene.image, np.array(masks[:MAX_CALIBRATION_MASKS])
 
 
 def build_batch_options(

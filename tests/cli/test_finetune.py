@@ -1,6 +1,8 @@
 """`keras-sam finetune`."""
 
+import dataclasses
 import json
+import typing
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from keras_sam.cli.app import app
+from keras_sam.cli.finetune import finetune_command
+from keras_sam.train.finetune import FinetuneConfig
 
 
 @pytest.fixture
@@ -51,3 +55,12 @@ def test_wrong_options_are_one_line(folder, tmp_path, arguments, message):
     result = run(folder, "--output", tmp_path / "run", *arguments)
     assert result.exit_code == 1
     assert message in result.output
+
+
+def test_help_states_the_defaults():
+    options = typing.get_type_hints(finetune_command, include_extras=True)
+    fields = {field.name: field.default for field in dataclasses.fields(FinetuneConfig)}
+    for name, default in fields.items():
+        if name in options:
+            text = options[name].__metadata__[0].help
+            assert f"{default} (the default)" in text or f"Default: {default:g}." in text, name

@@ -16,7 +16,14 @@ from keras_sam.transforms.mask_refiner import MaskRefiner
 pytestmark = pytest.mark.training
 
 CONFIG = FinetuneConfig(
-    epochs=2, learning_rate=1e-3, batch_size=2, masks_per_image=2, views=2, val=0.25, test=0.25
+    epochs=2,
+    learning_rate=1e-3,
+    batch_size=2,
+    masks_per_image=2,
+    views=2,
+    val=0.25,
+    test=0.25,
+    refit_images=0,
 )
 
 
@@ -58,12 +65,12 @@ def run(folder, preset, output, **changes):
 
 
 def test_a_run_writes_a_preset_that_is_not_worse_in_validation(folder, preset, tmp_path):
-    result, messages = run(folder, preset, tmp_path / "run")
+    result, messages = run(folder, preset, tmp_path / "run", refit_images=1)
     assert "4 images for training, 2 for validation, 2 for the test" in messages[0]
     assert [logs["epoch"] for logs in result.logs] == [1, 2]
     assert set(result.before) == set(result.after) == set(METRICS)
     loaded = SAMImageSegmenter.from_preset(result.preset)
-    assert (loaded.inference_config.mask_refiner is not None) == result.keeps_refiner
+    assert loaded.inference_config.to_dict() == result.inference_config
     content = json.loads((tmp_path / "run" / "result.json").read_text())
     assert content["after"] == result.after
     assert content["config"]["part"] == "decoder"
@@ -100,3 +107,12 @@ def test_other_settings_in_the_same_directory_raise(folder, preset, tmp_path):
     run(folder, preset, tmp_path / "run", epochs=1)
     with pytest.raises(ValueError, match=r"other settings \(learning_rate\)"):
         run(folder, preset, tmp_path / "run", learning_rate=1e-4)
+
+
+def test_one_kind_of_prompts_is_validated_alone(folder, preset, tmp_path):
+    result, _ = run(folder, preset, tmp_path / "run", prompts="boxes", epochs=1)
+    names = {name for name in result.logs[0] if name.startswith("val_")}
+    assert names == {"val_box_iou"}
+    assert set(result.after) == set(METRICS)
+    with pytest.raises(ValueError, match="prompts must be one of any, points, boxes, got 'masks'"):
+        FinetuneConfig(prompts="masks")
