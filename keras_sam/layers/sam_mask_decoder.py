@@ -199,17 +199,18 @@ class SAMMaskDecoder(keras.layers.Layer):
         # With no prompt tokens, a reshape before the learned tokens could not infer the batch size.
         tokens, token_mask = self._with_learned_tokens(sparse_embeddings, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        cache = self.decoder_cache(image_embeddings, positions, dense_embeddings, early_features)
+        self._check_can_decode(early_features)
+        keys, positions = self._image_tokens(image_embeddings, positions, dense_embeddings)
         # Each prompt has its own image tokens, like one prompt of one of B * P images.
         tokens, image_tokens = self.transformer(
-            cache,
+            DecoderImageCache(keys, positions),
             ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
             None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
         )
         return self._outputs(
             tokens,
             image_tokens,
-            cache.hq_features,
+            self._hq_features(image_embeddings, early_features),
             prompts=prompts,
             grid_size=tuple(image_embeddings.shape[1:3]),
             multimask_output=multimask_output,
@@ -238,15 +239,9 @@ class SAMMaskDecoder(keras.layers.Layer):
             ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
         self._check_can_decode(early_features)
-        keys = image_embeddings[:, None] + dense_embeddings  # (B, P, G, G, D)
-        length = image_embeddings.shape[1] * image_embeddings.shape[2]
-        keys = ops.reshape(keys, (-1, length, self.hidden_size))
-        positions = ops.reshape(positions, (1, length, self.hidden_size))
+        keys, positions = self._image_tokens(image_embeddings, positions, dense_embeddings)
         cache = self.transformer.blocks[0].decoder_cache(keys, positions)
-        if self.high_quality is None:
-            return cache
-        hq_features = self.high_quality.hq_features(image_embeddings, early_features)
-        return cache._replace(hq_features=hq_features)
+        return cache._replace(hq_features=self._hq_features(image_embeddings, early_features))
 
     def decode(
         self,
@@ -343,6 +338,22 @@ class SAMMaskDecoder(keras.layers.Layer):
         if self.hq_token_only:
             return ops.broadcast_to(hq_mask, ops.shape(masks))
         return masks + hq_mask
+
+    def _image_tokens(
+        self, image_embeddings: Any, positions: Any, dense_embeddings: Any
+    ) -> tuple[Any, Any]:
+        """Return image tokens `(B * P, S, D)` and their positional encoding `(1, S, D)`."""
+        length = image_embeddings.shape[1] * image_embeddings.shape[2]
+        keys = image_embeddings[:, None] + dense_embeddings  # (B, P, G, G, D)
+        return (
+            ops.reshape(keys, (-1, length, self.hidden_size)),
+            ops.reshape(positions, (1, length, self.hidden_size)),
+        )
+
+    def _hq_features(self, image_embeddings: Any, early_features: Any) -> Any:
+        if self.high_quality is None:
+            return None
+        return self.high_quality.hq_features(image_embeddings, early_features)
 
     def _outputs(
         self, tokens: Any, image_tokens: Any, hq_features: Any, *, prompts: Any, **options: Any

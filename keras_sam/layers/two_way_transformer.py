@@ -13,22 +13,26 @@ from keras_sam.layers.mlp import MLP
 class DecoderImageCache(NamedTuple):
     """Intermediate results of the mask decoder that depend on the image alone.
 
-    All prompts of an image share them.
+    All prompts of an image share them. If each prompt has image tokens of its own, as with mask
+    prompts, there are only `keys` and `positions`: projecting the tokens of one prompt costs more
+    than `folded_attention`.
 
     Attributes:
         keys: Image tokens `(B, S, D)`, with the dense embedding added.
         positions: Positional encoding of the image tokens `(1, S, D)`.
-        attended_keys: Keys `(B, K, S, d)` of the first attention of tokens to the image.
-        attended_values: Values `(B, K, S, d)` of the same attention.
-        image_queries: Queries `(B, K, S, d)` of the first attention of the image to tokens.
+        attended_keys: Keys `(B, K, S, d)` of the first attention of tokens to the image, or
+            `None`.
+        attended_values: Values `(B, K, S, d)` of the same attention, or `None`.
+        image_queries: Queries `(B, K, S, d)` of the first attention of the image to tokens, or
+            `None`.
         hq_features: High-quality features `(B, L, L, D / 8)` of SAM-HQ, or `None` for SAM.
     """
 
     keys: Any
     positions: Any
-    attended_keys: Any
-    attended_values: Any
-    image_queries: Any
+    attended_keys: Any = None
+    attended_values: Any = None
+    image_queries: Any = None
     hq_features: Any = None
 
 
@@ -86,8 +90,7 @@ class TwoWayBlock(keras.layers.Layer):
 
         Args:
             queries: Tokens `(B, P, T, D)`.
-            cache: Cache of `B` images. After the first block, its keys are those of `B * P`
-                prompts.
+            cache: Cache of `B` images, or only the keys of `B * P` prompts.
             query_positions: Positional encoding of the tokens `(B, P, T, D)`.
             query_mask: Boolean `(B, P, T)`, False for padding. If `None`, there is no padding.
 
@@ -140,7 +143,7 @@ class TwoWayBlock(keras.layers.Layer):
     def _token_to_image(self, with_positions: Any, cache: DecoderImageCache, prompts: Any) -> Any:
         """Attention of tokens with positions `(B * P, T, D)` to image tokens: `(B * P, T, D)`."""
         attention = self.token_to_image_attention
-        if not self.is_first:
+        if cache.attended_keys is None:
             return attention.token_to_image(
                 with_positions, cache.keys + cache.positions, cache.keys
             )
@@ -156,7 +159,7 @@ class TwoWayBlock(keras.layers.Layer):
     ) -> Any:
         """Attention of image tokens to tokens `(B * P, T, D)`, added to them: `(B * P, S, D)`."""
         attention, image_tokens = self.image_to_token_attention, cache.keys
-        if not self.is_first:
+        if cache.image_queries is None:
             return image_tokens + attention.image_to_token(
                 image_tokens + cache.positions, with_positions, queries, mask
             )
@@ -238,7 +241,7 @@ class TwoWayTransformer(keras.layers.Layer):
         """Apply all blocks and the final attention.
 
         Args:
-            cache: Cache of `B` images.
+            cache: Cache of `B` images, or only the keys of `B * P` prompts.
             tokens: Output tokens and prompt tokens `(B, P, T, D)`.
             token_mask: Boolean `(B, P, T)`, False for padding. If `None`, there is no padding.
 
@@ -248,7 +251,7 @@ class TwoWayTransformer(keras.layers.Layer):
         positions = cache.positions
         queries, keys = self.blocks[0](tokens, cache, tokens, token_mask)
         for block in self.blocks[1:]:
-            queries, keys = block(queries, cache._replace(keys=keys), tokens, token_mask)
+            queries, keys = block(queries, DecoderImageCache(keys, positions), tokens, token_mask)
         with_positions = _merge_prompts(queries + tokens)
         queries = _merge_prompts(queries)
         attended = self.final_attention.token_to_image(with_positions, keys + positions, keys)
