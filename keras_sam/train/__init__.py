@@ -12,6 +12,7 @@ from keras_sam.train.finetune import FinetuneConfig, FinetuneResult, finetune
 from keras_sam.train.flush_denormals import flush_denormals
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.tensorboard_logs import TensorBoardLogs, require_tensorboardx
 from keras_sam.train.training_state import TrainingState
 from keras_sam.train.warmup_cosine import WarmupCosine
 
@@ -25,6 +26,7 @@ __all__ = [
     "FinetuneResult",
     "MaskBatches",
     "MaskValidation",
+    "TensorBoardLogs",
     "TrainingState",
     "WarmupCosine",
     "cache_embeddings",
@@ -32,4 +34,5 @@ __all__ = [
     "finetune",
     "flush_denormals",
     "load_embedding",
+    "require_tensorboardx",
 ]
