@@ -103,7 +103,7 @@ def library_versions() -> dict[str, str]:
 
 def _scores(report: FinetuneReport) -> Element:
     before, after = report.before, report.after
-    text = f"Means over {after.masks} masks in {after.images} test images."
+    text = f"Means over all masks. Test images: {after.images}, masks: {after.masks}."
     return section(
         "Scores before and after training",
         element("p", text),
@@ -120,13 +120,13 @@ def _curves(report: FinetuneReport) -> Element | None:
         text = "The run had no validation."
     elif report.best_epoch:
         text = (
-            f"The weights of epoch {report.best_epoch} of {len(report.logs)} were kept. They are "
-            "marked. The dashed lines are the values before training, at epoch 0."
+            f"The weights of epoch {report.best_epoch} of {len(report.logs)} were kept, and this "
+            "epoch is marked. Dashed lines are the values before training, at epoch 0."
         )
     else:
         text = (
-            "No epoch was better in validation than the preset, so its weights were kept. The "
-            "dashed lines are their values, at epoch 0."
+            "No epoch was better in validation than the preset, so its weights were kept. Dashed "
+            "lines are the values before training, at epoch 0."
         )
     charts = curve_charts(report.logs, report.baseline, report.best_epoch)
     return section("Training", element("p", text), element("div", *charts, class_="charts"))

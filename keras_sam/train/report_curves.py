@@ -19,19 +19,15 @@ def curve_charts(
     """Create a chart for the loss and for each validation metric.
 
     Args:
-        logs: Logs of the epochs, each with the keys `epoch` and `loss`, and `val_` metrics.
+        logs: Logs of the epochs, with the keys `epoch`, `loss`, and `val_` metrics.
         baseline: Validation metrics before training, without `val_`. Empty without validation.
         best_epoch: Epoch whose weights were kept; 0 for those before training.
     """
-    names = list(dict.fromkeys(name for entry in logs for name in entry if name != "epoch"))
-    charts = []
-    for name in names:
-        points = [(int(entry["epoch"]), entry[name]) for entry in logs if name in entry]
-        metric = name.removeprefix("val_")
-        is_metric = metric != name and metric in baseline
-        start = baseline[metric] if is_metric else None
-        title = f"{LABELS.get(metric, metric)}, validation" if is_metric else name.capitalize()
-        charts.append(curve_chart(title, points, start, best_epoch if baseline else None))
+    best = best_epoch if baseline else None
+    charts = [curve_chart("Training loss", _points(logs, "loss"), best_epoch=best)]
+    for name, start in baseline.items():
+        title = f"{LABELS.get(name, name)}, validation"
+        charts.append(curve_chart(title, _points(logs, f"val_{name}"), start, best))
     return charts
 
 
@@ -63,20 +59,20 @@ def curve_chart(
     if baseline is not None and math.isfinite(baseline):
         y = y_axis(baseline)
         chart.append(_line(LEFT, y, RIGHT, y, "baseline"))
-    chart.extend(
-        element(
-            "polyline", points=" ".join(f"{x_axis(x)},{y_axis(y)}" for x, y in run), class_="curve"
+    for run in _finite_runs(points):
+        path = " ".join(f"{x_axis(epoch)},{y_axis(value)}" for epoch, value in run)
+        chart.append(element("polyline", points=path, class_="curve"))
+        chart.extend(
+            _point(x_axis(epoch), y_axis(value), _label(epoch, value), epoch == best_epoch)
+            for epoch, value in run
+            if epoch == best_epoch or len(points) <= MAX_POINTS
         )
-        for run in _finite_runs(points)
-    )
-    for epoch, value in points:
-        is_best = epoch == best_epoch
-        if math.isfinite(value) and (is_best or len(points) <= MAX_POINTS):
-            chart.append(
-                _point(x_axis(epoch), y_axis(value), _label(epoch, value, is_best), is_best)
-            )
     figure.append(chart)
     return figure
+
+
+def _points(logs: Sequence[Mapping[str, float]], name: str) -> list[tuple[int, float]]:
+    return [(int(entry["epoch"]), entry[name]) for entry in logs]
 
 
 class _Axis:
@@ -145,6 +141,5 @@ def _point(x: float, y: float, label: str, is_best: bool) -> Element:
     return element("circle", element("title", label), cx=x, cy=y, r=radius, class_=class_)
 
 
-def _label(epoch: int, value: float, is_best: bool) -> str:
-    when = f"epoch {epoch}" if epoch else "before training"
-    return f"{when}: {value:.4f}" + (", weights that were kept" if is_best else "")
+def _label(epoch: int, value: float) -> str:
+    return f"epoch {epoch}: {value:.4f}" if epoch else f"before training: {value:.4f}"

@@ -59,7 +59,13 @@ class MaskCrop:
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """Target with its masks before and after training."""
+    """Target with its masks before and after training.
+
+    Attributes:
+        target: Target.
+        before: Mask before training.
+        after: Mask after training.
+    """
 
     target: GalleryTarget
     before: MaskCrop

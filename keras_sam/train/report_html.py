@@ -30,16 +30,17 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; } h3 { fo
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid var(--line);
   text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-th { font-weight: 600; } td.number { white-space: nowrap; }
+thead th { font-weight: 600; } tbody th { font-weight: 400; } td.number { white-space: nowrap; }
 .muted { color: var(--muted); } .better { color: var(--better); } .worse { color: var(--worse); }
 pre { overflow-x: auto; padding: 0.7rem; border: 1px solid var(--line); }
-.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: 1rem; }
+.charts { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(19rem, 100%), 1fr)); }
 .charts figure, .gallery figure { margin: 0; }
 svg { width: 100%; height: auto; } svg text { fill: var(--muted); font-size: 11px; }
 svg .grid { stroke: var(--line); } svg .curve { stroke: var(--curve); fill: none;
   stroke-width: 1.8; } svg .point { fill: var(--curve); } svg .best { fill: var(--best);
   stroke: var(--best); } svg .baseline { stroke: var(--muted); stroke-dasharray: 4 3; }
-.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(30rem, 1fr));
+.gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(30rem, 100%), 1fr));
   gap: 1.2rem; } .gallery div { display: flex; gap: 4px; }
 .gallery img { width: 33%; object-fit: contain; } figcaption { overflow-wrap: anywhere; }
 """
@@ -77,13 +78,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Child]]) -> Element:
 
     Args:
         headers: Headers of the columns. Without any, the table has no header row.
-        rows: Cells: texts, or `td` elements. Long texts are shortened.
+        rows: Cells: texts, which are shortened, or elements of a cell.
     """
     head = [element("thead", element("tr", *(element("th", h, scope="col") for h in headers)))]
-    body = [
-        element("tr", element("th", _short(row[0]), scope="row"), *map(_cell, row[1:]))
-        for row in rows
-    ]
+    body = [element("tr", _cell(row[0], "th", scope="row"), *map(_cell, row[1:])) for row in rows]
     content = element("table", *(head if headers else []), element("tbody", *body))
     return element("div", content, class_="scroll")
 
@@ -128,14 +126,10 @@ def render_page(title: str, *content: Child) -> bytes:
     return b"<!doctype html>\n" + text
 
 
-def _cell(content: Child) -> Element:
+def _cell(content: Child, tag: str = "td", **attributes: str) -> Element:
     if isinstance(content, Element):
         return content
-    return element("td", shorten(content))
-
-
-def _short(content: Child) -> Child:
-    return content if isinstance(content, Element) else shorten(content)
+    return element(tag, shorten(content), **attributes)
 
 
 def _printable(text: str) -> str:
