@@ -30,7 +30,8 @@ h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.5rem; } h3 { fo
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 0.8rem 0.3rem 0; border-bottom: 1px solid var(--line);
   text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-thead th { font-weight: 600; } tbody th { font-weight: 400; } td.number { white-space: nowrap; }
+thead th { font-weight: 600; white-space: nowrap; } td.number { white-space: nowrap; }
+tbody th { font-weight: 400; min-width: 7rem; }
 .muted { color: var(--muted); } .better { color: var(--better); } .worse { color: var(--worse); }
 pre { overflow-x: auto; padding: 0.7rem; border: 1px solid var(--line); }
 .charts { display: grid; gap: 1rem;
