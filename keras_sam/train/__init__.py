@@ -1,4 +1,4 @@
-"""Fine-tuning: labeled images to batches, cached embeddings, validation and runs. No losses."""
+"""Fine-tuning: batches, cached embeddings, validation, runs and their reports. No losses."""
 
 from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.check_dataset import DatasetProblem, DatasetReport, check_dataset
@@ -12,6 +12,15 @@ from keras_sam.train.finetune import FinetuneConfig, FinetuneResult, finetune
 from keras_sam.train.flush_denormals import flush_denormals
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.report import FinetuneReport, library_versions, write_report
+from keras_sam.train.report_gallery import (
+    GalleryRow,
+    GalleryTarget,
+    MaskCrop,
+    choose_targets,
+    predict_crops,
+)
+from keras_sam.train.tensorboard_logs import TensorBoardLogs, require_tensorboardx
 from keras_sam.train.training_state import TrainingState
 from keras_sam.train.warmup_cosine import WarmupCosine
 
@@ -22,14 +31,24 @@ __all__ = [
     "DatasetProblem",
     "DatasetReport",
     "FinetuneConfig",
+    "FinetuneReport",
     "FinetuneResult",
+    "GalleryRow",
+    "GalleryTarget",
     "MaskBatches",
+    "MaskCrop",
     "MaskValidation",
+    "TensorBoardLogs",
     "TrainingState",
     "WarmupCosine",
     "cache_embeddings",
     "check_dataset",
+    "choose_targets",
     "finetune",
     "flush_denormals",
+    "library_versions",
     "load_embedding",
+    "predict_crops",
+    "require_tensorboardx",
+    "write_report",
 ]
