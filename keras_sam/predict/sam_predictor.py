@@ -183,6 +183,8 @@ class SAMPredictor(Predictor):
             masks = self.transform.postprocess_logits(low_res_logits)
         else:
             masks = self.transform.postprocess_masks(low_res_logits, threshold=MASK_THRESHOLD)
+        if self.state.refiner is not None and boxes is not None:
+            self.state.refiner.clip_pixels(masks, boxes)
         return masks, iou_predictions, low_res_logits
 
     def predict_low_res(

@@ -88,7 +88,7 @@ class _GeneratedMasks:
     Attributes:
         predicted_iou: `(N,)`.
         stability: `(N,)`.
-        shows: bool `(N, P)`: which targets a mask shows.
+        shows: `(N, P)`, True if a mask shows a target.
     """
 
     predicted_iou: np.ndarray

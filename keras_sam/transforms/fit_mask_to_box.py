@@ -1,4 +1,4 @@
-"""`expand_mask_to_box` and `clip_mask_to_box`: make a mask agree with its box prompt."""
+"""Functions that make a mask agree with its box prompt."""
 
 import math
 
@@ -11,7 +11,6 @@ from keras_sam.types import Size
 MIN_COVERAGE = 0.9  # of the box by the mask's own box; people draw boxes slightly too large
 COVERAGE_PENALTY = 0.15  # reduction per added logit, so that very faint masks stay small
 LOGIT_OFFSETS = np.linspace(0, MIN_COVERAGE / COVERAGE_PENALTY, 61, dtype=np.float32)
-MIN_DISTANCE = 0.5  # from the center of a single cell to the mask's end; smaller masks may vanish
 
 
 def expand_mask_to_box(
@@ -45,9 +44,10 @@ def clip_mask_to_box(
     """Lower logits at and outside the sides of a box so that the mask ends there.
 
     The cells next to a side get logits whose interpolation crosses zero at that side, so the
-    mask ends there with subcell precision. Two cases cannot be represented on the low-res grid:
-    a mask of a single row or column of cells is at least one cell wide, and a mask cannot end
-    within half a cell of the grid's border.
+    mask ends there with subcell precision. The low-res grid cannot represent two cases, for which
+    there is `clip_pixels_to_box`: along an axis, a box with less than two cell centers only
+    removes what is more than a cell away, and a mask cannot end within half a cell of the grid's
+    border.
 
     Args:
         low_res_logits: Logits `(L, L)` of one mask.
@@ -63,6 +63,20 @@ def clip_mask_to_box(
         along_last = _clip_last_axis(np.moveaxis(clipped, axis, -1), sides, transform)
         clipped = np.moveaxis(along_last, -1, axis)
     return clipped
+
+
+def clip_pixels_to_box(pixels: np.ndarray, transform: ImageTransform, box: np.ndarray) -> None:
+    """Remove the pixels of masks that a box does not touch.
+
+    Args:
+        pixels: Masks `(..., H, W)` or logits of the original, changed in place.
+        transform: Transform between the original and the model frame.
+        box: Box prompt `(4,)` XYXY in the original.
+    """
+    window = _touched_pixels(box, transform)
+    inside = pixels[..., *window].copy()
+    pixels[...] = False if pixels.dtype == bool else BACKGROUND_LOGIT
+    pixels[..., *window] = inside
 
 
 def cells_in_box(
@@ -104,12 +118,11 @@ def _clip_last_axis(logits: np.ndarray, sides: np.ndarray, transform: ImageTrans
     low, high = sides
     centers = np.arange(logits.shape[-1]) + 0.5
     inside = np.flatnonzero((centers > low) & (centers < high))
-    if not len(inside):
-        inside = np.array([np.abs(centers - (low + high) / 2).argmin()])
+    if len(inside) < 2:
+        is_near = (centers > low - 1) & (centers < high + 1)
+        return np.where(is_near, logits, np.float32(BACKGROUND_LOGIT))
     first, last = inside[0], inside[-1]
     distances = np.array([centers[first] - low, high - centers[last]])
-    if first == last:
-        distances = np.maximum(distances, MIN_DISTANCE)
     clipped = logits.copy()
     clipped[..., : max(0, first - 1)] = BACKGROUND_LOGIT
     clipped[..., last + 2 :] = BACKGROUND_LOGIT

@@ -1,5 +1,6 @@
 """`MaskRefiner`: optional refinement of coarse masks after the network."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras_sam.transforms.fit_mask_to_box import (
     cells_in_box,
     clip_mask_to_box,
+    clip_pixels_to_box,
     expand_mask_to_box,
 )
 from keras_sam.transforms.guided_filter import GuidedFilterRefiner
@@ -158,6 +160,19 @@ class ImageMaskRefiner:
         if constraint != "none" and box is not None:
             low_res_logits = clip_mask_to_box(low_res_logits, self.transform, box)
         return low_res_logits, predicted_iou
+
+    def clip_pixels(self, pixels: np.ndarray, boxes: Iterable[np.ndarray | None]) -> None:
+        """Remove what is outside the box prompts, if masks are constrained to them.
+
+        Args:
+            pixels: Masks `(P, M, H, W)` or logits of the original, changed in place.
+            boxes: Box prompt `(4,)` XYXY of each P, or `None`.
+        """
+        if self.settings.box_constraint == "none":
+            return
+        for masks, box in zip(pixels, boxes, strict=True):
+            if box is not None:
+                clip_pixels_to_box(masks, self.transform, np.asarray(box))
 
 
 def _are_coefficients(value: Any) -> bool:

@@ -9,6 +9,7 @@ from keras_sam.masks.measures import mask_to_box
 from keras_sam.transforms.fit_mask_to_box import (
     cells_in_box,
     clip_mask_to_box,
+    clip_pixels_to_box,
     expand_mask_to_box,
 )
 from keras_sam.transforms.image_transform import ImageTransform
@@ -164,7 +165,7 @@ def test_far_cells_become_background(box):
 
 
 @pytest.mark.parametrize("peak", [1.0, 9.2, 30.0])
-def test_mask_in_a_box_within_one_cell_is_about_one_cell_large(transform, peak):
+def test_mask_in_a_box_within_one_cell_keeps_its_logits_nearby(transform, peak):
     random = np.random.default_rng(0)
     logits = np.full((64, 64), peak, np.float32)
     cell = np.array(SIZE) / transform.low_res_input_size((64, 64))  # (height, width) in pixels
@@ -173,9 +174,24 @@ def test_mask_in_a_box_within_one_cell_is_about_one_cell_large(transform, peak):
         high = low + random.uniform(0.2, 0.9, 2) * cell
         box = np.array([low[1], low[0], high[1], high[0]])
         mask = transform.postprocess_masks(clip_mask_to_box(logits, transform, box))
-        assert mask.any()
-        assert not (mask & ~pixels_inside(box, SIZE, margin=cell.max())).any()
-        assert mask.sum() <= 2 * np.prod(cell) + 4
+        inside = pixels_inside(box, SIZE, margin=0)
+        assert (mask & inside).sum() == inside.sum()
+        assert not (mask & ~pixels_inside(box, SIZE, margin=2 * cell.max())).any()
+
+
+@pytest.mark.parametrize("box", [*BOXES, (149.4, 89.5, 150, 90)])
+def test_pixels_outside_the_touched_ones_are_removed(transform, box):
+    random = np.random.default_rng(0)
+    inside = np.zeros(SIZE, bool)
+    inside[touched_pixels(box)] = True
+    masks = random.random((3, *SIZE)) < 0.5
+    found = masks.copy()
+    clip_pixels_to_box(found, transform, np.array(box))
+    np.testing.assert_array_equal(found, masks & inside)
+    logits = random.normal(0, 1, SIZE)
+    found = logits.copy()
+    clip_pixels_to_box(found, transform, np.array(box))
+    np.testing.assert_array_equal(found, np.where(inside, logits, BACKGROUND_LOGIT))
 
 
 def test_clipping_leaves_its_input_unchanged():
