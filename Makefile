@@ -17,7 +17,7 @@ ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/c
 	tests/test_docs.py tests/train/test_augmentation.py tests/train/test_check_dataset.py \
 	tests/train/test_finetune.py tests/train/test_training_state.py tests/models/test_high_quality.py \
 	$(addprefix tests/train/test_report,.py _curves.py _gallery.py _html.py _scores.py) \
-	tests/engines/test_tune_malloc.py tests/layers/test_keras_hub.py \
+	tests/layers/test_tune_malloc.py tests/layers/test_keras_hub.py \
 	tests/models/test_formats.py tests/models/test_keras_hub.py \
 	$(addprefix tests/predict/test_,crop_mask.py crop_pyramid.py crop_search.py crops.py \
 	generated_mask.py generator_config.py image_embedding.py multi_scale_predictor.py nms.py \

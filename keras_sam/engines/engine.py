@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sam.engines.tune_malloc import tune_malloc
 from keras_sam.layers.device import backend_is_on_cpu
+from keras_sam.layers.tune_malloc import tune_malloc
 from keras_sam.layers.two_way_transformer import DecoderImageCache
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras.src.losses.loss import scale_loss_for_distribution
 
+from keras_sam.layers.tune_malloc import tune_malloc
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
 from keras_sam.models.raw_input_model import RawInputModel
 from keras_sam.models.trained_part import TrainedPart, set_trained_part
@@ -69,6 +70,7 @@ class PromptTrainedModel(RawInputModel):
                 f"an InteractiveSegmentationLoss, got {loss!r}"
             )
         metrics = None if isinstance(metrics, str) and metrics == "auto" else metrics
+        tune_malloc()  # with PyTorch on a CPU, a step takes two thirds of the time
         self._set_layer("_objective", loss)
         super().compile(optimizer=optimizer, loss=None, metrics=metrics, **kwargs)
         if self._compile_metrics is not None:

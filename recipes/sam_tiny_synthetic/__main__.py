@@ -82,12 +82,10 @@ def train_command(
     A run that was stopped resumes if the command is repeated.
     """
     choose_backend(backend, trains=True)
-    from keras_sam.engines.tune_malloc import tune_malloc
     from keras_sam.train.flush_denormals import flush_denormals
     from recipes.sam_tiny_synthetic.train import train
     from recipes.sam_tiny_synthetic.training_config import build_training_config
 
-    tune_malloc()
     flush_denormals()
     config = build_training_config(
         steps=steps,

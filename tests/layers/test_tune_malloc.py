@@ -9,7 +9,7 @@ import sys
 MEASURE = """
 import resource
 import numpy as np
-from keras_sam.engines.tune_malloc import tune_malloc
+from keras_sam.layers.tune_malloc import tune_malloc
 kept = {call}
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
