@@ -135,6 +135,7 @@ UNTESTED = {
     "checkpoints/architectures/layer_shapes.py": "shapes of layers, tested by each architecture",
     "checkpoints/checkpoint.py": "a dataclass",
     "point_labels.py": "constants",
+    "train/finetune_config.py": "a dataclass, tested by `finetune`",
 }
 # Test files that belong to a folder rather than to a module.
 OTHER_TESTS = {

@@ -1,6 +1,8 @@
 """`keras-sam finetune`: train a preset on a folder of labeled images."""
 
 import dataclasses
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +27,7 @@ def _setting(name: str, text: str, **limits: Any) -> Any:
 @report_user_errors
 def finetune_command(
     folder: Annotated[Path, typer.Argument(help="Folder of labeled images.")],
-    output: Annotated[Path, typer.Option(help="Folder of the run: preset, logs and result.")],
+    output: Annotated[Path, typer.Option(help="Folder of the run: preset, report and logs.")],
     preset: PresetOption = DEFAULT_PRESET,
     format_name: Annotated[
         str | None,
@@ -87,6 +89,19 @@ def finetune_command(
     seed: Annotated[
         int | None, _setting("--seed", "Seed of the split and of training. Default: 0.", min=0)
     ] = None,
+    any_orientation: Annotated[
+        bool,
+        typer.Option(
+            "--any-orientation",
+            help="Also flip upside down and turn by quarters, for microscopes and satellites.",
+        ),
+    ] = False,
+    clicks: Annotated[
+        bool, typer.Option("--clicks", help="Measure the number of clicks on the test images.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write logs for TensorBoard.")
+    ] = False,
     backend: BackendOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,11 +123,15 @@ def finetune_command(
         "val": val,
         "test": test,
         "seed": seed,
+        "any_orientation": any_orientation,
+        "clicks": clicks,
+        "tensorboard": tensorboard,
     }
     choose_backend(backend, trains=True)
     from keras_sam.annotations.open_dataset import open_dataset
     from keras_sam.train.check_dataset import check_dataset
-    from keras_sam.train.finetune import METRICS, FinetuneConfig, finetune
+    from keras_sam.train.finetune import finetune
+    from keras_sam.train.finetune_config import METRICS, FinetuneConfig
 
     def log(message: str) -> None:
         typer.echo(message, err=as_json)
@@ -121,7 +140,10 @@ def finetune_command(
     config = FinetuneConfig(**given)
     report = check_dataset(open_dataset(folder, format=format_name))
     log(str(report))
-    result = finetune(report.usable, preset, output, config, log=log)
+    command = shlex.join(["keras-sam", *sys.argv[1:]])
+    result = finetune(
+        report.usable, preset, output, config, report=report, command=command, log=log
+    )
     if as_json:
         print_json({**dataclasses.asdict(result), "preset": str(result.preset)})
         return
@@ -129,3 +151,4 @@ def finetune_command(
     for name in METRICS:
         typer.echo(f"  {result.before[name]:.3f}  {result.after[name]:.3f}  {name}")
     typer.echo(f"preset: {result.preset}")
+    typer.echo(f"report: {output / 'report.html'}")

@@ -135,6 +135,7 @@ def evaluate_dataset(
     dataset: LabeledDataset,
     *,
     max_masks: int | None = None,
+    clicks: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Evaluate a predictor on labeled images of any format.
@@ -143,6 +144,8 @@ def evaluate_dataset(
         predictor: Predictor of the model, such as a `SAMPredictor`.
         dataset: Images with their masks, from `open_dataset`.
         max_masks: Maximum number of masks per image.
+        clicks: If True, the number-of-clicks protocol runs as well, with up to 20 predictions
+            per mask.
         progress: Function called with the number of images processed and their total.
 
     Raises:
@@ -161,7 +164,7 @@ def evaluate_dataset(
         if targets:
             num_images += 1
             predictor.set_image(image.image())
-            scores += _score_image(predictor, targets)[0]
+            scores += _score_image(predictor, targets, clicks=clicks)[0]
         if progress is not None:
             progress(completed, len(dataset))
     if not scores:

@@ -199,22 +199,16 @@ class SAMMaskDecoder(keras.layers.Layer):
         # With no prompt tokens, a reshape before the learned tokens could not infer the batch size.
         tokens, token_mask = self._with_learned_tokens(sparse_embeddings, sparse_mask)
         _, prompts, length, _ = ops.shape(tokens)
-        self._check_can_decode(early_features)
-        keys, positions = self._image_tokens(image_embeddings, positions, dense_embeddings)
+        keys, positions, hq_features = self._image_tokens(
+            image_embeddings, positions, dense_embeddings, early_features
+        )
         # Each prompt has its own image tokens, like one prompt of one of B * P images.
-        tokens, image_tokens = self.transformer(
-            DecoderImageCache(keys, positions),
-            ops.reshape(tokens, (-1, 1, length, self.embedding_dim)),
-            None if token_mask is None else ops.reshape(token_mask, (-1, 1, length)),
-        )
-        return self._outputs(
-            tokens,
-            image_tokens,
-            self._hq_features(image_embeddings, early_features),
-            prompts=prompts,
-            grid_size=tuple(image_embeddings.shape[1:3]),
-            multimask_output=multimask_output,
-        )
+        tokens = ops.reshape(tokens, (-1, 1, length, self.embedding_dim))
+        token_mask = None if token_mask is None else ops.reshape(token_mask, (-1, 1, length))
+        cache = DecoderImageCache(keys, positions)
+        tokens, image_tokens = self.transformer(cache, tokens, token_mask)
+        options = {"grid_size": image_embeddings.shape[1:3], "multimask_output": multimask_output}
+        return self._outputs(tokens, image_tokens, hq_features, prompts=prompts, **options)
 
     def decoder_cache(
         self,
@@ -238,10 +232,11 @@ class SAMMaskDecoder(keras.layers.Layer):
         Raises:
             ValueError: If `embedding_dim` is not `hidden_size`, or `early_features` are missing.
         """
-        self._check_can_decode(early_features)
-        keys, positions = self._image_tokens(image_embeddings, positions, dense_embeddings)
+        keys, positions, hq_features = self._image_tokens(
+            image_embeddings, positions, dense_embeddings, early_features
+        )
         cache = self.transformer.blocks[0].decoder_cache(keys, positions)
-        return cache._replace(hq_features=self._hq_features(image_embeddings, early_features))
+        return cache._replace(hq_features=hq_features)
 
     def decode(
         self,
@@ -340,20 +335,26 @@ class SAMMaskDecoder(keras.layers.Layer):
         return masks + hq_mask
 
     def _image_tokens(
-        self, image_embeddings: Any, positions: Any, dense_embeddings: Any
-    ) -> tuple[Any, Any]:
-        """Return image tokens `(B * P, S, D)` and their positional encoding `(1, S, D)`."""
+        self, image_embeddings: Any, positions: Any, dense_embeddings: Any, early_features: Any
+    ) -> tuple[Any, Any, Any]:
+        """Return tokens `(B * P, S, D)`, positions `(1, S, D)` and `hq_features` of the cache."""
+        if self.embedding_dim != self.hidden_size:
+            raise ValueError(
+                f"embedding_dim {self.embedding_dim} must equal hidden_size {self.hidden_size} to "
+                "predict masks: the learned tokens and the image tokens enter the same transformer"
+            )
+        if (early_features is None) != (self.high_quality is None):
+            raise ValueError(
+                "early_features must be given if early_feature_dim is greater than 0 (SAM-HQ), and "
+                f"only then; early_feature_dim is {self.early_feature_dim}"
+            )
         length = image_embeddings.shape[1] * image_embeddings.shape[2]
         keys = image_embeddings[:, None] + dense_embeddings  # (B, P, G, G, D)
-        return (
-            ops.reshape(keys, (-1, length, self.hidden_size)),
-            ops.reshape(positions, (1, length, self.hidden_size)),
-        )
-
-    def _hq_features(self, image_embeddings: Any, early_features: Any) -> Any:
+        keys = ops.reshape(keys, (-1, length, self.hidden_size))
+        positions = ops.reshape(positions, (1, length, self.hidden_size))
         if self.high_quality is None:
-            return None
-        return self.high_quality.hq_features(image_embeddings, early_features)
+            return keys, positions, None
+        return keys, positions, self.high_quality.hq_features(image_embeddings, early_features)
 
     def _outputs(
         self, tokens: Any, image_tokens: Any, hq_features: Any, *, prompts: Any, **options: Any
@@ -373,18 +374,6 @@ class SAMMaskDecoder(keras.layers.Layer):
             learned.append(self.high_quality.token)
         learned = ops.cast(ops.concatenate(learned, axis=0), self.compute_dtype)
         return prepend_tokens(learned, sparse_embeddings, sparse_mask)
-
-    def _check_can_decode(self, early_features: Any) -> None:
-        if self.embedding_dim != self.hidden_size:
-            raise ValueError(
-                f"embedding_dim {self.embedding_dim} must equal hidden_size {self.hidden_size} to "
-                "predict masks: the learned tokens and the image tokens enter the same transformer"
-            )
-        if (early_features is None) != (self.high_quality is None):
-            raise ValueError(
-                "early_features must be given if early_feature_dim is greater than 0 (SAM-HQ), and "
-                f"only then; early_feature_dim is {self.early_feature_dim}"
-            )
 
     def _mlp(self, name: str, hidden_dim: int, output_dim: int, num_layers: int) -> MLP:
         return MLP(

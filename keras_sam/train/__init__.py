@@ -8,7 +8,8 @@ from keras_sam.train.embedding_cache import (
     cache_embeddings,
     load_embedding,
 )
-from keras_sam.train.finetune import FinetuneConfig, FinetuneResult, finetune
+from keras_sam.train.finetune import FinetuneResult, finetune
+from keras_sam.train.finetune_config import FinetuneConfig
 from keras_sam.train.flush_denormals import flush_denormals
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation

@@ -16,7 +16,7 @@ from keras_sam.masks.coco_rle import coco_rle_to_mask, mask_to_coco_rle
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.train.mask_batches import Augment, apply_augment
 
-FORMAT = "keras-sam cached embedding 1"
+FORMAT = "keras-sam cached embedding 2"
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,13 @@ class CachedEmbedding:
     """An encoded image with its masks.
 
     Attributes:
+        name: Name of the image.
         arrays: Arrays of the image embedding, float32, without a batch axis.
         masks: Masks `(P, H, W)` in the model frame, uint8, 0 or 1.
         boxes: Boxes `(P, 2, 2)` of the masks in the model frame, float32.
     """
 
+    name: str
     arrays: dict[str, np.ndarray]
     masks: np.ndarray
     boxes: np.ndarray
@@ -96,6 +98,7 @@ def load_embedding(path: str | Path) -> CachedEmbedding:
         masks = [coco_rle_to_mask(rle).astype(np.uint8) for rle in metadata["masks"]]
         size = tuple(metadata["image_size"])
         return CachedEmbedding(
+            metadata["name"],
             {name: array.astype(np.float32) for name, array in arrays.items()},
             np.stack(masks) if masks else np.zeros((0, *size), np.uint8),
             boxes,
@@ -150,9 +153,7 @@ class CachedBatches(keras.utils.PyDataset):
         return math.ceil(len(self.files) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.files))
-        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-        samples = [self._sample(int(row)) for row in rows]
+        samples = [self._sample(row) for row in self._rows(index)]
         names = samples[0].arrays
         x = {name: np.stack([sample.arrays[name] for sample in samples]) for name in names}
         y = {
@@ -161,15 +162,28 @@ class CachedBatches(keras.utils.PyDataset):
         }
         return x, y
 
-    def _sample(self, row: int) -> CachedEmbedding:
+    def image_names(self, index: int) -> list[str]:
+        """Return the names of the images of a batch, given its index in the epoch."""
+        return [self._load(row).name for row in self._rows(index)]
+
+    def _rows(self, index: int) -> list[int]:
+        """Return the index of each image of a batch."""
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.files))
+        rows = order[index * self.batch_size : (index + 1) * self.batch_size]
+        return [int(row) for row in rows]
+
+    def _load(self, row: int) -> CachedEmbedding:
         views = self.files[row]
-        sample = load_embedding(views[self.epoch % len(views)])
+        return load_embedding(views[self.epoch % len(views)])
+
+    def _sample(self, row: int) -> CachedEmbedding:
+        sample = self._load(row)
         random = np.random.default_rng((self.seed, self.epoch, row))
         chosen = random.permutation(len(sample.masks))[: self.masks_per_image]
         masks = np.zeros((self.masks_per_image, *sample.masks.shape[1:]), np.uint8)
         boxes = np.zeros((self.masks_per_image, 2, 2), np.float32)
         masks[: len(chosen)], boxes[: len(chosen)] = sample.masks[chosen], sample.boxes[chosen]
-        return CachedEmbedding(sample.arrays, masks, boxes)
+        return CachedEmbedding(sample.name, sample.arrays, masks, boxes)
 
 
 def _name(augment: Augment | None) -> str:
@@ -199,6 +213,7 @@ def _write(
     count = len(masks)
     arrays["boxes"] = y["boxes"][0, :count]
     metadata = {
+        "name": image.name,
         "masks": [mask_to_coco_rle(mask) for mask in y["masks"][0, :count]],
         "image_size": segmenter.backbone.image_shape[:2],
     }

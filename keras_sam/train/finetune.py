@@ -1,10 +1,9 @@
 """`finetune`: trains a preset on labeled images, and writes the best weights as a preset."""
 
 import csv
-import dataclasses
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,73 +12,27 @@ import keras
 import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset
-from keras_sam.evaluate.evaluate import evaluate_dataset
+from keras_sam.evaluate.evaluate import Evaluation, evaluate_dataset
 from keras_sam.files.atomic_file import write_atomically
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
-from keras_sam.models.prompt_trained_model import LEARNING_RATE
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.models.trained_part import TrainedPart, check_part
 from keras_sam.predict.sam_predictor import SAMPredictor
 from keras_sam.train.augmentation import Augmentation
+from keras_sam.train.check_dataset import DatasetReport
 from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
+from keras_sam.train.finetune_config import METRICS, PROMPTS, FinetuneConfig
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
-from keras_sam.train.refit import fit_iou_calibration, fit_mask_thresholds
+from keras_sam.train.refit import refit_inference_config
+from keras_sam.train.report import FinetuneReport, library_versions, write_report
+from keras_sam.train.report_gallery import GalleryRow, Prompt, choose_targets, predict_crops
+from keras_sam.train.stop_on_nan import StopOnNaN
+from keras_sam.train.tensorboard_logs import TensorBoardLogs, require_tensorboardx
 from keras_sam.train.training_state import TrainingState
-from keras_sam.transforms.mask_refiner import MaskRefiner
 
-METRICS = ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou")
-# First prompts of training: the probability of a box, and the metrics that choose the best epoch.
-PROMPTS = {"any": (0.5, METRICS), "points": (0.0, METRICS[1:]), "boxes": (1.0, METRICS[:1])}
-
-
-@dataclass(frozen=True)
-class FinetuneConfig:
-    """Settings of `finetune`.
-
-    Attributes:
-        part: Weights to train, see `SAMImageSegmenter.set_trained_part`.
-        prompts: First prompts of training: "any", "points" or "boxes". With only one kind, the
-            best epoch is chosen by the metrics of this kind.
-        epochs: Maximum number of epochs.
-        patience: Training stops after this number of epochs without a better validation.
-        learning_rate: Learning rate of AdamW.
-        batch_size: Images per step.
-        masks_per_image: Masks per image and step.
-        views: For the part "decoder", the number of augmented views of each image that are
-            encoded before training, including the image itself. Others are augmented anew in
-            each epoch.
-        lora_rank: Rank of the adapters, for the part "lora".
-        val: Share of the images for validation, in (0, 1).
-        test: Share of the images for the final test, in (0, 1).
-        max_masks: Maximum number of masks per image in validation and test.
-        refit_images: Maximum number of validation images to which the preset's mask refiner and
-            thresholds are fitted after training. 0 keeps those of the preset.
-        seed: Seed of the split, the views, the order and the prompts.
-
-    Raises:
-        ValueError: If the part or the kind of prompts is unknown.
-    """
-
-    part: TrainedPart = "decoder"
-    prompts: str = "any"
-    epochs: int = 30
-    patience: int = 8
-    learning_rate: float = LEARNING_RATE
-    batch_size: int = 1
-    masks_per_image: int = 16
-    views: int = 4
-    lora_rank: int = 8
-    val: float = 0.15
-    test: float = 0.15
-    max_masks: int = 32
-    refit_images: int = 8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_part(self.part)
-        if self.prompts not in PROMPTS:
-            raise ValueError(f"prompts must be one of {', '.join(PROMPTS)}, got {self.prompts!r}")
+# Settings that a resumed run may change.
+FREE_SETTINGS = ("epochs", "patience", "refit_images", "clicks", "tensorboard")
+GALLERY_PROMPTS: tuple[Prompt, ...] = ("box", "point")
 
 
 @dataclass(frozen=True)
@@ -109,6 +62,8 @@ def finetune(
     output: str | Path,
     config: FinetuneConfig | None = None,
     *,
+    report: DatasetReport | None = None,
+    command: str = "",
     log: Callable[[str], Any] = print,
 ) -> FinetuneResult:
     """Train a preset on labeled images.
@@ -119,60 +74,36 @@ def finetune(
     Args:
         dataset: Images with their masks.
         preset: Preset to start from, see `SAMImageSegmenter.from_preset`.
-        output: Directory of the run. It gets `preset/`, `log.csv` and `result.json`.
+        output: Directory of the run. It gets `preset/`, `report.html`, `log.csv` and
+            `result.json`.
         config: Settings.
+        report: Output of `check_dataset`, for the report.
+        command: Command of the run, for the report.
         log: Function called with messages about the progress.
 
     Raises:
-        ValueError: If the data set is too small for the split, or `output` contains a run with
-            other settings.
+        ImportError: If `config.tensorboard` is set and tensorboardX is not installed.
+        ValueError: If the data set is too small for the split, `output` contains a run with
+            other settings, or the loss is not finite.
     """
     config = config or FinetuneConfig()
+    if config.tensorboard:
+        require_tensorboardx()
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     train, val, test = dataset.split(val=config.val, test=config.test, seed=config.seed)
     log(f"{len(train)} images for training, {len(val)} for validation, {len(test)} for the test")
     segmenter = SAMImageSegmenter.from_preset(preset)
-    before = _evaluate(SAMPredictor(segmenter), test, config)
-    segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
-    model, batches = _prepare(segmenter, train, output, config, log)
-    predictor = SAMPredictor(segmenter)  # its programs use the weights of each epoch
-    box_probability, metrics = PROMPTS[config.prompts]
-    model.compile(
-        keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
-        loss=InteractiveSegmentationLoss(
-            box_probability=box_probability, center_click_probability=0.5, seed=config.seed
-        ),
-    )
-    validation = MaskValidation(
-        lambda: _evaluate(predictor, val, config, metrics), patience=config.patience, warn=log
-    )
-    settings = {**asdict(config), "epochs": None, "patience": None, "preset": str(preset)}
-    images = [image.name for image in train.images]
-    state = TrainingState(
-        output / "state.safetensors",
-        validation,
-        seed=config.seed,
-        fingerprint={**settings, "images": images},
-    )
-    if state.restore(model):
-        log(f"resuming after epoch {state.epoch}")
-    progress = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: _report_epoch(state, output, config, log)
-    )
-    model.fit(
-        batches,
-        epochs=config.epochs,
-        initial_epoch=state.epoch,
-        callbacks=[validation, state, progress],
-        verbose=0,
-    )
+    before = _evaluate_test(SAMPredictor(segmenter), test, config)
+    predictor, validation, state = _train(segmenter, preset, train, val, output, config, log)
     if config.refit_images:
-        _refit_inference_config(predictor, val, config, log)
+        _refit(predictor, val, config, log)
     segmenter.save_to_preset(output / "preset")
+    trained = SAMPredictor(segmenter, engine=predictor.engine)
+    after = _evaluate_test(trained, test, config)
     result = FinetuneResult(
-        before=before,
-        after=_evaluate(SAMPredictor(segmenter, engine=predictor.engine), test, config),
+        before=_mean_iou(before, METRICS),
+        after=_mean_iou(after, METRICS),
         logs=state.logs,
         best_epoch=validation.best_epoch,
         inference_config=segmenter.inference_config.to_dict(),
@@ -180,7 +111,88 @@ def finetune(
     )
     content = {**asdict(result), "config": asdict(config), "preset": str(result.preset)}
     write_atomically(output / "result.json", json.dumps(content, indent=2).encode())
+    targets = [
+        target
+        for prompt in GALLERY_PROMPTS
+        for target in choose_targets(after.scores, prompt=prompt)
+    ]
+    start = SAMPredictor(SAMImageSegmenter.from_preset(preset))
+    crops = [predict_crops(one, test, targets) for one in (start, trained)]
+    write_report(
+        output / "report.html",
+        FinetuneReport(
+            before=before,
+            after=after,
+            logs=state.logs,
+            baseline=validation.baseline,
+            best_epoch=validation.best_epoch,
+            gallery=[GalleryRow(*row) for row in zip(targets, *crops, strict=True)],
+            dataset=report,
+            settings={"preset": str(preset), **asdict(config)},
+            command=command,
+            versions=library_versions(),
+        ),
+    )
     return result
+
+
+def _train(
+    segmenter: SAMImageSegmenter,
+    preset: str | Path,
+    train: LabeledDataset,
+    val: LabeledDataset,
+    output: Path,
+    config: FinetuneConfig,
+    log: Callable[[str], Any],
+) -> tuple[SAMPredictor, MaskValidation, TrainingState]:
+    """Train until the last epoch or the end of progress. The segmenter gets the best weights."""
+    segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
+    model, batches = _prepare(segmenter, train, output, config, log)
+    predictor = SAMPredictor(segmenter)  # its programs use the weights of each epoch
+    prompts = PROMPTS[config.prompts]
+    model.compile(
+        keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
+        loss=InteractiveSegmentationLoss(
+            box_probability=prompts.box_probability, center_click_probability=0.5, seed=config.seed
+        ),
+    )
+    validation = MaskValidation(
+        lambda: _validate(predictor, val, config, prompts.metrics),
+        patience=config.patience,
+        warn=log,
+    )
+    settings = {name: value for name, value in asdict(config).items() if name not in FREE_SETTINGS}
+    state = TrainingState(
+        output / "state.safetensors",
+        validation,
+        seed=config.seed,
+        fingerprint={
+            **settings,
+            "preset": str(preset),
+            "images": [image.name for image in train.images],
+        },
+    )
+    if state.restore(model):
+        log(f"resuming after epoch {state.epoch}")
+    callbacks = [
+        StopOnNaN(batches.image_names),
+        validation,
+        state,
+        keras.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: _report_epoch(state, output, config, log)
+        ),
+    ]
+    if config.tensorboard:
+        callbacks.append(TensorBoardLogs(output / "tensorboard", state))
+    model.fit(
+        batches,
+        epochs=config.epochs,
+        initial_epoch=state.epoch,
+        callbacks=callbacks,
+        shuffle=False,  # the batches are shuffled already
+        verbose=0,
+    )
+    return predictor, validation, state
 
 
 def _prepare(
@@ -192,6 +204,8 @@ def _prepare(
 ) -> tuple[SAMImageSegmenter, CachedBatches | MaskBatches]:
     """Return the model to fit and its batches."""
     augment = Augmentation()
+    if config.any_orientation:
+        augment = Augmentation(vertical_flip=0.5, quarter_turns=True)
     if config.part != "decoder":
         return segmenter, MaskBatches(
             train,
@@ -218,57 +232,46 @@ def _prepare(
     return SAMImageSegmenter(segmenter.backbone, preprocessor=None), batches
 
 
-def _evaluate(
-    predictor: SAMPredictor,
-    dataset: LabeledDataset,
-    config: FinetuneConfig,
-    metrics: tuple[str, ...] = METRICS,
+def _evaluate_test(
+    predictor: SAMPredictor, test: LabeledDataset, config: FinetuneConfig
+) -> Evaluation:
+    return evaluate_dataset(predictor, test, max_masks=config.max_masks, clicks=config.clicks)
+
+
+def _validate(
+    predictor: SAMPredictor, val: LabeledDataset, config: FinetuneConfig, metrics: Sequence[str]
 ) -> dict[str, float]:
-    evaluation = evaluate_dataset(predictor, dataset, max_masks=config.max_masks)
+    return _mean_iou(evaluate_dataset(predictor, val, max_masks=config.max_masks), metrics)
+
+
+def _mean_iou(evaluation: Evaluation, metrics: Sequence[str]) -> dict[str, float]:
     return {name: getattr(evaluation, name) for name in metrics}
 
 
-def _refit_inference_config(
-    predictor: SAMPredictor,
-    val: LabeledDataset,
-    config: FinetuneConfig,
-    log: Callable[[str], Any],
+def _refit(
+    predictor: SAMPredictor, val: LabeledDataset, config: FinetuneConfig, log: Callable[[str], Any]
 ) -> None:
-    """Fit the settings that depend on the weights to the validation images, and keep the best."""
-    model, metrics = predictor.model, PROMPTS[config.prompts][1]
+    """Fit the settings that depend on the weights to the validation images."""
+    metrics = PROMPTS[config.prompts].metrics
     samples = [
         (image.image(), np.array([mask for mask in image.masks() if mask.any()]))
         for image in val.images[: config.refit_images]
     ]
-    present = model.inference_config.mask_refiner
-    if present is not None:
-        few = [(image, masks[: config.max_masks]) for image, masks in samples]
-        calibration = fit_iou_calibration(model, few)
-        refiners = [present, None]
-        if present.iou_calibration is not None and calibration is not None:
-            refiners.append(dataclasses.replace(present, iou_calibration=calibration))
-
-        def score(refiner: MaskRefiner | None) -> float:
-            refined = SAMPredictor(model, mask_refiner=refiner, engine=predictor.engine)
-            return sum(_evaluate(refined, val, config, metrics).values())
-
-        best = max(refiners, key=score)
-        model.inference_config = dataclasses.replace(model.inference_config, mask_refiner=best)
-        log(f"mask refiner: {best or 'none, since validation is better without it'}")
-    thresholds = fit_mask_thresholds(
-        SAMPredictor(model, engine=predictor.engine),
+    refit = refit_inference_config(
+        predictor,
         samples,
-        start=model.inference_config.mask_thresholds,
+        score=lambda refined: sum(_validate(refined, val, config, metrics).values()),
+        max_masks=config.max_masks,
     )
-    model.inference_config = dataclasses.replace(model.inference_config, mask_thresholds=thresholds)
-    log(f"thresholds of automatic masks: {thresholds}")
+    predictor.model.inference_config = refit
+    log(f"mask refiner: {refit.mask_refiner}; thresholds: {refit.mask_thresholds}")
 
 
 def _report_epoch(
     state: TrainingState, output: Path, config: FinetuneConfig, log: Callable[[str], Any]
 ) -> None:
     latest = state.logs[-1]
-    metrics = PROMPTS[config.prompts][1]
+    metrics = PROMPTS[config.prompts].metrics
     scores = ", ".join(f"{name} {latest[f'val_{name}']:.3f}" for name in metrics)
     log(f"epoch {state.epoch}/{config.epochs}: loss {latest['loss']:.3f}, {scores}")
     text = io.StringIO()

@@ -106,6 +106,23 @@ class MaskBatches(keras.utils.PyDataset):
                 `augment` returns arrays of wrong shapes.
             OSError: If a file cannot be read.
         """
+        samples = [self._sample(*row) for row in self._rows(index)]
+        images, masks = zip(*samples, strict=True)
+        return list(images), list(masks)
+
+    def image_names(self, index: int) -> list[str]:
+        """Return the names of the images of a batch.
+
+        Args:
+            index: Index of the batch in the epoch.
+
+        Raises:
+            IndexError: If there is no such batch.
+        """
+        return [self.dataset.images[row].name for row, _ in self._rows(index)]
+
+    def _rows(self, index: int) -> list[tuple[int, int]]:
+        """Return the index of each image of a batch, and how often it occurred before."""
         if not 0 <= index < len(self):
             raise IndexError(f"there are {len(self)} batches, got index {index}")
         count = len(self.dataset)
@@ -115,9 +132,7 @@ class MaskBatches(keras.utils.PyDataset):
             order = self._rng(0, 0).permutation(count)
         else:
             positions = range(positions.start, min(positions.stop, count))
-        samples = [self._sample(int(order[at % count]), at // count) for at in positions]
-        images, masks = zip(*samples, strict=True)
-        return list(images), list(masks)
+        return [(int(order[at % count]), at // count) for at in positions]
 
     def _sample(self, index: int, repeat: int) -> tuple[np.ndarray, np.ndarray]:
         """Read one image, and choose and change its masks."""

@@ -1,7 +1,7 @@
 """Settings of a preset that depend on its weights, fitted to labeled images after training."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,50 @@ from keras_sam.masks.measures import mask_interior_point, mask_iou
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 from keras_sam.predict.sam_mask_generator import SAMMaskGenerator
 from keras_sam.predict.sam_predictor import SAMPredictor
-from keras_sam.transforms.inference_config import MaskThresholds
+from keras_sam.transforms.inference_config import InferenceConfig, MaskThresholds
 from keras_sam.transforms.mask_refiner import MaskRefiner
 
 Sample = tuple[np.ndarray, np.ndarray]  # image (H, W, 3), uint8, and masks (P, H, W), bool
 MATCH_IOU = 0.5  # above, a generated mask shows a target
 THRESHOLDS = [float(value) for value in np.linspace(0.0, 0.95, 20).round(2)]
+
+
+def refit_inference_config(
+    predictor: SAMPredictor,
+    samples: Iterable[Sample],
+    *,
+    score: Callable[[SAMPredictor], float],
+    max_masks: int,
+) -> InferenceConfig:
+    """Fit the mask refiner and the thresholds of a preset to labeled images, after training.
+
+    Compared are the preset's mask refiner, the same with fitted coefficients, and none.
+
+    Args:
+        predictor: Predictor of the trained model.
+        samples: Images `(H, W, 3)`, uint8, and all of their masks `(P, H, W)`, bool.
+        score: Function of a predictor with another refiner; higher is better.
+        max_masks: Maximum number of masks per image to which coefficients are fitted.
+    """
+    model, samples = predictor.model, list(samples)
+    config = model.inference_config
+    refiner = config.mask_refiner
+    if refiner is not None:
+        refiners = [refiner, None]
+        if refiner.iou_calibration is not None:
+            few = [(image, masks[:max_masks]) for image, masks in samples]
+            calibration = fit_iou_calibration(model, few)
+            refiners.append(dataclasses.replace(refiner, iou_calibration=calibration))
+        refiner = max(
+            refiners,
+            key=lambda one: score(SAMPredictor(model, mask_refiner=one, engine=predictor.engine)),
+        )
+    thresholds = fit_mask_thresholds(
+        SAMPredictor(model, mask_refiner=refiner, engine=predictor.engine),
+        samples,
+        start=config.mask_thresholds,
+    )
+    return dataclasses.replace(config, mask_refiner=refiner, mask_thresholds=thresholds)
 
 
 def fit_iou_calibration(
