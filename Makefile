@@ -14,7 +14,7 @@ BACKENDS ?= torch jax tensorflow openvino
 # Tests whose result does not depend on the backend run once, with the first of them.
 ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing \
 	tests/evaluate tests/files tests/images tests/masks tests/test_architecture.py \
-	tests/test_docs.py tests/train/test_augmentation.py tests/train/test_check_dataset.py \
+	tests/test_docs.py tests/test_examples.py tests/train/test_augmentation.py tests/train/test_check_dataset.py \
 	tests/train/test_finetune.py tests/train/test_training_state.py tests/models/test_high_quality.py \
 	$(addprefix tests/train/test_report,.py _curves.py _gallery.py _html.py _scores.py) \
 	tests/layers/test_tune_malloc.py tests/layers/test_keras_hub.py \
