@@ -97,11 +97,11 @@ def _check_size(original_size: Any) -> Size:
 
 
 def _to_numbers(name: str, values: Any) -> np.ndarray:
-    message = f"{name} must be an array of numbers, got {reprlib.repr(values)}"
     try:
         array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(message) from error
-    if array.dtype.kind not in "biuf":
-        raise ValueError(message)
+        is_numeric = array.dtype.kind in "biuf"
+    except (TypeError, ValueError):
+        is_numeric = False
+    if not is_numeric:
+        raise ValueError(f"{name} must be an array of numbers, got {reprlib.repr(values)}")
     return array.astype(np.float64)
