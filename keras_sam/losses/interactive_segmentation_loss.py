@@ -70,6 +70,9 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         iou_weight: Weight of the squared error of the predicted IoU.
         top_iou_weight: Weight of the additional loss of the ambiguous mask with the highest
             predicted IoU. It moves this mask to the most likely target of an ambiguous prompt.
+        remat: If True, training keeps only the masks of each round, and decodes them again for
+            the gradients. Memory is then that of one round instead of all, and the decoder takes
+            a third more time.
         seed: Seed of the simulated prompts.
 
     Raises:
@@ -90,6 +93,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         dice_weight: float = 1.0,
         iou_weight: float = 1.0,
         top_iou_weight: float = 0.0,
+        remat: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -107,6 +111,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         self.dice_weight = dice_weight
         self.iou_weight = iou_weight
         self.top_iou_weight = top_iou_weight
+        self.remat = remat
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.top_iou = keras.metrics.Mean(name="top_iou")
         self.oracle_iou = keras.metrics.Mean(name="oracle_iou")
@@ -149,8 +154,8 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         embedding = self._image_embedding(segmenter, x, y_pred, training=training)
         # First round: one point or box per mask.
         prompts = self._first_prompts(masks, boxes, low_res_size, image_size)
-        logits, iou_pred = _decode(segmenter, embedding, prompts)
-        loss, iou = self._round_loss(logits, iou_pred, target, valid)
+        run_round = self._rematerialized_round if self.remat and training else self._round
+        loss, logits, iou_pred, iou = run_round(segmenter, embedding, prompts, target, valid)
         self._update_metrics(iou, iou_pred, valid)
         top = 1 + ops.argmax(iou_pred[..., 1:], axis=-1)  # mask 0 is the single mask
         prediction = ops.stop_gradient(ops.sigmoid(_select_mask(logits, top)))
@@ -162,10 +167,36 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         for _ in range(self.correction_rounds):
             previous = ops.stop_gradient(_select_mask(logits[:, :count], index[:, :count]))
             prompts = self._correct(prompts, previous, masks, image_size)
-            logits, iou_pred = _decode(segmenter, embedding, prompts)
-            loss = loss + self._round_loss(logits, iou_pred, target, valid)[0]
+            round_loss, logits, _, _ = run_round(segmenter, embedding, prompts, target, valid)
+            loss = loss + round_loss
             index = ops.zeros_like(index)  # a corrected prompt is not ambiguous
         return result._replace(loss=loss / (self.correction_rounds + 1))
+
+    def _round(
+        self, segmenter: Any, embedding: dict[str, Any], prompts: _RoundPrompts, *truth: Any
+    ) -> tuple[Any, Any, Any, Any]:
+        """Decode prompts, and compute the loss.
+
+        Returns:
+            The scalar loss, logits `(B, P, M, L, L)`, and predicted and true IoU `(B, P, M)`.
+        """
+        logits, iou_pred = _decode(segmenter, embedding, prompts)
+        loss, iou = self._round_loss(logits, iou_pred, *truth)
+        return loss, logits, iou_pred, iou
+
+    def _rematerialized_round(
+        self, segmenter: Any, embedding: dict[str, Any], prompts: _RoundPrompts, *truth: Any
+    ) -> tuple[Any, Any, Any, Any]:
+        """`_round` whose intermediate results are computed again for the gradients."""
+
+        # TensorFlow needs all arrays with gradients, and only those, as arguments.
+        def run(*arrays: Any) -> tuple[Any, Any, Any, Any]:
+            return self._round(
+                segmenter, dict(zip(embedding, arrays, strict=True)), prompts, *truth
+            )
+
+        outputs: tuple[Any, Any, Any, Any] = keras.remat(run)(*embedding.values())
+        return outputs
 
     def _first_prompts(
         self, masks: Any, boxes: Any, low_res_size: Size, image_size: Size

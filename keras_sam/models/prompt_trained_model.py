@@ -23,7 +23,9 @@ class PromptTrainedModel(RawInputModel):
         super().__init__(**kwargs)
         self._objective: Any = None
 
-    def set_trained_part(self, part: TrainedPart, *, lora_rank: int = 8) -> None:
+    def set_trained_part(
+        self, part: TrainedPart, *, lora_rank: int = 8, remat: bool = False
+    ) -> None:
         """Choose the weights that `fit` trains. Call it before `compile`.
 
         Args:
@@ -31,11 +33,16 @@ class PromptTrainedModel(RawInputModel):
                 safest choice for few images; "lora" for the decoder and low-rank adapters in the
                 image encoder; "all" for all weights.
             lora_rank: Rank of the adapters, for "lora".
+            remat: If True, training keeps only the outputs of the image encoder's blocks, and
+                computes the rest again for the gradients. This saves memory and takes a third
+                more time. For "lora" and "all"; the argument `remat` of
+                `InteractiveSegmentationLoss` does the same for the mask decoder.
 
         Raises:
-            ValueError: If the part is unknown, or the image encoder has adapters already.
+            ValueError: If the part is unknown, the image encoder has adapters already, or it
+                cannot be rematerialized since it has batch norms.
         """
-        set_trained_part(self.backbone, part, lora_rank=lora_rank)
+        set_trained_part(self.backbone, part, lora_rank=lora_rank, remat=remat)
 
     def compile(
         self, optimizer: Any = "auto", loss: Any = "auto", *, metrics: Any = "auto", **kwargs: Any

@@ -9,6 +9,7 @@ from keras_sam.layers.convolutional_stem import ConvolutionalStem
 from keras_sam.layers.mbconv import MBConv
 from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_merging import PatchMerging
+from keras_sam.layers.remat import call_with_remat
 from keras_sam.layers.tiny_vit_block import TinyViTBlock
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.normalize_images import check_image_shape, normalize_images
@@ -72,6 +73,7 @@ class TinyViTBackbone(Backbone):
         self.num_output_channels = num_output_channels
         self.use_batch_norm = use_batch_norm
         self.output_early_feature = output_early_feature
+        self.remat = False  # see `set_trained_part`; not part of the config
         _check_stages(self)
         self.patch_embedding = ConvolutionalStem(
             self.hidden_sizes[0],
@@ -151,7 +153,10 @@ class TinyViTBackbone(Backbone):
         images = normalize_images(images, image_shape=self.image_shape, dtype=self.compute_dtype)
         grid = early = self.patch_embedding(images, training=training)
         for layer in self.blocks:
-            grid = layer(grid, training=training)
+            if self.remat and training:
+                grid = call_with_remat(layer, grid, training=training)
+            else:
+                grid = layer(grid, training=training)
             if layer.name == EARLY_LAYER:
                 early = grid
         embeddings = self.neck(grid)

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_sam.layers.neck import Neck
 from keras_sam.layers.patch_embedding import PatchEmbedding
+from keras_sam.layers.remat import call_with_remat
 from keras_sam.layers.vit_block import ViTBlock
 from keras_sam.models.backbone import Backbone
 from keras_sam.models.normalize_images import check_image_shape, normalize_images
@@ -81,6 +82,7 @@ class ViTDetBackbone(Backbone):
         self.window_size = window_size
         self.layer_norm_epsilon = layer_norm_epsilon
         self.output_early_feature = output_early_feature
+        self.remat = False  # see `set_trained_part`; not part of the config
         self.patch_embedding = PatchEmbedding(
             hidden_size, patch_size=patch_size, dtype=self.dtype_policy, name="patch_embedding"
         )
@@ -130,11 +132,12 @@ class ViTDetBackbone(Backbone):
         self.neck.build(grid_shape)
         self.built = True
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: Any, training: bool | None = None) -> Any:
         """Encode images.
 
         Args:
             images: Images `(B, H, W, 3)` in [0, 1].
+            training: If True, `remat` has an effect.
 
         Returns:
             Image embeddings `(B, G, G, D)`. With `output_early_feature`, a dictionary with
@@ -146,7 +149,7 @@ class ViTDetBackbone(Backbone):
             grid = grid + ops.cast(self.position_embedding, self.compute_dtype)
         early_feature = None
         for index, block in enumerate(self.blocks):
-            grid = block(grid)
+            grid = call_with_remat(block, grid) if self.remat and training else block(grid)
             if index == self.first_global_block:
                 early_feature = grid
         embeddings = self.neck(grid)

@@ -11,13 +11,14 @@ from keras import ops
 from keras_sam.layers import SAMMaskDecoder, SAMPromptEncoder
 from keras_sam.losses import InteractiveSegmentationLoss
 from keras_sam.models import SAMBackbone, SAMImageSegmenter, ViTDetBackbone
+from tests.saved_activations import bytes_saved_by_torch
 
 pytestmark = pytest.mark.training
 
 CROSS_ENTROPY = {"focal_gamma": 0.0, "focal_alpha": None}
 
 
-def tiny_segmenter() -> SAMImageSegmenter:
+def tiny_segmenter(*, is_high_quality: bool = False) -> SAMImageSegmenter:
     """Images of 32 x 32 pixels, random weights."""
     encoder = ViTDetBackbone(
         hidden_size=16,
@@ -29,12 +30,18 @@ def tiny_segmenter() -> SAMImageSegmenter:
         patch_size=8,
         num_output_channels=16,
         window_size=3,
+        output_early_feature=is_high_quality,
     )
     prompts = SAMPromptEncoder(
         hidden_size=16, image_embedding_size=(4, 4), input_image_size=(32, 32)
     )
     decoder = SAMMaskDecoder(
-        hidden_size=16, intermediate_dim=16, num_heads=2, embedding_dim=16, iou_head_hidden_dim=16
+        hidden_size=16,
+        intermediate_dim=16,
+        num_heads=2,
+        embedding_dim=16,
+        iou_head_hidden_dim=16,
+        early_feature_dim=16 if is_high_quality else 0,
     )
     return SAMImageSegmenter(SAMBackbone(encoder, prompts, decoder))
 
@@ -248,3 +255,37 @@ def test_fit_without_a_loss_raises(batch):
     model.compile("sgd", loss=None)
     with pytest.raises(ValueError, match="loss='auto'"):
         model.fit(*batch, verbose=0)
+
+
+def test_remat_changes_neither_loss_nor_gradients(batch):
+    def train(*, remat: bool) -> tuple[float, list[np.ndarray]]:
+        keras.utils.set_random_seed(0)
+        model = tiny_segmenter(is_high_quality=True)
+        loss = InteractiveSegmentationLoss(
+            correction_rounds=1, correction_share=0.5, top_iou_weight=1.0, seed=0, remat=remat
+        )
+        model.set_trained_part("decoder")  # only for speed
+        model.compile(keras.optimizers.SGD(0.01), loss=loss, run_eagerly=True)
+        logs = model.train_on_batch(*batch, return_dict=True)
+        return float(logs["loss"]), [ops.convert_to_numpy(weight) for weight in model.weights]
+
+    (loss, weights), (expected_loss, expected) = train(remat=True), train(remat=False)
+    assert loss == pytest.approx(expected_loss, rel=1e-5)
+    for weight, plain in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(weight, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts tensors saved by PyTorch")
+@pytest.mark.parametrize("training", [True, False])
+def test_remat_keeps_fewer_activations_in_training(batch, training):
+    model = tiny_segmenter()
+    embedding = model.encode_image(batch[0]["images"])
+
+    def saved_bytes(*, remat: bool) -> int:
+        loss = InteractiveSegmentationLoss(correction_rounds=2, seed=0, remat=remat)
+        return bytes_saved_by_torch(
+            lambda: loss.compute(model, batch[0], batch[1], embedding, training=training)
+        )
+
+    plain, rematerialized = saved_bytes(remat=False), saved_bytes(remat=True)
+    assert rematerialized < 0.1 * plain if training else rematerialized == plain
