@@ -80,6 +80,25 @@ def finetune_command(
         int | None,
         _setting("--lora-rank", "Rank of the adapters, for the part lora. Default: 8.", min=1),
     ] = None,
+    layer_decay: Annotated[
+        float | None,
+        _setting(
+            "--layer-decay",
+            "Factor from the learning rate of each encoder block to the block before it, for the "
+            "part all. Default: 0.8.",
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Memory budget such as 8GB. A step that does not fit is made smaller.",
+            show_default=False,
+        ),
+    ] = None,
+    remat: Annotated[
+        bool,
+        typer.Option("--remat", help="Save memory; a step takes a third more time."),
+    ] = False,
     val: Annotated[
         float | None, _setting("--val", "Share of the images for validation. Default: 0.15.")
     ] = None,
@@ -120,6 +139,9 @@ def finetune_command(
         "masks_per_image": masks_per_image,
         "views": views,
         "lora_rank": lora_rank,
+        "layer_decay": layer_decay,
+        "memory": memory,
+        "remat": remat,
         "val": val,
         "test": test,
         "seed": seed,

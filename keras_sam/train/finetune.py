@@ -1,6 +1,7 @@
 """`finetune`: trains a preset on labeled images, and writes the best weights as a preset."""
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,10 @@ from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.check_dataset import DatasetReport
 from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
 from keras_sam.train.finetune_config import METRICS, PROMPTS, FinetuneConfig
+from keras_sam.train.layer_decay import LayerDecayAdamW, layer_rates
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
+from keras_sam.train.memory_plan import parse_memory, plan_memory
 from keras_sam.train.refit import refit_inference_config
 from keras_sam.train.report import FinetuneReport, library_versions, write_report
 from keras_sam.train.report_gallery import GalleryRow, Prompt, choose_targets, predict_crops
@@ -94,6 +97,7 @@ def finetune(
     train, val, test = dataset.split(val=config.val, test=config.test, seed=config.seed)
     log(f"{len(train)} images for training, {len(val)} for validation, {len(test)} for the test")
     segmenter = SAMImageSegmenter.from_preset(preset)
+    config = _fit_to_memory(segmenter, config, log)
     before = _evaluate_test(SAMPredictor(segmenter), test, config)
     predictor, validation, state = _train(segmenter, preset, train, val, output, config, log)
     if config.refit_images:
@@ -146,14 +150,17 @@ def _train(
     log: Callable[[str], Any],
 ) -> tuple[SAMPredictor, MaskValidation, TrainingState]:
     """Train until the last epoch or the end of progress. The segmenter gets the best weights."""
-    segmenter.set_trained_part(config.part, lora_rank=config.lora_rank)
+    segmenter.set_trained_part(config.part, lora_rank=config.lora_rank, remat=config.remat)
     model, batches = _prepare(segmenter, train, output, config, log)
     predictor = SAMPredictor(segmenter)  # its programs use the weights of each epoch
     prompts = PROMPTS[config.prompts]
     model.compile(
-        keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0),
+        _build_optimizer(segmenter, config),
         loss=InteractiveSegmentationLoss(
-            box_probability=prompts.box_probability, center_click_probability=0.5, seed=config.seed
+            box_probability=prompts.box_probability,
+            center_click_probability=0.5,
+            remat=config.remat,
+            seed=config.seed,
         ),
     )
     validation = MaskValidation(
@@ -193,6 +200,38 @@ def _train(
         verbose=0,
     )
     return predictor, validation, state
+
+
+def _fit_to_memory(
+    segmenter: SAMImageSegmenter, config: FinetuneConfig, log: Callable[[str], Any]
+) -> FinetuneConfig:
+    """Return settings whose training step fits into the memory budget."""
+    if config.memory is None:
+        return config
+    plan = plan_memory(
+        segmenter,
+        config.part,
+        parse_memory(config.memory),
+        batch_size=config.batch_size,
+        masks_per_image=config.masks_per_image,
+        lora_rank=config.lora_rank,
+    )
+    log(str(plan))
+    return dataclasses.replace(
+        config,
+        batch_size=plan.batch_size,
+        masks_per_image=plan.masks_per_image,
+        remat=plan.remat or config.remat,
+    )
+
+
+def _build_optimizer(
+    segmenter: SAMImageSegmenter, config: FinetuneConfig
+) -> keras.optimizers.Optimizer:
+    if config.part != "all":
+        return keras.optimizers.AdamW(config.learning_rate, global_clipnorm=1.0)
+    rates = layer_rates(segmenter.backbone.image_encoder, config.layer_decay)
+    return LayerDecayAdamW(config.learning_rate, layer_rates=rates, global_clipnorm=1.0)
 
 
 def _prepare(

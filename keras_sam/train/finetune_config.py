@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from keras_sam.models.prompt_trained_model import LEARNING_RATE
 from keras_sam.models.trained_part import TrainedPart, check_part
+from keras_sam.train.memory_plan import parse_memory
 
 METRICS = ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou")
 
@@ -45,6 +46,12 @@ class FinetuneConfig:
             encoded before training, including the image itself. Others are augmented anew in
             each epoch.
         lora_rank: Rank of the adapters, for the part "lora".
+        layer_decay: For the part "all", the factor from the learning rate of each encoder block to
+            that of the block before it, in (0, 1].
+        remat: If True, activations are computed again for the gradients, which saves memory and
+            takes a third more time.
+        memory: Memory budget such as "8GB", or `None` for no limit. If a step does not fit, it is
+            made smaller, see `plan_memory`.
         val: Share of the images for validation, in (0, 1).
         test: Share of the images for the final test, in (0, 1).
         max_masks: Maximum number of masks per image in validation and test.
@@ -57,7 +64,7 @@ class FinetuneConfig:
         seed: Seed of the split, the views, the order and the prompts.
 
     Raises:
-        ValueError: If the part or the kind of prompts is unknown.
+        ValueError: If the part or the kind of prompts is unknown, or `memory` is malformed.
     """
 
     part: TrainedPart = "decoder"
@@ -69,6 +76,9 @@ class FinetuneConfig:
     masks_per_image: int = 16
     views: int = 4
     lora_rank: int = 8
+    layer_decay: float = 0.8
+    remat: bool = False
+    memory: str | None = None
     val: float = 0.15
     test: float = 0.15
     max_masks: int = 32
@@ -82,3 +92,5 @@ class FinetuneConfig:
         check_part(self.part)
         if self.prompts not in PROMPTS:
             raise ValueError(f"prompts must be one of {', '.join(PROMPTS)}, got {self.prompts!r}")
+        if self.memory is not None:
+            parse_memory(self.memory)

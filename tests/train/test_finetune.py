@@ -94,13 +94,20 @@ def test_a_run_writes_a_preset_that_is_not_worse_in_validation(finished, preset)
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
-def test_lora_with_one_kind_of_prompts(folder, preset, tmp_path):
-    result, _ = run(folder, preset, tmp_path / "run", part="lora", prompts="boxes", epochs=1)
+def test_all_weights_with_one_kind_of_prompts_within_memory(folder, preset, tmp_path):
+    options = {"part": "all", "prompts": "boxes", "memory": "8GB", "epochs": 1}
+    result, messages = run(folder, preset, tmp_path / "run", **options)
+    assert any(message.startswith("memory plan: 2 x 2 masks") for message in messages)
     assert np.isfinite(result.logs[0]["loss"])
     assert {name for name in result.logs[0] if name.startswith("val_")} == {"val_box_iou"}
     assert set(result.after) == set(METRICS)
     assert SAMImageSegmenter.from_preset(result.preset).count_params() > 0
     assert not (tmp_path / "run" / "embeddings").exists()
+
+
+def test_a_budget_that_is_too_small_raises(folder, preset, tmp_path):
+    with pytest.raises(ValueError, match="needs at least .*; the budget is 100 MB"):
+        run(folder, preset, tmp_path / "run", memory="100MB")
 
 
 def test_a_repeated_call_resumes_and_gives_the_same_result(finished, folder, preset, tmp_path):
