@@ -106,7 +106,7 @@ def test_all_weights_with_one_kind_of_prompts_within_memory(folder, preset, tmp_
 
 
 def test_a_budget_that_is_too_small_raises(folder, preset, tmp_path):
-    with pytest.raises(ValueError, match="needs at least .*; the budget is 100 MB"):
+    with pytest.raises(ValueError, match=r"needs at least .*; the budget is 100 MB"):
         run(folder, preset, tmp_path / "run", memory="100MB")
 
 
