@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_sam.losses.low_res_targets import cell_coverage, check_target_masks
 from keras_sam.losses.mask_losses import dice_loss, focal_loss, mask_iou
+from keras_sam.losses.replicas import mean_over_replicas
 from keras_sam.losses.segmentation_loss import LossResult, SegmentationLoss
 from keras_sam.losses.simulated_prompts import (
     BOX_NOISE,
@@ -155,7 +156,8 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         # First round: one point or box per mask.
         prompts = self._first_prompts(masks, boxes, low_res_size, image_size)
         run_round = self._rematerialized_round if self.remat and training else self._round
-        loss, logits, iou_pred, iou = run_round(segmenter, embedding, prompts, target, valid)
+        truth = (target, valid, _num_masks(valid, training=training))
+        loss, logits, iou_pred, iou = run_round(segmenter, embedding, prompts, *truth)
         self._update_metrics(iou, iou_pred, valid)
         top = 1 + ops.argmax(iou_pred[..., 1:], axis=-1)  # mask 0 is the single mask
         prediction = ops.stop_gradient(ops.sigmoid(_select_mask(logits, top)))
@@ -164,10 +166,11 @@ class InteractiveSegmentationLoss(SegmentationLoss):
         index = ops.argmax(iou_pred, axis=-1)
         count = math.ceil(self.correction_share * target.shape[1])
         masks, target, valid = masks[:, :count], target[:, :count], valid[:, :count]
+        truth = (target, valid, _num_masks(valid, training=training))
         for _ in range(self.correction_rounds):
             previous = ops.stop_gradient(_select_mask(logits[:, :count], index[:, :count]))
             prompts = self._correct(prompts, previous, masks, image_size)
-            round_loss, logits, _, _ = run_round(segmenter, embedding, prompts, target, valid)
+            round_loss, logits, _, _ = run_round(segmenter, embedding, prompts, *truth)
             loss = loss + round_loss
             index = ops.zeros_like(index)  # a corrected prompt is not ambiguous
         return result._replace(loss=loss / (self.correction_rounds + 1))
@@ -241,7 +244,9 @@ class InteractiveSegmentationLoss(SegmentationLoss):
             logits=logits,
         )
 
-    def _round_loss(self, logits: Any, iou_pred: Any, target: Any, valid: Any) -> tuple[Any, Any]:
+    def _round_loss(
+        self, logits: Any, iou_pred: Any, target: Any, valid: Any, num_masks: Any
+    ) -> tuple[Any, Any]:
         """Compute the loss of one round.
 
         Args:
@@ -249,6 +254,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
             iou_pred: Predicted IoU `(B, P, M)`.
             target: Ground-truth masks `(B, P, L, L)`.
             valid: `(B, P)`, 0 for padding masks.
+            num_masks: Number of masks to average over.
 
         Returns:
             The scalar loss and the true IoU `(B, P, M)`.
@@ -265,7 +271,7 @@ class InteractiveSegmentationLoss(SegmentationLoss):
             loss = loss + self.top_iou_weight * _select(ambiguous, top)
         iou = ops.stop_gradient(mask_iou(logits, target))
         loss = loss + self.iou_weight * ops.mean(ops.square(iou_pred - iou), axis=-1)
-        return ops.sum(loss * valid) / ops.maximum(ops.sum(valid), 1.0), iou
+        return ops.sum(loss * valid) / num_masks, iou
 
     def _update_metrics(self, iou: Any, iou_pred: Any, valid: Any) -> None:
         top = ops.argmax(iou_pred[..., 1:], axis=-1)
@@ -283,6 +289,16 @@ def _repeat_seeds(generator: keras.random.SeedGenerator) -> Iterator[None]:
         yield
     finally:
         generator.state.assign(state)
+
+
+def _num_masks(valid: Any, *, training: bool) -> Any:
+    """Return the number of masks without padding, in training its mean over all replicas.
+
+    The mean of the losses of all replicas is then that of the whole batch, even if replicas have
+    different numbers of padding masks.
+    """
+    count = ops.sum(valid)
+    return ops.maximum(mean_over_replicas(count) if training else count, 1e-6)
 
 
 def _decode(segmenter: Any, embedding: Any, prompts: _RoundPrompts) -> tuple[Any, Any]:

@@ -67,7 +67,7 @@ def save_lora_weights(model: keras.layers.Layer, path: str | Path) -> None:
     Raises:
         ValueError: If the model has no adapters.
     """
-    layers = _adapted_layers(model)
+    layers = adapted_layers(model)
     if not layers:
         raise ValueError("the model has no LoRA adapters; call enable_lora first")
     arrays, alphas = {}, {}
@@ -99,7 +99,7 @@ def load_lora_weights(model: keras.layers.Layer, path: str | Path) -> None:
     layers = layers_by_prefix(model)
     for prefix in alphas:
         _check_fits(prefix, layers.get(prefix), arrays)
-    adapted = _adapted_layers(model)
+    adapted = adapted_layers(model)
     if adapted and set(adapted) != set(alphas):
         raise ValueError(f"the adapters in {path} belong to other layers than the model's")
     for prefix, alpha in alphas.items():
@@ -112,7 +112,8 @@ def load_lora_weights(model: keras.layers.Layer, path: str | Path) -> None:
         layer.lora_kernel_b.assign(b)
 
 
-def _adapted_layers(model: keras.layers.Layer) -> dict[str, Any]:
+def adapted_layers(model: keras.layers.Layer) -> dict[str, Any]:
+    """Map the prefixes of `layers_by_prefix` to the layers that have adapters."""
     layers = layers_by_prefix(model).items()
     return {prefix: layer for prefix, layer in layers if getattr(layer, "lora_enabled", False)}
 

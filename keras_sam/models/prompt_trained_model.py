@@ -7,6 +7,7 @@ from keras.src.losses.loss import scale_loss_for_distribution
 
 from keras_sam.layers.tune_malloc import tune_malloc
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
+from keras_sam.losses.replicas import average_gradients
 from keras_sam.models.raw_input_model import RawInputModel
 from keras_sam.models.trained_part import TrainedPart, set_trained_part
 
@@ -125,7 +126,8 @@ class PromptTrainedModel(RawInputModel):
         if self._compile_metrics is not None and result.prediction is not None:
             prediction = result.prediction * result.valid[..., None, None]
             self._compile_metrics.update_state(result.target, prediction, result.valid)
-        return scale_loss_for_distribution(result.loss)
+        loss = scale_loss_for_distribution(result.loss)
+        return average_gradients(loss) if training else loss
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

@@ -10,6 +10,7 @@ from keras_sam.train.embedding_cache import (
 )
 from keras_sam.train.finetune import FinetuneResult, finetune
 from keras_sam.train.finetune_config import FinetuneConfig
+from keras_sam.train.fit_on_devices import check_devices, fit_on_devices
 from keras_sam.train.flush_denormals import flush_denormals
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
@@ -44,8 +45,10 @@ __all__ = [
     "WarmupCosine",
     "cache_embeddings",
     "check_dataset",
+    "check_devices",
     "choose_targets",
     "finetune",
+    "fit_on_devices",
     "flush_denormals",
     "library_versions",
     "load_embedding",

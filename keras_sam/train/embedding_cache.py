@@ -1,5 +1,6 @@
 """`cache_embeddings`, `CachedBatches`: encode images once, and train the decoder many times."""
 
+import copy
 import hashlib
 import math
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
 from keras_sam.masks.coco_rle import coco_rle_to_mask, mask_to_coco_rle
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
+from keras_sam.train.batch_part import BatchPart
 from keras_sam.train.mask_batches import Augment, apply_augment
 
 FORMAT = "keras-sam cached embedding 2"
@@ -143,7 +145,19 @@ class CachedBatches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.masks_per_image = masks_per_image
         self.seed = seed
+        self._part = BatchPart()
         self.set_epoch(0)
+
+    def take_part(self, part: BatchPart) -> "CachedBatches":
+        """Return a copy that reads only a part of each batch.
+
+        Raises:
+            ValueError: If `batch_size` is not a multiple of the number of devices.
+        """
+        part.check(self.batch_size)
+        batches = copy.copy(self)
+        batches._part = part
+        return batches
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does."""
@@ -153,13 +167,15 @@ class CachedBatches(keras.utils.PyDataset):
         return math.ceil(len(self.files) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        samples = [self._sample(row) for row in self._rows(index)]
+        rows, padding = self._part.rows(self._rows(index))
+        samples = [self._sample(row) for row in rows]
         names = samples[0].arrays
         x = {name: np.stack([sample.arrays[name] for sample in samples]) for name in names}
         y = {
             "masks": np.stack([sample.masks for sample in samples]),
             "boxes": np.stack([sample.boxes for sample in samples]),
         }
+        y["masks"][len(rows) - padding :] = 0
         return x, y
 
     def image_names(self, index: int) -> list[str]:

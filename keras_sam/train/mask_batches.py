@@ -1,5 +1,6 @@
 """`MaskBatches`: random batches of images and masks, for `SAMImageSegmenter.fit`."""
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset, decode_masks
+from keras_sam.train.batch_part import BatchPart
 
 CANDIDATES = 3  # masks that are decoded for each one that is used, since crops drop some
 Augment = Callable[..., tuple[Any, Any]]
@@ -78,7 +80,19 @@ class MaskBatches(keras.utils.PyDataset):
         self.augment = augment
         self.shuffle = shuffle
         self.seed = seed
+        self._part = BatchPart()
         self.set_epoch(0)
+
+    def take_part(self, part: BatchPart) -> "MaskBatches":
+        """Return a copy that reads only a part of each batch.
+
+        Raises:
+            ValueError: If `batch_size` is not a multiple of the number of devices.
+        """
+        part.check(self.batch_size)
+        batches = copy.copy(self)
+        batches._part = part
+        return batches
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does.
@@ -106,8 +120,10 @@ class MaskBatches(keras.utils.PyDataset):
                 `augment` returns arrays of wrong shapes.
             OSError: If a file cannot be read.
         """
-        samples = [self._sample(*row) for row in self._rows(index)]
-        images, masks = zip(*samples, strict=True)
+        rows, padding = self._part.rows(self._rows(index))
+        images, masks = zip(*(self._sample(*row) for row in rows), strict=True)
+        for array in masks[len(masks) - padding :]:
+            array[:] = False
         return list(images), list(masks)
 
     def image_names(self, index: int) -> list[str]:
