@@ -108,6 +108,10 @@ def finetune_command(
     seed: Annotated[
         int | None, _setting("--seed", "Seed of the split and of training. Default: 0.", min=0)
     ] = None,
+    devices: Annotated[
+        int | None,
+        _setting("--devices", "Number of devices to train on. Default: 1.", min=1),
+    ] = None,
     any_orientation: Annotated[
         bool,
         typer.Option(
@@ -145,6 +149,7 @@ def finetune_command(
         "val": val,
         "test": test,
         "seed": seed,
+        "devices": devices,
         "any_orientation": any_orientation,
         "clicks": clicks,
         "tensorboard": tensorboard,

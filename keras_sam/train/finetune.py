@@ -22,6 +22,7 @@ from keras_sam.train.augmentation import Augmentation
 from keras_sam.train.check_dataset import DatasetReport
 from keras_sam.train.embedding_cache import CachedBatches, cache_embeddings
 from keras_sam.train.finetune_config import METRICS, PROMPTS, FinetuneConfig
+from keras_sam.train.fit_on_devices import check_devices, fit_on_devices
 from keras_sam.train.layer_decay import LayerDecayAdamW, layer_rates
 from keras_sam.train.mask_batches import MaskBatches
 from keras_sam.train.mask_validation import MaskValidation
@@ -34,7 +35,7 @@ from keras_sam.train.tensorboard_logs import TensorBoardLogs, require_tensorboar
 from keras_sam.train.training_state import TrainingState
 
 # Settings that a resumed run may change.
-FREE_SETTINGS = ("epochs", "patience", "refit_images", "clicks", "tensorboard")
+FREE_SETTINGS = ("epochs", "patience", "refit_images", "clicks", "tensorboard", "devices")
 GALLERY_PROMPTS: tuple[Prompt, ...] = ("box", "point")
 
 
@@ -90,6 +91,7 @@ def finetune(
             other settings, or the loss is not finite.
     """
     config = config or FinetuneConfig()
+    check_devices(config.devices)
     if config.tensorboard:
         require_tensorboardx()
     output = Path(output)
@@ -191,12 +193,13 @@ def _train(
     ]
     if config.tensorboard:
         callbacks.append(TensorBoardLogs(output / "tensorboard", state))
-    model.fit(
+    fit_on_devices(
+        model,
         batches,
+        devices=config.devices,
         epochs=config.epochs,
         initial_epoch=state.epoch,
         callbacks=callbacks,
-        shuffle=False,  # the batches are shuffled already
         verbose=0,
     )
     return predictor, validation, state

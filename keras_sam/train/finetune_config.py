@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from keras_sam.models.prompt_trained_model import LEARNING_RATE
 from keras_sam.models.trained_part import TrainedPart, check_part
+from keras_sam.train.batch_part import BatchPart
 from keras_sam.train.memory_plan import parse_memory
 
 METRICS = ("box_iou", "point_iou", "point_oracle_iou", "three_point_iou")
@@ -62,6 +63,8 @@ class FinetuneConfig:
         clicks: If True, the number of clicks is measured on the test images.
         tensorboard: If True, logs for TensorBoard are written.
         seed: Seed of the split, the views, the order and the prompts.
+        devices: Number of devices to train on, see `fit_on_devices`. The batch size must be a
+            multiple of it.
 
     Raises:
         ValueError: If the part or the kind of prompts is unknown, or `memory` is malformed.
@@ -87,9 +90,11 @@ class FinetuneConfig:
     clicks: bool = False
     tensorboard: bool = False
     seed: int = 0
+    devices: int = 1
 
     def __post_init__(self) -> None:
         check_part(self.part)
+        BatchPart(self.devices).check(self.batch_size)
         if self.prompts not in PROMPTS:
             raise ValueError(f"prompts must be one of {', '.join(PROMPTS)}, got {self.prompts!r}")
         if self.memory is not None:
