@@ -47,9 +47,8 @@ def set_trained_part(
 
 def _check_remat(image_encoder: Any) -> None:
     if not hasattr(image_encoder, "remat"):
-        raise ValueError(
-            f"remat needs a ViTDetBackbone or a TinyViTBackbone, got a {type(image_encoder).__name__}"
-        )
+        name = type(image_encoder).__name__
+        raise ValueError(f"remat needs a ViTDetBackbone or a TinyViTBackbone, got a {name}")
     # A second forward pass would update the statistics twice.
     if getattr(image_encoder, "use_batch_norm", False):
         raise ValueError(

@@ -72,9 +72,7 @@ def test_weights_have_gradients_and_moments_if_they_are_trained(preset):
 
 def test_remat_needs_one_round_and_one_block(preset):
     def estimate(**settings):
-        return estimate_memory(
-            preset, "all", **{"batch_size": 2, "masks_per_image": 4, **settings}
-        )
+        return estimate_memory(preset, "all", **{"batch_size": 2, "masks_per_image": 4, **settings})
 
     plain, rematerialized = estimate(), estimate(remat=True)
     assert rematerialized.encoder < 0.3 * plain.encoder
