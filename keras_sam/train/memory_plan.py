@@ -29,6 +29,7 @@ class MemoryEstimate:
         weights: Weights, and the two moments of the trained ones.
         encoder: Activations of a trained image encoder.
         decoder: Activations of the prompts and rounds.
+        gradients: Gradients of the activations of one round.
         update: Gradients and intermediate results of the optimizer. An update needs no
             activations.
     """
@@ -36,12 +37,14 @@ class MemoryEstimate:
     weights: int
     encoder: int
     decoder: int
+    gradients: int
     update: int
 
     @property
     def total_bytes(self) -> int:
         """Peak of the process."""
-        return RUNTIME_BYTES + self.weights + max(self.encoder + self.decoder, self.update)
+        activations = self.encoder + self.decoder + self.gradients
+        return RUNTIME_BYTES + self.weights + max(activations, self.update)
 
 
 @dataclass(frozen=True)
@@ -137,11 +140,14 @@ def estimate_memory(
         encoder = sum(block)
         round = 22 G² D + 9 M L²            for each prompt; 17.5 G² D in the first round
         decoder = sum(round)
+        gradients = round
         update = 5 x trained weights
-        peak = runtime + weights + 2 x trained weights + max(encoder + decoder, update)
+        peak = runtime + weights + 2 x trained weights
+               + max(encoder + decoder + gradients, update)
 
     With `remat`, the encoder keeps `t E` per block and one whole block, and the decoder keeps the
-    masks `M L²` of each round and one whole round. The factors are those of PyTorch on a CPU.
+    masks `M L²` of each round and one whole round. The factors are those of PyTorch on a CPU for
+    the part "all"; for "lora", PyTorch keeps a little less.
 
     Args:
         segmenter: Model to train.
@@ -160,11 +166,13 @@ def estimate_memory(
     adapters = _adapter_bytes(segmenter, lora_rank) if part == "lora" else 0
     trained = _trained_bytes(segmenter, part) + adapters
     encoder = 0 if part == "decoder" else _encoder_bytes(segmenter, remat=remat)
-    decoder = _decoder_bytes(segmenter, correction_rounds, remat=remat)
+    decoder, gradients = _decoder_bytes(segmenter, correction_rounds, remat=remat)
+    masks = batch_size * masks_per_image
     return MemoryEstimate(
         weights=_weight_bytes(segmenter) + adapters + 2 * trained,
         encoder=batch_size * encoder,
-        decoder=batch_size * masks_per_image * decoder,
+        decoder=masks * decoder,
+        gradients=masks * gradients,
         update=OPTIMIZER_ARRAYS * trained,
     )
 
@@ -263,15 +271,17 @@ def _block_numbers(encoder: ViTDetBackbone, window_size: int) -> int:
     )
 
 
-def _decoder_bytes(segmenter: SAMImageSegmenter, correction_rounds: int, *, remat: bool) -> int:
-    """Activations of one prompt."""
+def _decoder_bytes(
+    segmenter: SAMImageSegmenter, correction_rounds: int, *, remat: bool
+) -> tuple[int, int]:
+    """Activations of one prompt, and the gradients of those of one round."""
     backbone, decoder = segmenter.backbone, segmenter.backbone.mask_decoder
     height, width = backbone.embedding_size
     embedding = height * width * decoder.hidden_size * _item_size(decoder.compute_dtype)
     masks = 4 * decoder.num_mask_tokens * backbone.low_res_size[0] * backbone.low_res_size[1]
-    first = FIRST_ROUND_ARRAYS * embedding + LOSS_ARRAYS * masks
+    first = int(FIRST_ROUND_ARRAYS * embedding + LOSS_ARRAYS * masks)
     corrected = ROUND_ARRAYS * embedding + LOSS_ARRAYS * masks
+    largest = corrected if correction_rounds else first
     if remat:
-        largest = corrected if correction_rounds else first
-        return int((1 + correction_rounds) * masks + largest)
-    return int(first + correction_rounds * corrected)
+        return (1 + correction_rounds) * masks + largest, largest
+    return first + correction_rounds * corrected, largest
