@@ -263,9 +263,7 @@ def test_remat_changes_neither_loss_nor_gradients(batch):
     def train(*, remat: bool) -> tuple[float, list[np.ndarray]]:
         keras.utils.set_random_seed(0)
         model = tiny_segmenter(is_high_quality=True)
-        loss = InteractiveSegmentationLoss(
-            correction_rounds=1, correction_share=0.5, top_iou_weight=1.0, seed=0, remat=remat
-        )
+        loss = InteractiveSegmentationLoss(correction_rounds=1, seed=0, remat=remat)
         model.set_trained_part("decoder")  # only for speed
         model.compile(keras.optimizers.SGD(0.01), loss=loss, run_eagerly=is_eager)
         logs = model.train_on_batch(*batch, return_dict=True)

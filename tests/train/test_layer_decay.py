@@ -9,18 +9,20 @@ from keras_sam.models.weight_names import weights_by_name
 from keras_sam.train.layer_decay import LayerDecayAdamW, layer_rates
 from tests.tiny_model import tiny_model
 
-LEARNING_RATE, WEIGHT_DECAY, EPSILON = 0.1, 0.05, 1e-7
+LEARNING_RATE, WEIGHT_DECAY = 0.1, 0.05
+EPSILON = 1e-3  # so large that rounded gradients near 0 have no effect
 RATES = {"net/first": 0.25, "net/second": 0.5}
 
 
 def numpy_adamw(value: np.ndarray, gradients: list[np.ndarray], rate: float) -> np.ndarray:
-    """AdamW (arXiv 1711.05101, algorithm 2) with its bias corrections written out."""
+    """AdamW (arXiv 1711.05101), with Adam in the form of the end of section 2 of 1412.6980."""
     first, second = np.zeros_like(value), np.zeros_like(value)
     for step, gradient in enumerate(gradients, start=1):
         first = 0.9 * first + 0.1 * gradient
         second = 0.999 * second + 0.001 * gradient**2
-        direction = (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + EPSILON)
-        value = value - rate * (direction + WEIGHT_DECAY * value)
+        correction = np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        update = correction * first / (np.sqrt(second) + EPSILON)
+        value = value - rate * (update + WEIGHT_DECAY * value)
     return value
 
 
@@ -58,7 +60,7 @@ def test_each_layer_is_updated_as_by_adamw_with_its_rate(jit_compile):
             rate = factors[index] * LEARNING_RATE
             values[index] = numpy_adamw(starts[index], gradients[index], rate)
     for kernel, value in zip(net.weights, values, strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(kernel), value, rtol=2e-4, atol=1e-5)
+        np.testing.assert_allclose(ops.convert_to_numpy(kernel), value, rtol=1e-4, atol=5e-5)
 
 
 def test_a_schedule_is_scaled_too():
