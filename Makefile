@@ -12,18 +12,22 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $
 BACKENDS ?= torch jax tensorflow openvino
 
 # Tests whose result does not depend on the backend run once, with the first of them.
-ONCE := tests/annotations tests/batch tests/benchmarks tests/checkpoints tests/cli tests/drawing \
-	tests/evaluate tests/files tests/images tests/masks tests/test_architecture.py \
-	tests/test_docs.py tests/test_examples.py tests/train/test_augmentation.py tests/train/test_check_dataset.py \
-	tests/train/test_finetune.py tests/train/test_training_state.py tests/models/test_high_quality.py \
-	$(addprefix tests/train/test_report,.py _curves.py _gallery.py _html.py _scores.py) \
+ONCE := recipes/sam_tiny_synthetic tests/annotations tests/batch tests/benchmarks \
+	tests/checkpoints tests/cli tests/drawing tests/evaluate tests/files tests/images tests/masks \
+	tests/transforms \
+	tests/test_architecture.py tests/test_docs.py tests/test_examples.py \
 	tests/layers/test_tune_malloc.py tests/layers/test_keras_hub.py \
-	tests/models/test_formats.py tests/models/test_keras_hub.py \
-	$(addprefix tests/predict/test_,crop_mask.py crop_pyramid.py crop_search.py crops.py \
-	generated_mask.py generator_config.py image_embedding.py multi_scale_predictor.py nms.py \
+	$(addprefix tests/models/test_,formats.py high_quality.py keras_hub.py preprocessed_data.py \
+	preset_loading.py sam_image_converter.py sam_image_segmenter_preprocessor.py set_trainable.py \
+	weight_names.py weights_hash.py) \
+	$(addprefix tests/predict/test_,batch_decoder.py crop_mask.py crop_pyramid.py crop_search.py \
+	crops.py generated_mask.py generator_config.py image_embedding.py multi_scale_predictor.py nms.py \
 	predict_records.py predictor.py resample_logits.py sam_mask_generator.py \
 	select_diverse_masks.py tile_merger.py tiled_mask_generator.py tiles.py) \
-	recipes/sam_tiny_synthetic/tests/test_train.py recipes/sam_tiny_synthetic/tests/scenes
+	$(addprefix tests/train/test_,augmentation.py batch_part.py check_dataset.py finetune.py \
+	mask_batches.py memory_plan.py refit.py report.py report_curves.py report_gallery.py \
+	report_html.py report_scores.py stop_on_nan.py tensorboard_logs.py torch_processes.py \
+	training_state.py)
 # Two processes with one thread each, since more threads than cores are slower. Tests of a file stay
 # in one process and share compiled programs.
 # Tests run each program only once: XLA compiles faster without optimization, and takes half the
