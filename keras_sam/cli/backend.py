@@ -53,10 +53,12 @@ def choose_backend(requested: str | None = None, *, trains: bool = False) -> str
     os.environ["KERAS_BACKEND"] = backend
     if backend == "jax":
         _enable_compilation_cache()
-    if backend == "torch":
+    if backend == "torch" and "OMP_WAIT_POLICY" not in os.environ:
         # Idle threads of torch would spin. With other programs on the same cores, that slowed
-        # `evaluate` from half a second per image to 40.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        # `evaluate` from half a second per image to 40. Threads that sleep at once make decoding
+        # slower by half, so they spin for the short time between two operations.
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if backend == "tensorflow" and current is None:
         with capture_stderr():  # no log level silences its messages about missing GPUs
             import_module("tensorflow").config.list_physical_devices()

@@ -143,14 +143,20 @@ def test_captured_stderr_is_printed_if_the_block_fails(capfd):
     assert capfd.readouterr().err == "later\n"
 
 
-def test_idle_threads_of_torch_sleep(nothing_configured, monkeypatch):
+@pytest.mark.parametrize(
+    ("policy", "expected", "spins"),
+    [(None, "PASSIVE", "10000"), ("ACTIVE", "ACTIVE", None), ("PASSIVE", "PASSIVE", None)],
+)
+def test_idle_threads_of_torch_sleep_soon(nothing_configured, monkeypatch, policy, expected, spins):
     only_installed(monkeypatch, "torch")
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # restored after the test, whatever choose_backend sets
+        monkeypatch.delenv(name)
+    if policy is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
     choose_backend()
-    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    choose_backend()
-    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    assert os.environ["OMP_WAIT_POLICY"] == expected
+    assert os.environ.get("GOMP_SPINCOUNT") == spins
 
 
 def test_help_does_not_import_keras():
