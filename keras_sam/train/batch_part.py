@@ -1,8 +1,11 @@
-"""`BatchPart`: the part of each batch that one of several devices trains on."""
+"""`BatchPart`, `DividedBatches`: the part of each batch that one of several devices trains on."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Self, TypeVar
+
+import keras
 
 Row = TypeVar("Row")
 
@@ -52,3 +55,36 @@ class BatchPart:
         start = self.device * size
         part = rows[start : start + size]
         return part, min(size, max(0, start + size - count))
+
+
+class DividedBatches(keras.utils.PyDataset):
+    """Base class of batches that depend on the epoch, and that devices may divide.
+
+    Args:
+        batch_size: Images per batch.
+        **kwargs: Arguments of `keras.utils.PyDataset`.
+    """
+
+    def __init__(self, batch_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch_size = batch_size
+        self._part = BatchPart()
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does.
+
+        Keras calls `on_epoch_begin` after its workers have started, which is too late.
+        """
+        self.epoch = epoch
+
+    def take_part(self, part: BatchPart) -> Self:
+        """Return a copy that reads only a part of each batch.
+
+        Raises:
+            ValueError: If `batch_size` is not a multiple of the number of devices.
+        """
+        part.check(self.batch_size)
+        batches = copy.copy(self)
+        batches._part = part
+        return batches

@@ -1,6 +1,5 @@
 """`cache_embeddings`, `CachedBatches`: encode images once, and train the decoder many times."""
 
-import copy
 import hashlib
 import math
 from collections.abc import Callable
@@ -8,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset, LabeledImage
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
 from keras_sam.masks.coco_rle import coco_rle_to_mask, mask_to_coco_rle
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
-from keras_sam.train.batch_part import BatchPart
+from keras_sam.train.batch_part import DividedBatches
 from keras_sam.train.mask_batches import Augment, apply_augment
 
 FORMAT = "keras-sam cached embedding 2"
@@ -111,7 +109,7 @@ def load_embedding(path: str | Path) -> CachedEmbedding:
     )
 
 
-class CachedBatches(keras.utils.PyDataset):
+class CachedBatches(DividedBatches):
     """Batches of cached embeddings, to `fit` a segmenter without a preprocessor.
 
     Each epoch uses another view of each image, in another order, with other masks. What a batch
@@ -138,30 +136,12 @@ class CachedBatches(keras.utils.PyDataset):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(batch_size, **kwargs)
         if not files:
             raise ValueError("expected at least one image, got none")
         self.files = files
-        self.batch_size = batch_size
         self.masks_per_image = masks_per_image
         self.seed = seed
-        self._part = BatchPart()
-        self.set_epoch(0)
-
-    def take_part(self, part: BatchPart) -> "CachedBatches":
-        """Return a copy that reads only a part of each batch.
-
-        Raises:
-            ValueError: If `batch_size` is not a multiple of the number of devices.
-        """
-        part.check(self.batch_size)
-        batches = copy.copy(self)
-        batches._part = part
-        return batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return math.ceil(len(self.files) / self.batch_size)

@@ -1,21 +1,19 @@
 """`MaskBatches`: random batches of images and masks, for `SAMImageSegmenter.fit`."""
 
-import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset, decode_masks
-from keras_sam.train.batch_part import BatchPart
+from keras_sam.train.batch_part import DividedBatches
 
 CANDIDATES = 3  # masks that are decoded for each one that is used, since crops drop some
 Augment = Callable[..., tuple[Any, Any]]
 
 
-class MaskBatches(keras.utils.PyDataset):
+class MaskBatches(DividedBatches):
     """Batches `(images, masks)` of raw samples. The preprocessor of a model prepares them.
 
     A batch depends only on the seed, the epoch and its index, not on workers or on earlier
@@ -66,7 +64,7 @@ class MaskBatches(keras.utils.PyDataset):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(batch_size, **kwargs)
         for name, value in (
             ("the number of images", len(dataset)),
             ("batch_size", batch_size),
@@ -75,31 +73,10 @@ class MaskBatches(keras.utils.PyDataset):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.dataset = dataset
-        self.batch_size = batch_size
         self.masks_per_image = masks_per_image
         self.augment = augment
         self.shuffle = shuffle
         self.seed = seed
-        self._part = BatchPart()
-        self.set_epoch(0)
-
-    def take_part(self, part: BatchPart) -> "MaskBatches":
-        """Return a copy that reads only a part of each batch.
-
-        Raises:
-            ValueError: If `batch_size` is not a multiple of the number of devices.
-        """
-        part.check(self.batch_size)
-        batches = copy.copy(self)
-        batches._part = part
-        return batches
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next batches, counted from 0. `SAMImageSegmenter.fit` does.
-
-        Keras calls `on_epoch_begin` after its workers have started, which is too late.
-        """
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
