@@ -47,6 +47,14 @@ def finetune_command(
         str | None,
         _setting("--prompts", "First prompts of training: any (the default), points or boxes."),
     ] = None,
+    image_size: Annotated[
+        int | None,
+        _setting(
+            "--image-size",
+            "Side of the model frame in pixels, larger for small objects. Default: the preset's.",
+            min=1,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, _setting("--epochs", "Maximum number of epochs. Default: 30.", min=1)
     ] = None,
@@ -91,7 +99,7 @@ def finetune_command(
     memory: Annotated[
         str | None,
         typer.Option(
-            help="Memory budget such as 8GB. A step that does not fit is made smaller.",
+            help="Memory budget of a device such as 8GB. A step that does not fit is made smaller.",
             show_default=False,
         ),
     ] = None,
@@ -136,6 +144,7 @@ def finetune_command(
     settings: dict[str, Any] = {
         "part": part,
         "prompts": prompts,
+        "image_size": image_size,
         "epochs": epochs,
         "patience": patience,
         "learning_rate": learning_rate,
@@ -156,6 +165,7 @@ def finetune_command(
     }
     choose_backend(backend, trains=True)
     from keras_sam.annotations.open_dataset import open_dataset
+    from keras_sam.checkpoints.read_checkpoint import read_checkpoint
     from keras_sam.train.check_dataset import check_dataset
     from keras_sam.train.finetune import finetune
     from keras_sam.train.finetune_config import METRICS, FinetuneConfig
@@ -165,7 +175,10 @@ def finetune_command(
 
     given = {name: value for name, value in settings.items() if value is not None}
     config = FinetuneConfig(**given)
-    report = check_dataset(open_dataset(folder, format=format_name))
+    model = read_checkpoint(preset, load_weights=False).config["image_encoder"]["config"]
+    height, width = model["image_shape"][:2]
+    frame = config.image_size or height, config.image_size or width
+    report = check_dataset(open_dataset(folder, format=format_name), image_size=frame)
     log(str(report))
     command = shlex.join(["keras-sam", *sys.argv[1:]])
     result = finetune(

@@ -196,7 +196,6 @@ def _check_image(
         if not is_repeated:
             add("unreadable masks", f"masks of {image.name}: {error}")
         return checked
-    num_targets = 0
     for index, label in enumerate(labels):
         name = f"mask {index} of {image.name}"
         try:
@@ -211,11 +210,10 @@ def _check_image(
         elif not checked.areas[-1]:
             add("empty mask", f"{name} is empty")
         elif image_size and low_res_size and not _is_target(mask, image_size, low_res_size):
-            add("small mask", f"{name} covers no low-res cell of the model by half")
-        else:
-            num_targets += 1
-    if not num_targets and all(PROBLEM_KINDS[problem.kind] for problem in checked.problems):
-        only = "only empty or small masks" if labels else "no masks"
+            frame = f"{image_size[1]} x {image_size[0]}"
+            add("small mask", f"{name} covers no low-res cell by half at {frame} pixels")
+    if not any(checked.areas) and all(PROBLEM_KINDS[problem.kind] for problem in checked.problems):
+        only = "only empty masks" if labels else "no masks"
         add("no masks", f"{image.name} has {only}")
     return checked
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_sam.annotations.labeled_dataset import LabeledDataset
+from keras_sam.evaluate.calibration import expected_calibration_error
 from keras_sam.evaluate.evaluate import Evaluation, evaluate_dataset
 from keras_sam.files.atomic_file import write_atomically
 from keras_sam.losses.interactive_segmentation_loss import InteractiveSegmentationLoss
@@ -36,6 +37,12 @@ from keras_sam.train.training_state import TrainingState
 
 # Settings that a resumed run may change.
 FREE_SETTINGS = ("epochs", "patience", "refit_images", "clicks", "tensorboard", "devices")
+VALIDATION_METRICS = (
+    *METRICS,
+    "box_boundary_iou",
+    "point_boundary_iou",
+    "three_point_boundary_iou",
+)
 GALLERY_PROMPTS: tuple[Prompt, ...] = ("box", "point")
 
 
@@ -99,8 +106,11 @@ def finetune(
     train, val, test = dataset.split(val=config.val, test=config.test, seed=config.seed)
     log(f"{len(train)} images for training, {len(val)} for validation, {len(test)} for the test")
     segmenter = SAMImageSegmenter.from_preset(preset)
+    predictor = SAMPredictor(segmenter)
+    if config.image_size is not None:
+        segmenter = segmenter.with_image_shape((config.image_size, config.image_size, 3))
+    before = _evaluate_test(predictor, test, config)
     config = _fit_to_memory(segmenter, config, log)
-    before = _evaluate_test(SAMPredictor(segmenter), test, config)
     predictor, validation, state = _train(segmenter, preset, train, val, output, config, log)
     if config.refit_images:
         _refit(predictor, val, config, log)
@@ -166,7 +176,8 @@ def _train(
         ),
     )
     validation = MaskValidation(
-        lambda: _validate(predictor, val, config, prompts.metrics),
+        lambda: _validate(predictor, val, config),
+        kinds=prompts.metrics,
         patience=config.patience,
         warn=log,
     )
@@ -208,21 +219,21 @@ def _train(
 def _fit_to_memory(
     segmenter: SAMImageSegmenter, config: FinetuneConfig, log: Callable[[str], Any]
 ) -> FinetuneConfig:
-    """Return settings whose training step fits into the memory budget."""
+    """Return settings whose training step fits into the memory budget of each device."""
     if config.memory is None:
         return config
     plan = plan_memory(
         segmenter,
         config.part,
         parse_memory(config.memory),
-        batch_size=config.batch_size,
+        batch_size=config.batch_size // config.devices,
         masks_per_image=config.masks_per_image,
         lora_rank=config.lora_rank,
     )
     log(str(plan))
     return dataclasses.replace(
         config,
-        batch_size=plan.batch_size,
+        batch_size=plan.batch_size * config.devices,
         masks_per_image=plan.masks_per_image,
         remat=plan.remat or config.remat,
     )
@@ -281,9 +292,11 @@ def _evaluate_test(
 
 
 def _validate(
-    predictor: SAMPredictor, val: LabeledDataset, config: FinetuneConfig, metrics: Sequence[str]
+    predictor: SAMPredictor, val: LabeledDataset, config: FinetuneConfig
 ) -> dict[str, float]:
-    return _mean_iou(evaluate_dataset(predictor, val, max_masks=config.max_masks), metrics)
+    evaluation = evaluate_dataset(predictor, val, max_masks=config.max_masks)
+    error = expected_calibration_error(evaluation.calibration)
+    return {**_mean_iou(evaluation, VALIDATION_METRICS), "calibration_error": error}
 
 
 def _mean_iou(evaluation: Evaluation, metrics: Sequence[str]) -> dict[str, float]:
@@ -302,7 +315,7 @@ def _refit(
     refit = refit_inference_config(
         predictor,
         samples,
-        score=lambda refined: sum(_validate(refined, val, config, metrics).values()),
+        score=lambda refined: sum(_validate(refined, val, config)[name] for name in metrics),
         max_masks=config.max_masks,
     )
     predictor.model.inference_config = refit

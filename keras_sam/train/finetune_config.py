@@ -38,6 +38,9 @@ class FinetuneConfig:
         part: Weights to train, see `SAMImageSegmenter.set_trained_part`.
         prompts: First prompts of training: "any", "points" or "boxes". With only one kind, the
             best epoch is chosen by the metrics of this kind.
+        image_size: Side of the model frame in pixels, for training and for the new preset, or
+            `None` for that of the preset. A larger frame shows small objects better; time and
+            memory grow with its area.
         epochs: Maximum number of epochs.
         patience: Training stops after this number of epochs without a better validation.
         learning_rate: Learning rate of AdamW.
@@ -51,8 +54,8 @@ class FinetuneConfig:
             that of the block before it, in (0, 1].
         remat: If True, activations are computed again for the gradients, which saves memory and
             takes a third more time.
-        memory: Memory budget such as "8GB", or `None` for no limit. If a step does not fit, it is
-            made smaller, see `plan_memory`.
+        memory: Memory budget of each device such as "8GB", or `None` for no limit. If a step does
+            not fit, it is made smaller, see `plan_memory`.
         val: Share of the images for validation, in (0, 1).
         test: Share of the images for the final test, in (0, 1).
         max_masks: Maximum number of masks per image in validation and test.
@@ -72,6 +75,7 @@ class FinetuneConfig:
 
     part: TrainedPart = "decoder"
     prompts: str = "any"
+    image_size: int | None = None
     epochs: int = 30
     patience: int = 8
     learning_rate: float = LEARNING_RATE

@@ -1,6 +1,6 @@
 """`MaskValidation`: evaluates masks after each epoch, and keeps the best weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import keras
@@ -17,7 +17,9 @@ class MaskValidation(keras.callbacks.Callback):
     worse. The metrics are added to the logs with the prefix `val_`.
 
     Args:
-        evaluate: Function that returns a metric for each kind of prompt, higher is better.
+        evaluate: Function that returns metrics by name.
+        kinds: Names of the metrics that are compared, one for each kind of prompt; higher is
+            better. `None` for all.
         patience: Training stops after this number of epochs without a better mean. `None` never
             stops it.
         warn: Function called with a message if a kind is below its value before training.
@@ -32,11 +34,13 @@ class MaskValidation(keras.callbacks.Callback):
         self,
         evaluate: Callable[[], Mapping[str, float]],
         *,
+        kinds: Collection[str] | None = None,
         patience: int | None = None,
         warn: Callable[[str], Any] = print,
     ) -> None:
         super().__init__()
         self.evaluate = evaluate
+        self.kinds = kinds
         self.patience = patience
         self.warn = warn
         self.baseline: dict[str, float] = {}
@@ -74,12 +78,12 @@ class MaskValidation(keras.callbacks.Callback):
             logs |= {f"val_{name}": value for name, value in metrics.items()}
         worse = [
             f"{name} {value:.3f} (before training {self.baseline[name]:.3f})"
-            for name, value in metrics.items()
+            for name, value in self._compared(metrics).items()
             if value < self.baseline[name]
         ]
         if worse:
             self.warn(f"epoch {epoch + 1} is worse than before training: {', '.join(worse)}")
-        if _mean(metrics) > _mean(self.best):
+        if self._mean(metrics) > self._mean(self.best):
             self._keep(metrics, epoch=epoch + 1)
         elif self.patience is not None and epoch + 1 - self.best_epoch >= self.patience:
             model.stop_training = True
@@ -93,6 +97,9 @@ class MaskValidation(keras.callbacks.Callback):
         self.best, self.best_epoch = metrics, epoch
         self._best_weights = [ops.convert_to_numpy(v) for v in self.model.trainable_variables]
 
+    def _compared(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return the metrics that are compared."""
+        return {name: metrics[name] for name in self.kinds or metrics}
 
-def _mean(metrics: Mapping[str, float]) -> float:
-    return sum(metrics.values()) / len(metrics)
+    def _mean(self, metrics: Mapping[str, float]) -> float:
+        return float(np.mean(list(self._compared(metrics).values())))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from keras_sam.train.report_html import element
-from keras_sam.train.report_scores import LABELS
+from keras_sam.train.report_scores import CALIBRATION_LABEL, LABELS
 
 WIDTH, HEIGHT = 320, 190
 LEFT, RIGHT, TOP, BOTTOM = 44, 310, 12, 164  # sides of the plot
@@ -24,9 +24,10 @@ def curve_charts(
         best_epoch: Epoch whose weights were kept; 0 for those before training.
     """
     best = best_epoch if baseline else None
+    labels = {**LABELS, "calibration_error": CALIBRATION_LABEL}
     charts = [curve_chart("Training loss", _points(logs, "loss"), best_epoch=best)]
     for name, start in baseline.items():
-        title = f"{LABELS.get(name, name)}, validation"
+        title = f"{labels.get(name, name)}, validation"
         charts.append(curve_chart(title, _points(logs, f"val_{name}"), start, best))
     return charts
 

@@ -21,6 +21,7 @@ LABELS = {
     "three_point_iou": "Three points: IoU",
     "three_point_boundary_iou": "Three points: boundary IoU",
 }
+CALIBRATION_LABEL = "Calibration error of predicted IoU"
 GROUP_LABELS = {
     "box_iou": "Box",
     "point_iou": "Point",
@@ -70,7 +71,7 @@ def list_changes(before: Evaluation, after: Evaluation) -> Iterator[ScoreChange]
     if before.box_ap is not None and after.box_ap is not None:
         yield ScoreChange("Box: average precision", before.box_ap.ap, after.box_ap.ap)
     yield ScoreChange(
-        "Calibration error of predicted IoU",
+        CALIBRATION_LABEL,
         expected_calibration_error(before.calibration),
         expected_calibration_error(after.calibration),
         is_higher_better=False,

@@ -86,7 +86,7 @@ def test_a_run_writes_a_preset_that_is_not_worse_in_validation(finished, preset)
     with open(output / "log.csv") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [logs["loss"] for logs in result.logs]
-    assert all(f"val_{name}" in rows[0] for name in METRICS)
+    assert all(f"val_{name}" in rows[0] for name in (*METRICS, "calibration_error"))
     original = SAMImageSegmenter.from_preset(preset)
     for ours, theirs in zip(
         loaded.backbone.image_encoder.weights, original.backbone.image_encoder.weights, strict=True
@@ -99,10 +99,20 @@ def test_all_weights_with_one_kind_of_prompts_within_memory(folder, preset, tmp_
     result, messages = run(folder, preset, tmp_path / "run", **options)
     assert any(message.startswith("memory plan: 2 x 2 masks") for message in messages)
     assert np.isfinite(result.logs[0]["loss"])
-    assert {name for name in result.logs[0] if name.startswith("val_")} == {"val_box_iou"}
+    epoch_lines = [message for message in messages if message.startswith("epoch 1/1: loss ")]
+    assert "box_iou" in epoch_lines[0]
+    assert "point_iou" not in epoch_lines[0]
     assert set(result.after) == set(METRICS)
     assert SAMImageSegmenter.from_preset(result.preset).count_params() > 0
     assert not (tmp_path / "run" / "embeddings").exists()
+
+
+def test_another_image_size_is_that_of_the_new_preset(folder, preset, tmp_path):
+    size = 2 * SAMImageSegmenter.from_preset(preset).backbone.image_shape[0]
+    result, _ = run(folder, preset, tmp_path / "run", image_size=size, epochs=1)
+    assert SAMImageSegmenter.from_preset(result.preset).backbone.image_shape == (size, size, 3)
+    same_size, _ = run(folder, preset, tmp_path / "other", epochs=1)
+    assert result.before == same_size.before  # the preset at its own size
 
 
 def test_a_budget_that_is_too_small_raises(folder, preset, tmp_path):

@@ -76,3 +76,13 @@ def test_a_restored_state_continues(model):
     assert again.best == {"box": 0.7, "point": 0.7}
     for found, expected in zip(model.weights, best, strict=True):
         np.testing.assert_array_equal(ops.convert_to_numpy(found), expected)
+
+
+def test_only_given_kinds_are_compared(model):
+    scores = Scores(model, (0.5, 0.5), (0.4, 0.9), (0.6, 0.1))
+    messages = []
+    validation = MaskValidation(scores, kinds=["box"], warn=messages.append)
+    history = fit(model, validation, 2)
+    assert validation.best_epoch == 2
+    assert history["val_point"] == [0.9, 0.1]
+    assert messages == ["epoch 1 is worse than before training: box 0.400 (before training 0.500)"]
