@@ -1,0 +1,84 @@
+"""The format SavedModel of TensorFlow."""
+
+from pathlib import Path
+from typing import Any
+
+from keras_sam.export.formats.export_format import ExportFormat, LoadedProgram
+from keras_sam.export.options import ExportOptions
+from keras_sam.export.program import Arrays, Program
+from keras_sam.layers.export_mode import export_mode
+
+NAME = "saved_model"
+
+
+def write_saved_model(
+    programs: tuple[Program, ...], options: ExportOptions, directory: Path
+) -> list[Path]:
+    """Write one SavedModel with a signature for each program. They share the weights."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.weights = [
+        variable.value
+        for layer in {id(layer): layer for one in programs for layer in one.layers}.values()
+        for variable in layer.variables
+    ]
+    signatures = {program.name: concrete_function(program) for program in programs}
+    path = directory / NAME
+    tf.saved_model.save(module, path, signatures=signatures)
+    return [path] * len(programs)
+
+
+def concrete_function(program: Program, sizes: dict[str, int] | None = None) -> Any:
+    """Trace a program as a function of TensorFlow with named inputs and outputs.
+
+    Args:
+        program: Program to trace.
+        sizes: Lengths of the named axes. If `None`, they stay dynamic.
+    """
+    import tensorflow as tf
+
+    specs = {
+        spec.name: tf.TensorSpec(
+            spec.sized(sizes)
+            if sizes is not None
+            else [side if isinstance(side, int) else None for side in spec.shape],
+            spec.dtype,
+            spec.name,
+        )
+        for spec in program.inputs
+    }
+
+    def function(**arrays: Any) -> dict[str, Any]:
+        outputs = program.function(*(arrays[spec.name] for spec in program.inputs))
+        return {spec.name: output for spec, output in zip(program.outputs, outputs, strict=True)}
+
+    with export_mode():
+        return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+
+def load_saved_model(program: Program, path: Path) -> LoadedProgram:
+    """Load a signature of a SavedModel."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures[program.name]
+    specs = signature.structured_input_signature[1]
+
+    def run(inputs: Arrays) -> Arrays:
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        # The signature does not keep the loaded weights alive.
+        return {name: x.numpy() for name, x in signature(**tensors).items() if loaded}
+
+    return LoadedProgram({name: tuple(spec.shape) for name, spec in specs.items()}, run)
+
+
+SAVED_MODEL = ExportFormat(
+    name="savedmodel",
+    description="TensorFlow Serving, Triton and TensorFlow without Keras",
+    backend="tensorflow",
+    weights=("float32",),
+    packages=(),
+    write=write_saved_model,
+    load=load_saved_model,
+)
