@@ -132,23 +132,24 @@ def _upsample_reference(masks: np.ndarray, arrays: Arrays, side: int) -> np.ndar
 
 
 def _resize_to_longest_side(tape: Any, pixels: Any, side: int) -> Any:
-    """Resize pixels `(1, 3, H, W)` and round them, as Pillow does."""
+    """Resize pixels `(1, 3, H, W)` exactly as Pillow does, which computes on uint8."""
     size = _cast(tape, _sides(tape, pixels), "FLOAT")
     longest = tape.op("ReduceMax", [size], attributes={"keepdims": 0})
     scale = tape.op("Div", [_constant(tape, np.float32(side)), longest])
     new_size = _round_half_up(tape, tape.op("Mul", [size, scale]))
     new_size = tape.op("Max", [new_size, _integers(tape, [1, 1])])
-    return tape.op("Round", [_resize(tape, pixels, new_size, antialias=1)])
+    pixels = _resize(tape, _cast(tape, pixels, "UINT8"), new_size, antialias=1, exclude_outside=1)
+    return _cast(tape, pixels, "FLOAT")
 
 
-def _resize(tape: Any, array: Any, size: Any, antialias: int = 0) -> Any:
+def _resize(tape: Any, array: Any, size: Any, **attributes: int) -> Any:
     """Resize the last two axes of an array `(B, C, H, W)` to an int64 tensor `(2,)`."""
     first_axes = tape.op("Shape", [array], attributes={"start": 0, "end": 2})
     sizes = tape.op("Concat", [first_axes, size], attributes={"axis": 0})
     attributes = {
         "mode": "linear",
         "coordinate_transformation_mode": "half_pixel",
-        "antialias": antialias,
+        **attributes,
     }
     return tape.op("Resize", [array, None, None, sizes], attributes=attributes)
 

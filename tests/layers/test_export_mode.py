@@ -10,9 +10,18 @@ from keras_sam.layers.export_mode import export_mode, is_exporting
 
 def test_the_mode_ends_with_the_context():
     assert not is_exporting()
-    with pytest.raises(RuntimeError), export_mode():
+    with export_mode():
         assert is_exporting()
-        raise RuntimeError
+    assert not is_exporting()
+
+
+def test_the_mode_ends_with_an_error():
+    def fail():
+        with export_mode():
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert not is_exporting()
 
 

@@ -1,5 +1,6 @@
 """The format LiteRT (TensorFlow Lite), with static shapes."""
 
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sam.export.formats.export_format import ExportFormat, LoadedProgram
-from keras_sam.export.formats.saved_model_format import concrete_function
+from keras_sam.export.formats.saved_model_format import concrete_function, save_functions
 from keras_sam.export.options import ExportOptions
 from keras_sam.export.program import Arrays, Program
 
@@ -18,19 +19,27 @@ def write_litert(
     """Write each program as a `.tflite` file."""
     import tensorflow as tf
 
-    paths = []
-    for program in programs:
-        function = concrete_function(program, program.sizes)
-        with _quiet():
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-            if options.weights != "float32":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if options.weights == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            content = converter.convert()
-        path = directory / f"{program.name}.tflite"
-        path.write_bytes(content)
-        paths.append(path)
+    with tempfile.TemporaryDirectory() as folder:
+        saved_model = Path(folder) / "saved_model"
+        save_functions(
+            {program.name: concrete_function(program, program.sizes) for program in programs},
+            programs,
+            saved_model,
+        )
+        paths = []
+        for program in programs:
+            with _quiet():
+                converter = tf.lite.TFLiteConverter.from_saved_model(
+                    str(saved_model), signature_keys=[program.name]
+                )
+                if options.weights != "float32":
+                    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                if options.weights == "float16":
+                    converter.target_spec.supported_types = [tf.float16]
+                content = converter.convert()
+            path = directory / f"{program.name}.tflite"
+            path.write_bytes(content)
+            paths.append(path)
     return paths
 
 

@@ -15,18 +15,27 @@ def write_saved_model(
     programs: tuple[Program, ...], options: ExportOptions, directory: Path
 ) -> list[Path]:
     """Write one SavedModel with a signature for each program. They share the weights."""
+    path = directory / NAME
+    save_functions(
+        {program.name: concrete_function(program) for program in programs}, programs, path
+    )
+    return [path] * len(programs)
+
+
+def save_functions(functions: dict[str, Any], programs: tuple[Program, ...], path: Path) -> None:
+    """Save traced functions as the signatures of a SavedModel.
+
+    Args:
+        functions: Outputs of `concrete_function` by the name of the signature.
+        programs: Programs that were traced.
+        path: Path of the new directory.
+    """
     import tensorflow as tf
 
+    layers = {id(layer): layer for program in programs for layer in program.layers}
     module = tf.Module()
-    module.weights = [
-        variable.value
-        for layer in {id(layer): layer for one in programs for layer in one.layers}.values()
-        for variable in layer.variables
-    ]
-    signatures = {program.name: concrete_function(program) for program in programs}
-    path = directory / NAME
-    tf.saved_model.save(module, path, signatures=signatures)
-    return [path] * len(programs)
+    module.weights = [variable.value for layer in layers.values() for variable in layer.variables]
+    tf.saved_model.save(module, path, signatures=functions)
 
 
 def concrete_function(program: Program, sizes: dict[str, int] | None = None) -> Any:
