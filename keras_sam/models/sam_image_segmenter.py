@@ -8,10 +8,9 @@ import keras
 from keras import ops
 
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
-from keras_sam.layers.export_mode import export_mode
 from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.two_way_transformer import DecoderImageCache
-from keras_sam.models.export_signature import export_signature
+from keras_sam.models.export_with_keras import export_with_keras
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.prompt_trained_model import PromptTrainedModel
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs, check_parts_fit
@@ -273,10 +272,15 @@ class SAMImageSegmenter(PromptTrainedModel):
                 `points` and `labels` of `call`.
             **kwargs: Other arguments of `keras.Model.export`.
         """
-        if input_signature is None:
-            input_signature = export_signature(self.backbone.image_shape)
-        with export_mode():
-            super().export(str(filepath), format, verbose, input_signature, **kwargs)
+        export_with_keras(
+            self,
+            filepath,
+            self.backbone.image_shape,
+            format=format,
+            verbose=verbose,
+            input_signature=input_signature,
+            **kwargs,
+        )
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
