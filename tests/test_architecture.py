@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "images",
         "drawing",
     },
+    "export": {"models", "engines", "layers", "transforms"},
     "batch": {"predict", "annotations", "drawing", "models", "transforms", "masks", "images"},
 }
 MAY_IMPORT["cli"] = {"cli", *MAY_IMPORT}
@@ -134,6 +135,9 @@ UNTESTED = {
     "checkpoints/architectures/layer_names.py": "names of layers, tested by each image encoder",
     "checkpoints/architectures/layer_shapes.py": "shapes of layers, tested by each architecture",
     "checkpoints/checkpoint.py": "a dataclass",
+    "export/formats/export_format.py": "dataclasses, tested by each format",
+    "export/layouts/layout.py": "a dataclass, tested by each layout",
+    "export/options.py": "a dataclass, tested by `export_model`",
     "point_labels.py": "constants",
     "train/finetune_config.py": "a dataclass, tested by `finetune`",
 }

@@ -108,6 +108,7 @@ def export_model(
         for relative, content in (layout.files(model, options) if layout.files else {}).items():
             (temporary / relative).write_bytes(content)
         stages = {"with_stages": target.with_stages}
+        sizes = programs[-1].sizes if target.is_static else {}
         report = ExportReport(
             model=name or model.name,
             preset_hash=weights_hash(model.backbone),
@@ -117,8 +118,8 @@ def export_model(
             frame=frame_of(model, options.frame).side,
             single_mask=options.single_mask,
             preprocess=options.preprocess,
-            inputs={one.name: _describe(one.file_inputs(**stages)) for one in programs},
-            outputs={one.name: _describe(one.file_outputs(**stages)) for one in programs},
+            inputs={one.name: _describe(one.file_inputs(**stages), sizes) for one in programs},
+            outputs={one.name: _describe(one.file_outputs(**stages), sizes) for one in programs},
             files=_sizes(temporary),
             differences=differences,
             versions=_versions(target),
@@ -245,8 +246,15 @@ def _look_up(kind: str, name: str, table: dict[str, Any]) -> Any:
     return table[name]
 
 
-def _describe(specs: tuple[ArraySpec, ...]) -> list[dict[str, Any]]:
-    return [{"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype} for spec in specs]
+def _describe(specs: tuple[ArraySpec, ...], sizes: dict[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": spec.name,
+            "shape": [sizes.get(str(side), side) for side in spec.shape],
+            "dtype": spec.dtype,
+        }
+        for spec in specs
+    ]
 
 
 def _sizes(directory: Path) -> dict[str, int]:

@@ -17,11 +17,13 @@ class Frame:
         side: Side of the frame in pixels.
         low_res_side: Side of the masks `L` in the frame.
         factor: Ratio of the frame's side to that of the model's images.
+        mask_factor: Ratio of the masks' side to that of the model's low-res masks.
     """
 
     side: int
     low_res_side: int
     factor: int
+    mask_factor: int
 
     def shrink_images(self, images: Any) -> Any:
         """Average the pixels of images `(B, H, W, C)` to the model's size."""
@@ -29,7 +31,7 @@ class Frame:
 
     def shrink_masks(self, masks: Any) -> Any:
         """Average low-res logits `(B, L, L, 1)` to the model's low-res size."""
-        return _pool(masks, self.factor)
+        return _pool(masks, self.mask_factor)
 
     def shrink_points(self, points: Any) -> Any:
         """Move points `(..., 2)` from the frame to the model's images."""
@@ -37,10 +39,10 @@ class Frame:
 
     def grow_masks(self, masks: Any) -> Any:
         """Upsample logits `(..., L, L)` of the model to the frame's low-res size."""
-        if self.factor == 1:
+        if self.mask_factor == 1:
             return masks
         low_res_side = self.low_res_side
-        weights = stretch_weights(low_res_side // self.factor, low_res_side)
+        weights = stretch_weights(low_res_side // self.mask_factor, low_res_side)
         weights = ops.convert_to_tensor(weights)  # (L, cells)
         masks = ops.matmul(masks, ops.transpose(weights))
         return ops.matmul(weights, masks)
@@ -65,8 +67,10 @@ def frame_of(model: SAMImageSegmenter, side: int | None) -> Frame:
     side = side or height
     if side < height or side % height:
         raise ValueError(f"frame must be a multiple of the model's image size {height}, got {side}")
-    factor = side // height
-    return Frame(side, factor * model.backbone.low_res_size[0], factor)
+    low_res_side = model.backbone.low_res_size[0]
+    # Masks of Meta's models have a quarter of the frame's side. Small patches give larger masks.
+    mask_factor = max(1, side // 4 // low_res_side) if side > height else 1
+    return Frame(side, mask_factor * low_res_side, side // height, mask_factor)
 
 
 def _pool(grid: Any, factor: int) -> Any:

@@ -47,7 +47,7 @@ def build_model() -> Any:
         global_attn_indexes=(1,),
     )
     prompts = PromptEncoder(WIDTH, (GRID, GRID), (IMAGE_SIZE, IMAGE_SIZE), mask_in_chans=4)
-    transformer = TwoWayTransformer(depth=2, embedding_dim=WIDTH, num_heads=8, mlp_dim=48)
+    transformer = TwoWayTransformer(depth=1, embedding_dim=WIDTH, num_heads=8, mlp_dim=48)
     decoder = MaskDecoder(
         transformer_dim=WIDTH, transformer=transformer, iou_head_depth=3, iou_head_hidden_dim=16
     )
@@ -73,15 +73,19 @@ def inputs_of(case: int) -> dict[str, np.ndarray]:
     }
 
 
-def export(model: Any, path: Path, *, single_mask: bool) -> Any:
-    """Export as Meta's `scripts/export_onnx_model.py` does, and load the file."""
+def export(model: Any, path: Path, *, case: int, single_mask: bool) -> Any:
+    """Export as Meta's `scripts/export_onnx_model.py` does, and load the file.
+
+    The file is traced with the inputs of a case and is right for them only, since Meta's code
+    fixes the crop of the masks to the ratio of the example's image.
+    """
     import onnxruntime
     import torch
     from segment_anything.utils.onnx import SamOnnxModel
 
     names = ["masks", "iou_predictions", "low_res_masks"]
     axes = {"point_coords": {1: "num_points"}, "point_labels": {1: "num_points"}}
-    example = inputs_of(1)
+    example = inputs_of(case)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -106,9 +110,10 @@ def main() -> None:
     arrays: dict[str, np.ndarray] = {}
     signature: dict[str, Any] = {}
     for single_mask in (False, True):
-        with tempfile.TemporaryDirectory() as folder:
-            session = export(model, Path(folder) / "decoder.onnx", single_mask=single_mask)
         for case in range(len(CASES)):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "decoder.onnx"
+                session = export(model, path, case=case, single_mask=single_mask)
             outputs = session.run(None, inputs_of(case))
             for value, output in zip(session.get_outputs(), outputs, strict=True):
                 arrays[f"{single_mask}/{case}/{value.name}"] = output
