@@ -143,6 +143,7 @@ UNTESTED = {
 }
 # Test files that belong to a folder rather than to a module.
 OTHER_TESTS = {
+    "export/test_onnxruntime_web.py": "ONNX files in the runtime of browsers",
     "layers/test_keras_hub.py": "layers against those of keras-hub",
     "layers/test_layer_contract.py": "rules that every layer follows",
     "models/test_formats.py": "models from files of every format against transformers",

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_sam.models.export_with_keras import export_signature
+from tests.tiny_model import tiny_model
 
 IMAGE_SHAPE = (64, 64, 3)
 
@@ -39,10 +40,10 @@ def test_signature_has_named_inputs():
 
 
 @pytest.mark.torch
-def test_torch_program(tiny_segmenter, tmp_path):
+def test_torch_program(tmp_path):
     import torch
 
-    model, inputs = tiny_segmenter(0), example()
+    model, inputs = tiny_model(), example()
     model.export(tmp_path / "model.pt2", format="torch", verbose=False)
     program = torch.export.load(tmp_path / "model.pt2").module()
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
