@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keras_sam.export.layouts import meta
 from keras_sam.export.layouts.registry import LAYOUTS
 from keras_sam.export.options import ExportOptions
 from keras_sam.export.program import run_reference
@@ -119,7 +120,7 @@ def test_cvat_has_a_blob_of_fixed_shape_and_the_same_masks(meta_model):
     assert actual["ybr"] - actual["ytl"] + 1 == height
 
 
-def test_cvat_refuses_larger_embeddings(tiny_segmenter):
-    model = tiny_segmenter(0, image_shape=(1024, 1024, 3))
-    with pytest.raises(ValueError, match=r"the model's are larger: \(16, 128, 128\)"):
-        build(model, "cvat")
+def test_cvat_refuses_larger_embeddings(meta_model, monkeypatch):
+    monkeypatch.setattr(meta, "BLOB_SHAPE", (256, 2, 2))
+    with pytest.raises(ValueError, match=r"the model's are larger: \(32, 4, 4\)"):
+        build(meta_model, "cvat")
