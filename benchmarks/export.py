@@ -140,6 +140,5 @@ def _file_of(files: Path, program: str) -> Path:
     if (files / "saved_model").exists():
         return files / "saved_model"
     suffixes = (".onnx", ".xml", ".pt2", ".stablehlo", ".tflite")
-    return next(
-        path for path in files.iterdir() if path.stem == program and path.suffix in suffixes
-    )
+    paths = (files / f"{program}{suffix}" for suffix in suffixes)
+    return next(path for path in paths if path.exists())

@@ -1,7 +1,7 @@
 """`python -m benchmarks export-consumers`: programs of others on exported files.
 
 Each consumer's own inference code segments the photograph `COFFEE` with a point and with a box. Its
-masks are compared with those of `SAMPredictor`. Consumers that are not installed are skipped:
+masks are compared with those of `SAMPredictor` without mask refinement. Consumers that are not installed are skipped:
 
 pip install samexporter osam x-anylabeling-cvhub
 npm install --prefix runs/node --ignore-scripts @huggingface/transformers
@@ -56,9 +56,8 @@ def main(
         theirs = call_in_process(predict_theirs, arguments)
         agreement = [f"{_iou(ours[prompt], theirs.get(prompt)):.3f}" for prompt in PROMPTS]
         rows.append((name, layout, *agreement))
-    print_table(
-        f"{preset}, masks of others", ("consumer", "layout", "IoU, point", "IoU, box"), rows
-    )
+    columns = "consumer", "layout", "IoU, point", "IoU, box"
+    print_table(f"{preset}, masks of others", columns, rows)
 
 
 def predict_ours(preset: str) -> dict[str, Any]:
@@ -66,7 +65,10 @@ def predict_ours(preset: str) -> dict[str, Any]:
     from keras_sam import SAMPredictor
     from keras_sam.models import SAMImageSegmenter
 
-    predictor = SAMPredictor(SAMImageSegmenter.from_preset(preset, dtype="float32"))
+    predictor = SAMPredictor(
+        SAMImageSegmenter.from_preset(preset, dtype="float32"),
+        mask_refiner=None,  # exported graphs have none
+    )
     predictor.set_image(read_photo())
     masks, scores, _ = predictor.predict(np.array([POINT]), np.array([1]))
     best = masks[np.argmax(scores)]
