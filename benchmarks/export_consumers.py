@@ -1,7 +1,8 @@
 """`python -m benchmarks export-consumers`: programs of others on exported files.
 
 Each consumer's own inference code segments the photograph `COFFEE` with a point and with a box. Its
-masks are compared with those of `SAMPredictor` without mask refinement. Consumers that are not installed are skipped:
+masks are compared with those of `SAMPredictor` without mask refinement. The first row has the same
+files with our own resizing of the image. Consumers that are not installed are skipped:
 
 pip install samexporter osam x-anylabeling-cvhub
 npm install --prefix runs/node --ignore-scripts @huggingface/transformers
@@ -54,7 +55,10 @@ def main(
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         arguments = {"name": name, "files": str(files), "node": str(node)}
         theirs = call_in_process(predict_theirs, arguments)
-        agreement = [f"{_iou(ours[prompt], theirs.get(prompt)):.3f}" for prompt in PROMPTS]
+        agreement = [
+            f"{_iou(ours[prompt], theirs[prompt]):.3f}" if prompt in theirs else ""
+            for prompt in PROMPTS
+        ]
         rows.append((name, layout, *agreement))
     columns = "consumer", "layout", "IoU, point", "IoU, box"
     print_table(f"{preset}, masks of others", columns, rows)
@@ -128,6 +132,33 @@ def predict_osam(files: Path, node: Path) -> dict[str, np.ndarray]:
     }
 
 
+def predict_onnxruntime(files: Path, node: Path) -> dict[str, np.ndarray]:
+    """Masks of ONNX Runtime on the files for transformers.js, with our image transform."""
+    import onnxruntime
+
+    from keras_sam.export.samples import normalize_photo
+    from keras_sam.transforms import ImageTransform
+
+    encoder, decoder = (
+        onnxruntime.InferenceSession(files / "onnx" / f"{part}.onnx")
+        for part in ("vision_encoder", "prompt_encoder_mask_decoder")
+    )
+    photo, side = read_photo(), encoder.get_inputs()[0].shape[2]
+    transform = ImageTransform(photo.shape[:2], (side, side))
+    embeddings = encoder.run(None, {"pixel_values": normalize_photo(photo, side)})
+    scores, masks = decoder.run(
+        None,
+        {
+            "input_points": transform.apply_points(np.array([POINT]))[None, None],
+            "input_labels": np.ones((1, 1, 1), np.int64),
+            "image_embeddings": embeddings[0],
+            "image_positional_embeddings": embeddings[1],
+        },
+    )
+    best = masks[0, 0, np.argmax(scores[0, 0])]
+    return {"point": transform.postprocess_masks(best)}
+
+
 def predict_transformers_js(files: Path, node: Path) -> dict[str, np.ndarray]:
     """Masks of transformers.js, whose models take points only."""
     with tempfile.TemporaryDirectory() as folder:
@@ -151,6 +182,7 @@ def _has_transformers_js(node: Path) -> bool:
 
 # Name -> layout, function that tells if it is installed, and function that returns its masks.
 CONSUMERS: dict[str, tuple[str, Callable[[Path], bool], Callable[[Path, Path], Any]]] = {
+    "ONNX Runtime": ("transformers", _has_module("onnxruntime"), predict_onnxruntime),
     "samexporter": ("samexporter", _has_module("samexporter"), predict_samexporter),
     "X-AnyLabeling": ("samexporter", _has_module("anylabeling"), predict_x_anylabeling),
     "osam": ("osam", _has_module("osam"), predict_osam),
@@ -185,8 +217,6 @@ def _from_runs(runs: list[int]) -> np.ndarray:
     return np.cumsum(steps)[:-1].reshape(height, width).astype(bool)
 
 
-def _iou(first: list[int], second: list[int] | None) -> float:
-    if second is None:
-        return float("nan")
+def _iou(first: list[int], second: list[int]) -> float:
     one, other = _from_runs(first), _from_runs(second)
     return float((one & other).sum() / max(1, (one | other).sum()))
