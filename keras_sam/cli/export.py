@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -98,7 +98,7 @@ def export_command(
     from keras_sam.export.options import ExportOptions
     from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 
-    chosen = {
+    chosen: dict[str, Any] = {
         "layout": layout,
         "weights": weights,
         "frame": frame,

@@ -1,5 +1,6 @@
 """`check_program`: an exported file, compared with the model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def check_program(
 
 
 def _check_axes(
-    program: Program, shapes: dict[str, tuple[int | None, ...]], *, with_stages: bool
+    program: Program, shapes: Mapping[str, tuple[int | None, ...]], *, with_stages: bool
 ) -> None:
     for spec in program.file_inputs(with_stages=with_stages):
         expected = tuple(None if isinstance(side, str) else side for side in spec.shape)
@@ -100,7 +101,7 @@ def _compare(program: str, name: str, actual: np.ndarray, expected: np.ndarray) 
             f"{expected.shape}"
         )
     difference = actual.astype(np.float64) - expected
-    norm = np.linalg.norm(expected.astype(np.float64))
+    norm = float(np.linalg.norm(expected.astype(np.float64)))
     error = float(np.linalg.norm(difference) / max(norm, 1e-12))
     is_mask = "mask" in name
     return Difference(

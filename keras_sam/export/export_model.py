@@ -125,8 +125,8 @@ def export_model(
             versions=_versions(target),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        content = json.dumps(dataclasses.asdict(report), indent=2)
-        (temporary / REPORT).write_text(content + "\n")
+        text = json.dumps(dataclasses.asdict(report), indent=2)
+        (temporary / REPORT).write_text(text + "\n")
     return report
 
 

@@ -142,16 +142,12 @@ def _resize_to_longest_side(tape: Any, pixels: Any, side: int) -> Any:
     return _cast(tape, pixels, "FLOAT")
 
 
-def _resize(tape: Any, array: Any, size: Any, **attributes: int) -> Any:
+def _resize(tape: Any, array: Any, size: Any, **attributes: Any) -> Any:
     """Resize the last two axes of an array `(B, C, H, W)` to an int64 tensor `(2,)`."""
     first_axes = tape.op("Shape", [array], attributes={"start": 0, "end": 2})
     sizes = tape.op("Concat", [first_axes, size], attributes={"axis": 0})
-    attributes = {
-        "mode": "linear",
-        "coordinate_transformation_mode": "half_pixel",
-        **attributes,
-    }
-    return tape.op("Resize", [array, None, None, sizes], attributes=attributes)
+    settings = {"mode": "linear", "coordinate_transformation_mode": "half_pixel", **attributes}
+    return tape.op("Resize", [array, None, None, sizes], attributes=settings)
 
 
 def _first_and_last(tape: Any, is_mask: Any, *, axis: int) -> tuple[Any, Any]:

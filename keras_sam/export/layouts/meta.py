@@ -139,11 +139,35 @@ def build_osam(model: SAMImageSegmenter, options: ExportOptions) -> tuple[Progra
 
 
 def build_samexporter(model: SAMImageSegmenter, options: ExportOptions) -> tuple[Program, Program]:
-    """Build the programs of samexporter: the image encoder normalizes and pads the image."""
+    """Build the programs of samexporter: the image encoder normalizes and pads the image.
+
+    X-AnyLabeling stacks all outputs of a SAM-HQ encoder after the first, so `interm_embeddings`
+    lack the first axis there.
+    """
     encoder, decoder = build_meta(model, dataclasses.replace(options, preprocess=False))
+    if model.backbone.mask_decoder.early_feature_dim:
+        encoder, decoder = _without_stack(encoder), _with_sampled_features(decoder)
     frame = frame_of(model, options.frame)
     encoder = add_pixels(encoder, frame, name="input_image", resize=options.preprocess)
     return encoder, decoder
+
+
+def _without_stack(encoder: Program) -> Program:
+    embeddings, features = encoder.outputs
+    features = ArraySpec("interm_embedding", features.shape[1:])
+    encode = encoder.function
+
+    def function(images: Any) -> tuple[Any, ...]:
+        embeddings, features = encode(images)
+        return embeddings, features[0]
+
+    return dataclasses.replace(encoder, outputs=(embeddings, features), function=function)
+
+
+def _with_sampled_features(decoder: Program) -> Program:
+    embeddings, features, *others = decoder.inputs
+    features = dataclasses.replace(features, sample=uniform(-1, 1))
+    return dataclasses.replace(decoder, inputs=(embeddings, features, *others))
 
 
 def build_cvat(model: SAMImageSegmenter, options: ExportOptions) -> tuple[Program, Program]:

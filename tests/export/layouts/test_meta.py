@@ -105,6 +105,14 @@ def test_samexporter_sends_pixels_that_fit_the_frame(meta_model):
     assert run(programs)["masks"].shape[:2] == (1, 1)
 
 
+def test_x_anylabeling_stacks_the_early_features(high_quality_segmenter):
+    encoder, decoder = build(high_quality_segmenter, "samexporter")
+    features = encoder.outputs[1].shape
+    assert features == (1, 4, 4, 16)
+    assert shapes(decoder.inputs)["interm_embeddings"] == (1, *features)
+    assert run((encoder, decoder))["masks"].shape[:2] == (1, 1)
+
+
 def test_cvat_has_a_blob_of_fixed_shape_and_the_same_masks(meta_model):
     programs = build(meta_model, "cvat")
     assert shapes(programs[0].outputs) == {"image_embeddings": (1, 256, 64, 64)}
