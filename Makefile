@@ -105,4 +105,4 @@ preset: install
 		--to keras --dtype float16
 
 clean:
-	rm -rf .venv .venv-bench .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-demo $(WEB)/node_modules demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -94,7 +94,8 @@ def main(
 def measure(preset: str, files: str, format: str, repeats: int) -> dict[str, float]:
     """Return the CPU time of the encoder and of the decoder in milliseconds."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from keras_sam.export import EXPORT_FORMATS, LAYOUTS, ExportOptions
+    from keras_sam.export import EXPORT_FORMATS, ExportOptions
+    from keras_sam.export.layouts.registry import LAYOUTS
     from keras_sam.export.program import POINTS, PROMPTS
     from keras_sam.models import SAMImageSegmenter
 

@@ -229,8 +229,9 @@ def _check_environment(target: ExportFormat) -> None:
         )
     missing = [package for package in target.packages if find_spec(package) is None]
     if missing:
+        extras = "export,openvino" if "openvino" in missing else "export"
         raise ImportError(
-            f"format {target.name} needs {', '.join(missing)}: pip install 'keras-sam[export]'"
+            f"format {target.name} needs {', '.join(missing)}: pip install 'keras-sam[{extras}]'"
         )
 
 

@@ -157,6 +157,8 @@ def test_missing_package_raises(monkeypatch, segmenter):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'keras-sam\[export\]'"):
         resolve_options(segmenter, "onnx", ExportOptions())
+    with pytest.raises(ImportError, match=r"pip install 'keras-sam\[export,openvino\]'"):
+        resolve_options(segmenter, "openvino", ExportOptions())
 
 
 def test_consumers_frame_is_the_default(segmenter):

@@ -16,10 +16,6 @@ def trace_with_torch(program: Program) -> Any:
     import torch
 
     class Module(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = torch.nn.ModuleList(program.layers)
-
         def forward(self, *arrays: Any) -> tuple[Any, ...]:
             return program.function(*arrays)
 

@@ -14,6 +14,6 @@ def test_file_passes_the_check_and_contains_weights_once(meta_programs, tmp_path
     (path,) = TORCH.write((encoder,), ExportOptions(weights="float32"), tmp_path)
     check_program(TORCH, encoder, path, weights="float32", earlier={})
     exported = torch.export.load(path)
-    assert sum(array.numel() for array in exported.state_dict.values()) == sum(
-        layer.count_params() for layer in encoder.layers
-    )
+    stored = sum(array.numel() for array in exported.constants.values())
+    needed = sum(layer.count_params() for layer in encoder.layers)
+    assert needed <= stored < 1.2 * needed  # with tables of indices
