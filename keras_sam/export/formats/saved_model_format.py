@@ -71,13 +71,12 @@ def load_saved_model(program: Program, path: Path) -> LoadedProgram:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(path)
-    signature = loaded.signatures[program.name]
-    specs = signature.structured_input_signature[1]
+    specs = loaded.signatures[program.name].structured_input_signature[1]
 
     def run(inputs: Arrays) -> Arrays:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        # The signature does not keep the loaded weights alive.
-        return {name: x.numpy() for name, x in signature(**tensors).items() if loaded}
+        outputs = loaded.signatures[program.name](**tensors)
+        return {name: output.numpy() for name, output in outputs.items()}
 
     return LoadedProgram({name: tuple(spec.shape) for name, spec in specs.items()}, run)
 
