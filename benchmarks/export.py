@@ -2,7 +2,7 @@
 
 Each file is measured in a process of its own on one core, in CPU time. A click is one prompt of two
 points. ONNX and OpenVINO files also upsample its masks to the photograph; the others return low-res
-masks. Exports by transformers and by samexporter's wrapper of Meta's code have the same weights.
+masks. Exports of the same model by transformers, and by Meta's code that samexporter calls, follow.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`OTHERS`: ONNX exports of the same weights by other implementations."""
+"""`OTHERS`: ONNX exports of the same model by other implementations."""
 
 import os
 import warnings
@@ -14,7 +14,9 @@ IMAGE_SIZE_INPUT = "orig_im_size"
 
 
 def export_transformers(preset: str, directory: str) -> dict[str, Any]:
-    """Export the modules of transformers' model by `torch.onnx.export`."""
+    """Export the modules of transformers' model by `torch.onnx.export`, unless it was before."""
+    if all((Path(directory) / f"{part}.onnx").exists() for part in PARTS):
+        return {}
     import torch
 
     from benchmarks.implementations import ModelFiles, Settings
@@ -29,34 +31,30 @@ def export_transformers(preset: str, directory: str) -> dict[str, Any]:
         convert_checkpoint(preset, files.transformers, to="transformers", dtype="float32")
     for part in PARTS:
         module, inputs = load_part(part, files, Settings("float32", 1))
-        path = files.directory / f"{part}.onnx"
-        if not path.exists():
-            with torch.no_grad():
-                program = torch.onnx.export(
-                    module,
-                    inputs,
-                    dynamo=True,
-                    input_names=INPUT_NAMES[part],
-                    output_names=OUTPUT_NAMES[part],
-                    verbose=False,
-                )
-            program.save(path, external_data=False)
+        with torch.no_grad():
+            program = torch.onnx.export(
+                module,
+                inputs,
+                dynamo=True,
+                input_names=INPUT_NAMES[part],
+                output_names=OUTPUT_NAMES[part],
+                verbose=False,
+            )
+        program.save(files.directory / f"{part}.onnx", external_data=False)
     return {}
 
 
 def export_samexporter(preset: str, directory: str) -> dict[str, Any]:
-    """Export Meta's model by the code that samexporter calls."""
+    """Export Meta's model by the code that samexporter calls.
+
+    It has the sizes of the preset and random weights, since Meta's files have no number of heads.
+    """
     import torch
-    from safetensors.torch import load_file
     from segment_anything.utils.onnx import SamOnnxModel
 
     folder = Path(directory)
-    checkpoint = folder / "meta.safetensors"
-    if not checkpoint.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        convert_checkpoint(preset, checkpoint, to="meta", dtype="float32")
+    folder.mkdir(parents=True, exist_ok=True)
     model = _build_meta(preset)
-    model.load_state_dict(load_file(checkpoint), strict=False)
     side, channels = model.image_encoder.img_size, model.prompt_encoder.embed_dim
     grid = model.prompt_encoder.image_embedding_size
     modules = {
