@@ -8,6 +8,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PINS := requirements/constraints.txt
+WEB := tests/export/web
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 BACKENDS ?= torch jax tensorflow openvino
 
@@ -17,6 +18,11 @@ ONCE := recipes/sam_tiny_synthetic tests/annotations tests/batch tests/benchmark
 	tests/transforms \
 	tests/test_architecture.py tests/test_docs.py tests/test_examples.py \
 	tests/layers/test_tune_malloc.py tests/layers/test_keras_hub.py \
+	$(addprefix tests/export/,layouts test_check.py test_decoder.py test_encoder.py \
+	test_export_model.py test_frame.py test_merge_adapters.py test_onnx_stages.py \
+	test_onnxruntime_web.py test_program.py test_samples.py \
+	$(addprefix formats/test_,onnx_format.py onnx_model.py onnx_weights.py openvino_format.py \
+	registry.py torch_format.py torch_program.py)) \
 	$(addprefix tests/models/test_,formats.py high_quality.py keras_hub.py preprocessed_data.py \
 	preset_loading.py sam_image_converter.py sam_image_segmenter_preprocessor.py set_trainable.py \
 	weight_names.py weights_hash.py) \
@@ -45,10 +51,12 @@ DEMO_BOX := --box 175,18,412,310
 install: .venv/.installed
 
 # torch is installed first and pinned, so that no dependency replaces it by another build.
-.venv/.installed: pyproject.toml $(PINS)
+# With npm, it also installs the runtime of browsers, in which exported files are tested.
+.venv/.installed: pyproject.toml $(PINS) $(WEB)/package-lock.json
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) torch
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
+	if command -v npm; then npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund; fi
 	touch $@
 
 .venv-demo/.installed: pyproject.toml $(PINS)
@@ -97,4 +105,4 @@ preset: install
 		--to keras --dtype float16
 
 clean:
-	rm -rf .venv .venv-bench .venv-demo demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-demo $(WEB)/node_modules demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -24,9 +24,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves single tests marked `training` out under OpenVINO, and `openvino` elsewhere."""
-    foreign = "training" if BACKEND == "openvino" else "openvino"
-    deselected = [item for item in items if item.get_closest_marker(foreign)]
+    """Leaves tests marked `training` out under OpenVINO, and those of other backends."""
+    foreign = {"jax", "openvino", "tensorflow", "torch"} - {BACKEND}
+    if BACKEND == "openvino":
+        foreign.add("training")
+    deselected = [item for item in items if any(map(item.get_closest_marker, foreign))]
     if not deselected:
         return
     items[:] = [item for item in items if item not in deselected]

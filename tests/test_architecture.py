@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "images",
         "drawing",
     },
+    "export": {"models", "engines", "layers", "transforms"},
     "batch": {"predict", "annotations", "drawing", "models", "transforms", "masks", "images"},
 }
 MAY_IMPORT["cli"] = {"cli", *MAY_IMPORT}
@@ -134,11 +135,15 @@ UNTESTED = {
     "checkpoints/architectures/layer_names.py": "names of layers, tested by each image encoder",
     "checkpoints/architectures/layer_shapes.py": "shapes of layers, tested by each architecture",
     "checkpoints/checkpoint.py": "a dataclass",
+    "export/formats/export_format.py": "dataclasses, tested by each format",
+    "export/layouts/layout.py": "a dataclass, tested by each layout",
+    "export/options.py": "a dataclass, tested by `export_model`",
     "point_labels.py": "constants",
     "train/finetune_config.py": "a dataclass, tested by `finetune`",
 }
 # Test files that belong to a folder rather than to a module.
 OTHER_TESTS = {
+    "export/test_onnxruntime_web.py": "ONNX files in the runtime of browsers",
     "layers/test_keras_hub.py": "layers against those of keras-hub",
     "layers/test_layer_contract.py": "rules that every layer follows",
     "models/test_formats.py": "models from files of every format against transformers",

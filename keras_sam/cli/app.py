@@ -9,6 +9,7 @@ import typer
 from keras_sam.cli.batch import batch_command
 from keras_sam.cli.convert import convert_command
 from keras_sam.cli.evaluate import evaluate_command
+from keras_sam.cli.export import export_command
 from keras_sam.cli.finetune import finetune_command
 from keras_sam.cli.info import info_command
 from keras_sam.cli.inspect import inspect_command
@@ -32,6 +33,7 @@ app.command("info")(info_command)
 app.command("evaluate")(evaluate_command)
 app.command("finetune")(finetune_command)
 app.command("convert")(convert_command)
+app.command("export")(export_command)
 app.command("inspect")(inspect_command)
 
 

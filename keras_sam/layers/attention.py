@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_sam.layers.device import backend_is_on_cpu
+from keras_sam.layers.export_mode import is_exporting
 from keras_sam.layers.openvino_loop import openvino_loop
 
 # Bytes of the position bias that torch computes at a time in inference, in a reused buffer. On a
@@ -57,7 +58,7 @@ def relative_position_attention(
     Kernels: torch uses its fused attention with the bias as an additive mask. Other backends, and
     torch when it trains on a CPU, use two broadcast additions that fuse into the softmax. To save
     memory, torch in inference computes some heads or rows at a time. JAX and TensorFlow do so on a
-    CPU, and OpenVINO for large grids.
+    CPU, and OpenVINO for large grids. An export uses plain operations.
 
     Args:
         query: Queries `(B, K, T, d)`, `T = H * W` tokens in row-major order.
@@ -71,6 +72,8 @@ def relative_position_attention(
         Attended values `(B, K, T, d)`.
     """
     bias_h, bias_w = _relative_position_terms(query, rel_pos_h, rel_pos_w, grid_size)
+    if is_exporting():
+        return _plain_relative_attention(query, key, value, bias_h, bias_w)
     backend, is_static = keras.backend.backend(), isinstance(query.shape[0], int)
     if backend == "torch" and not _trains_on_cpu(query, key, value, bias_h, bias_w):
         return _torch_relative_attention(query, key, value, bias_h, bias_w)
@@ -103,7 +106,9 @@ def relative_bias_attention(
     Returns:
         Attended values `(B, K, T, d)`.
     """
-    bias = ops.take(distance_bias, _distances(window_size), axis=1)[None]  # (1, K, T, T)
+    # Along the first axis, since Keras' torch backend (3.15) squeezes others, which ONNX rejects.
+    bias = ops.take(ops.transpose(distance_bias), _distances(window_size), axis=0)  # (T, T, K)
+    bias = ops.transpose(bias, (2, 0, 1))[None]  # (1, K, T, T)
     if keras.backend.backend() == "torch":
         return _torch_attention(query, key, value, bias)
     logits = ops.matmul(query * query.shape[-1] ** -0.5, ops.swapaxes(key, -1, -2))

@@ -3,8 +3,8 @@
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_sam.layers.activation import gelu
 from keras_sam.layers.conv_norm import ConvNorm
 
 
@@ -39,4 +39,4 @@ class ConvolutionalStem(keras.layers.Layer):
 
     def call(self, images: Any) -> Any:
         """Convert images `(B, H, W, C)` to tokens `(B, H / 4, W / 4, hidden_size)`."""
-        return self.conv2(ops.gelu(self.conv1(images), approximate=False))
+        return self.conv2(gelu(self.conv1(images)))

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import attention, merge_heads, split_heads
+from keras_sam.layers.export_mode import is_exporting
 from keras_sam.layers.folded_attention import (
     folded_logits,
     image_to_token_attention,
@@ -64,12 +65,16 @@ class DownsampledAttention(keras.layers.Layer):
     def folds_projections(self, num_tokens: Any) -> bool:
         """Return True if `folded_attention` saves work for this number of tokens.
 
+        In an export, a number that is not static counts as small, as that of a few points is.
+
         Quantized kernels are not folded, since only their layers apply the scales.
         """
         projections = (self.query, self.key, self.value, self.output_projection)
         if any(dense.quantization_mode is not None for dense in projections):
             return False
-        return isinstance(num_tokens, int) and self.num_heads * num_tokens < self.inner_dim
+        if not isinstance(num_tokens, int):
+            return is_exporting()
+        return self.num_heads * num_tokens < self.inner_dim
 
     def token_to_image(self, tokens: Any, image_keys: Any, image_values: Any) -> Any:
         """Attention of tokens to image tokens. Equals a call, usually with less work.
@@ -161,7 +166,11 @@ class DownsampledAttention(keras.layers.Layer):
 
 
 def _repeat(array: Any, prompts: Any) -> Any:
-    """Repeat each row of `(B, ...)` for its prompts: `(B * P, ...)`."""
-    if isinstance(prompts, int) and prompts == 1:
+    """Repeat each row of `(B, ...)` for its prompts: `(B * P, ...)`.
+
+    The row of a single image stays as it is, since attention broadcasts it.
+    """
+    is_single = isinstance(array.shape[0], int) and array.shape[0] == 1
+    if is_single or (isinstance(prompts, int) and prompts == 1):
         return array
     return ops.repeat(array, prompts, axis=0)

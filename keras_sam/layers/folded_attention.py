@@ -33,7 +33,7 @@ def token_to_image_attention(
     Returns:
         Attended values `(B, K, T, d)`, without the bias of the value projection.
     """
-    heads, num_tokens, head_dim = query.shape[1:]
+    heads, num_tokens, head_dim = ops.shape(query)[1:]
     width = image_keys.shape[-1]
     folded_query = ops.matmul(query * head_dim**-0.5, _split_columns(key_kernel, heads))
     folded_query = ops.reshape(folded_query, (-1, heads * num_tokens, width))
@@ -57,7 +57,7 @@ def image_to_token_attention(
     Returns:
         Image tokens `(B, S, D)`, without the bias of the output projection.
     """
-    num_image_tokens, num_tokens, heads = logits.shape[1:]
+    num_image_tokens, num_tokens, heads = ops.shape(logits)[1:]
     head_dim, width = token_values.shape[-1], output_kernel.shape[-1]
     mask = None if mask is None else mask[:, None, :, None]
     weights = masked_softmax(logits, mask, axis=2)
@@ -78,7 +78,7 @@ def folded_logits(image_tokens: Any, token_keys: Any, query_kernel: Any, query_b
     Returns:
         Logits `(B, S, T, K)`.
     """
-    heads, num_tokens, head_dim = token_keys.shape[1:]
+    heads, num_tokens, head_dim = ops.shape(token_keys)[1:]
     keys = token_keys * head_dim**-0.5
     folded_keys = ops.matmul(keys, _split_columns(query_kernel, heads))  # (B, K, T, D)
     bias = ops.matmul(keys, ops.reshape(query_bias, (heads, head_dim, 1)))  # (B, K, T, 1)
@@ -98,7 +98,7 @@ def shared_logits(image_queries: Any, token_keys: Any, *, prompts: Any) -> Any:
     Returns:
         Logits `(B * P, S, T, K)`.
     """
-    heads, num_tokens, head_dim = token_keys.shape[1:]
+    heads, num_tokens, head_dim = ops.shape(token_keys)[1:]
     num_image_tokens = image_queries.shape[2]
     keys = ops.reshape(token_keys * head_dim**-0.5, (-1, prompts, heads, num_tokens, head_dim))
     keys = ops.transpose(keys, (0, 2, 4, 1, 3))  # (B, K, d, P, T)
@@ -111,7 +111,7 @@ def shared_logits(image_queries: Any, token_keys: Any, *, prompts: Any) -> Any:
 
 def _heads_last(array: Any) -> Any:
     """Reshape `(B, K, T, C)` to `(B, T * K, C)`."""
-    heads, num_tokens, width = array.shape[1:]
+    heads, num_tokens, width = ops.shape(array)[1:]
     return ops.reshape(ops.swapaxes(array, 1, 2), (-1, num_tokens * heads, width))
 
 

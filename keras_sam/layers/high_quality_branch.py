@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.activation import get_activation
 from keras_sam.layers.layer_norm import LayerNorm
 from keras_sam.layers.mask_upscaler import MaskUpscaler, pixels_to_grid
 from keras_sam.layers.mlp import MLP
@@ -122,7 +123,7 @@ class PixelRefiner(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.output_dim = output_dim
         self.activation = activation
-        self.activate = keras.activations.get(activation)
+        self.activate = get_activation(activation)
         self.conv1 = keras.layers.Conv2D(
             hidden_dim, 3, padding="same", dtype=self.dtype_policy, name="conv1"
         )

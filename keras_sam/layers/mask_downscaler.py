@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_sam.layers.activation import get_activation
 from keras_sam.layers.layer_norm import LayerNorm
 
 
@@ -29,7 +30,7 @@ class MaskDownscaler(keras.layers.Layer):
         self.hidden_size = hidden_size
         self.mask_in_channels = mask_in_channels
         self.activation = activation
-        self.activate = keras.activations.get(activation)
+        self.activate = get_activation(activation)
         self.conv1 = self._convolution("conv1", mask_in_channels // 4, kernel_size=2)
         self.layer_norm1 = self._layer_norm("layer_norm1")
         self.conv2 = self._convolution("conv2", mask_in_channels, kernel_size=2)

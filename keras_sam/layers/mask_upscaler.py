@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.activation import get_activation
 from keras_sam.layers.layer_norm import LayerNorm
 
 
@@ -66,7 +67,7 @@ class MaskUpscaler(keras.layers.Layer):
         self.output_dim = output_dim
         self.activation = activation
         self.activate_output = activate_output
-        self.activate = keras.activations.get(activation)
+        self.activate = get_activation(activation)
         self.conv_transpose1 = ConvTranspose2x2(
             hidden_dim, dtype=self.dtype_policy, name="conv_transpose1"
         )
@@ -103,8 +104,8 @@ def pixels_to_masks(pixels: Any, grid_size: tuple[int, int]) -> Any:
     """
     height, width = grid_size
     count = pixels.shape[1]
-    pixels = ops.reshape(pixels, (-1, count, height, width, 2, 2, 2, 2))
-    pixels = ops.transpose(pixels, (0, 1, 2, 4, 6, 3, 5, 7))  # rows first, then columns
+    pixels = ops.reshape(pixels, (-1, width, 2, 2, 2, 2))  # (B * M * height, width, ...)
+    pixels = ops.transpose(pixels, (0, 2, 4, 1, 3, 5))  # rows first, then columns
     return ops.reshape(pixels, (-1, count, 4 * height, 4 * width))
 
 
@@ -120,6 +121,6 @@ def pixels_to_grid(pixels: Any, grid_size: tuple[int, int]) -> Any:
     """
     height, width = grid_size
     channels = pixels.shape[-1]
-    pixels = ops.reshape(pixels, (-1, height, width, 2, 2, 2, 2, channels))
-    pixels = ops.transpose(pixels, (0, 1, 3, 5, 2, 4, 6, 7))  # rows first, then columns
+    pixels = ops.reshape(pixels, (-1, width, 2, 2, 2, 2 * channels))  # (B * height, width, ...)
+    pixels = ops.transpose(pixels, (0, 2, 4, 1, 3, 5))  # rows first, then columns
     return ops.reshape(pixels, (-1, 4 * height, 4 * width, channels))

@@ -3,8 +3,8 @@
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_sam.layers.activation import gelu
 from keras_sam.layers.conv_norm import ConvNorm
 
 
@@ -39,6 +39,6 @@ class MBConv(keras.layers.Layer):
 
     def call(self, grid: Any) -> Any:
         """Transform a grid `(B, H, W, hidden_size)`; the shape stays the same."""
-        x = ops.gelu(self.conv1(grid), approximate=False)
-        x = ops.gelu(self.conv2(x), approximate=False)
-        return ops.gelu(grid + self.conv3(x), approximate=False)
+        x = gelu(self.conv1(grid))
+        x = gelu(self.conv2(x))
+        return gelu(grid + self.conv3(x))

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_sam.layers.activation import get_activation
 from keras_sam.layers.linear import linear
 
 
@@ -42,7 +43,7 @@ class MLP(keras.layers.Layer):
             keras.layers.Dense(width, dtype=self.dtype_policy, name=f"dense{index}")
             for index, width in enumerate(widths, start=1)
         ]
-        self.activate = keras.activations.get(activation)
+        self.activate = get_activation(activation)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         width = input_shape[-1]

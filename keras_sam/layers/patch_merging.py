@@ -3,8 +3,8 @@
 from typing import Any
 
 import keras
-from keras import ops
 
+from keras_sam.layers.activation import gelu
 from keras_sam.layers.conv_norm import ConvNorm
 
 
@@ -43,6 +43,6 @@ class PatchMerging(keras.layers.Layer):
         Returns:
             Grid `(B, H / strides, W / strides, output_dim)`, sides rounded up.
         """
-        x = ops.gelu(self.conv1(grid), approximate=False)
-        x = ops.gelu(self.conv2(x), approximate=False)
+        x = gelu(self.conv1(grid))
+        x = gelu(self.conv2(x))
         return self.conv3(x)

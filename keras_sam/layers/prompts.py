@@ -15,8 +15,8 @@ class Prompts:
         labels: Labels of the points `(B, P, N)`, or `None`.
         boxes: Box corners `(B, P, 2, 2)`, (x, y) in pixels of the model frame, or `None`.
         masks: Low-res logits `(B, P, H, W, 1)`, or `None`.
-        count: Number P of prompts per image, or `None` if a compiled program has no static
-            value for it.
+        count: Number P of prompts per image. If a compiled program has no static value for it,
+            `None`, or a symbolic number of an export.
         has_prompt_axis: If True, results have the axis `P`. If False, P is 1 and results have no
             such axis.
     """
@@ -25,7 +25,7 @@ class Prompts:
     labels: Any
     boxes: Any
     masks: Any
-    count: int | None
+    count: Any
     has_prompt_axis: bool
 
 
@@ -132,11 +132,12 @@ def _check_rank(name: str, array: Any, rank: int, expected: str) -> Any:
     return array
 
 
-def _common_count(counts: dict[str, int | None], *, is_single: bool) -> int | None:
+def _common_count(counts: dict[str, Any], *, is_single: bool) -> Any:
     """The number of prompts per image, which must be the same in all arrays."""
     if not counts:
         return 1
-    known = {name: count for name, count in counts.items() if count is not None}
+    # Symbolic sizes of an export cannot be compared.
+    known = {name: count for name, count in counts.items() if isinstance(count, int)}
     for name, count in known.items():
         if is_single and count != 1:
             raise ValueError(
@@ -149,7 +150,7 @@ def _common_count(counts: dict[str, int | None], *, is_single: bool) -> int | No
             "prompts disagree on the number of prompts per image (second axis): "
             + ", ".join(f"`{name}` has {count}" for name, count in known.items())
         )
-    return next(iter(known.values()), None)
+    return next(iter(known.values()), next(iter(counts.values())))
 
 
 def _check_batch_sizes(**arrays: Any) -> None:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_sam.layers.attention import attention, relative_position_attention
+from keras_sam.layers.export_mode import is_exporting
 from keras_sam.layers.linear import linear, project_without_bias
 from keras_sam.layers.windows import pad_grid
 
@@ -109,6 +110,11 @@ class RelativePositionAttention(keras.layers.Layer):
         height, width = self.attended_size
         rows, columns = qkv.shape[1] // height, qkv.shape[2] // width
         heads, head_dim = self.num_heads, self.head_dim
+        if is_exporting():  # LiteRT transposes at most six axes
+            qkv = ops.reshape(qkv, (-1, height, columns, width, 3 * heads, head_dim))
+            qkv = ops.transpose(qkv, (0, 2, 4, 1, 3, 5))  # (B * rows, columns, 3 * K, ...)
+            qkv = ops.reshape(qkv, (-1, 3, heads, height * width, head_dim))
+            return qkv[:, 0], qkv[:, 1], qkv[:, 2]
         qkv = ops.reshape(qkv, (-1, rows, height, columns, width, 3, heads, head_dim))
         qkv = ops.transpose(qkv, (5, 0, 1, 3, 6, 2, 4, 7))
         qkv = ops.reshape(qkv, (3, -1, heads, height * width, head_dim))
@@ -117,8 +123,8 @@ class RelativePositionAttention(keras.layers.Layer):
     def _merge(self, attended: Any, size: tuple[int, int]) -> Any:
         """Merge windows `(N, K, T, d)` into a grid `(B, *size, K * d)`."""
         height, width = self.attended_size
-        rows, columns = size[0] // height, size[1] // width
+        columns = size[1] // width
         heads, head_dim = self.num_heads, self.head_dim
-        grid = ops.reshape(attended, (-1, rows, columns, heads, height, width, head_dim))
-        grid = ops.transpose(grid, (0, 1, 4, 2, 5, 3, 6))
+        grid = ops.reshape(attended, (-1, columns, heads, height, width, head_dim))
+        grid = ops.transpose(grid, (0, 3, 1, 4, 2, 5))  # (B * rows, height, columns, width, K, d)
         return ops.reshape(grid, (-1, *size, heads * head_dim))

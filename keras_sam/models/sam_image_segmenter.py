@@ -1,6 +1,7 @@
 """`SAMImageSegmenter`: the task of segmenting images by prompts."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import ops
 from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
 from keras_sam.layers.prompts import Prompts, resolve_prompts
 from keras_sam.layers.two_way_transformer import DecoderImageCache
+from keras_sam.models.export_with_keras import export_with_keras
 from keras_sam.models.preset_loading import checkpoint_to_backbone, model_to_checkpoint
 from keras_sam.models.prompt_trained_model import PromptTrainedModel
 from keras_sam.models.sam_backbone import SAMBackbone, check_inputs, check_parts_fit
@@ -247,6 +249,37 @@ class SAMImageSegmenter(PromptTrainedModel):
             sparse_mask,
             grid_size=self.backbone.embedding_size,
             multimask_output=multimask_output,
+        )
+
+    def export(
+        self,
+        filepath: str | Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Export the whole model with Keras, see `keras.Model.export`.
+
+        `keras_sam.export.export_model` writes an image encoder and a mask decoder instead, checks
+        them, and has the layouts of other programs.
+
+        Args:
+            filepath: Path of the file or directory.
+            format: Format of Keras.
+            verbose: See `keras.Model.export`.
+            input_signature: See `keras.Model.export`. Defaults to the named inputs `images`,
+                `points` and `labels` of `call`.
+            **kwargs: Other arguments of `keras.Model.export`.
+        """
+        export_with_keras(
+            self,
+            filepath,
+            self.backbone.image_shape,
+            format=format,
+            verbose=verbose,
+            input_signature=input_signature,
+            **kwargs,
         )
 
     def get_config(self) -> dict[str, Any]:

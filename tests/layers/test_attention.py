@@ -15,6 +15,7 @@ from keras_sam.layers.attention import (
     softmax_product,
     split_heads,
 )
+from keras_sam.layers.export_mode import export_mode
 from tests.layers import numpy_reference
 from tests.layers.numpy_reference import assert_close, random, softmax, to_numpy
 
@@ -48,6 +49,18 @@ def test_relative_position_attention_equals_einsum(monkeypatch, grid_size, block
     expected = numpy_reference.relative_position_attention(*arrays, *tables, grid_size)
     inputs = tensors(*arrays, *tables)
     actual = without_gradients(lambda: relative_position_attention(*inputs, grid_size=grid_size))
+    assert_close(actual, expected)
+
+
+def test_exported_relative_position_attention_has_no_blocks(monkeypatch):
+    set_block_bytes(monkeypatch, 1)
+    arrays = [random(2, 3, 10, 4, seed=seed) for seed in range(3)]
+    tables = random(3, 4, seed=3), random(9, 4, seed=4)
+    for name in ("_blockwise_relative_attention", "_torch_relative_attention"):
+        monkeypatch.setattr(module, name, None)  # would fail
+    with export_mode():
+        actual = relative_position_attention(*tensors(*arrays, *tables), grid_size=(2, 5))
+    expected = numpy_reference.relative_position_attention(*arrays, *tables, (2, 5))
     assert_close(actual, expected)
 
 

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from keras_sam.layers.downsampled_attention import DownsampledAttention
+from keras_sam.layers.export_mode import export_mode
 from tests.layers.numpy_reference import (
     assert_close,
     multi_head_attention,
@@ -53,6 +54,9 @@ def test_few_tokens_fold_projections(layer):
     assert layer.folds_projections(3)
     assert not layer.folds_projections(5)
     assert not layer.folds_projections(None)
+    with export_mode():
+        assert layer.folds_projections(None)
+        assert not layer.folds_projections(5)
 
 
 @each_number
@@ -85,6 +89,29 @@ def test_prompts_share_the_queries_of_their_image(layer, num_tokens, images):
     actual = layer.image_to_token(queries, tensor(keys), tensor(values), prompts=prompts)
     expected = multi_head_attention(layer, np.repeat(image_tokens, prompts, axis=0), keys, values)
     assert_close(actual, expected)
+
+
+@pytest.mark.torch
+def test_exported_layer_accepts_any_number_of_prompts_and_tokens(layer):
+    import torch
+
+    class SharedQueries(torch.nn.Module):
+        def forward(self, queries, keys, values):
+            return layer.image_to_token(queries, keys, values, prompts=keys.shape[0])
+
+    def inputs(prompts, num_tokens):
+        image_tokens = tensor(random(1, NUM_IMAGE_TOKENS, WIDTH))
+        keys, values = (tensor(random(prompts, num_tokens, WIDTH, seed=seed)) for seed in (1, 2))
+        return layer.heads(layer.query, image_tokens), keys, values
+
+    sizes = {0: torch.export.Dim("prompts"), 1: torch.export.Dim("tokens")}
+    with export_mode(), torch.no_grad():
+        program = torch.export.export(
+            SharedQueries(), inputs(2, 3), dynamic_shapes=(None, sizes, sizes), strict=False
+        )
+    for prompts, num_tokens in ((5, 2), (1, 7)):
+        arrays = inputs(prompts, num_tokens)
+        assert_close(program.module()(*arrays), SharedQueries()(*arrays))
 
 
 def test_a_head_is_at_least_1_wide():

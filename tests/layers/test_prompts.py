@@ -104,3 +104,23 @@ def test_no_prompts_are_one_prompt_per_image(prompts):
 def test_other_shapes_raise(prompts, message):
     with pytest.raises(ValueError, match=message):
         resolve_prompts(**prompts)
+
+
+@pytest.mark.torch
+def test_symbolic_counts_are_not_compared():
+    import torch
+
+    class Resolve(torch.nn.Module):
+        def forward(self, points, labels, boxes):
+            prompts = resolve_prompts(points=points, labels=labels, boxes=boxes)
+            assert not isinstance(prompts.count, int)
+            return prompts.points + prompts.boxes.sum()
+
+    def inputs(count):
+        arrays = zeros(1, count, 4, 2), zeros(1, count, 4), zeros(1, count, 2, 2)
+        return tuple(map(torch.from_numpy, arrays))
+
+    sizes = {1: torch.export.Dim("prompts")}
+    shapes = (sizes, sizes, sizes)
+    program = torch.export.export(Resolve(), inputs(2), dynamic_shapes=shapes, strict=False)
+    assert program.module()(*inputs(3)).shape == (1, 3, 4, 2)

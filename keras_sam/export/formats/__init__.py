@@ -1,0 +1,3 @@
+"""Formats of exported files, each with its own runtime."""
+
+__all__: list[str] = []

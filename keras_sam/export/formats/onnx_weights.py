@@ -1,0 +1,72 @@
+"""Smaller weights of ONNX models: float16 values that are cast, and quantized products."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MIN_SIZE = 256  # values of a weight that is worth a cast
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+def store_as_float16(model: Any) -> None:
+    """Store the float32 weights of an `onnx_ir.Model` as float16.
+
+    A cast to float32 follows each weight, which runtimes compute once when they load the file.
+    So the graph computes in float32.
+    """
+    import onnx_ir
+
+    graph = model.graph
+    for value in list(graph.initializers.values()):
+        is_small = value.const_value.size < MIN_SIZE or value.is_graph_output()
+        if value.dtype != onnx_ir.DataType.FLOAT or is_small:
+            continue
+        array = value.const_value.numpy()
+        if np.abs(array).max() > FLOAT16_MAX:
+            continue
+        name = f"{value.name}_float16"
+        half = onnx_ir.Value(
+            name=name, const_value=onnx_ir.tensor(array.astype(np.float16), name=name)
+        )
+        half.shape, half.dtype = value.shape, onnx_ir.DataType.FLOAT16
+        graph.initializers[name] = half
+        cast = onnx_ir.node("Cast", [half], attributes={"to": onnx_ir.DataType.FLOAT})
+        output = cast.outputs[0]
+        output.shape, output.dtype = value.shape, onnx_ir.DataType.FLOAT
+        onnx_ir.convenience.replace_all_uses_with(value, output)
+        del graph.initializers[value.name]
+        graph.insert_before(next(iter(graph)), cast)
+
+
+def quantize_to_uint8(source: Path, destination: Path) -> None:
+    """Quantize the products with weights in a file: 8-bit weights, and dynamic activations.
+
+    Args:
+        source: ONNX file with float32 weights.
+        destination: Path of the new file.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet_root_logger():
+        quantize_dynamic(
+            source,
+            destination,
+            weight_type=QuantType.QUInt8,
+            op_types_to_quantize=["MatMul", "Gemm"],
+        )
+
+
+@contextmanager
+def _quiet_root_logger() -> Iterator[None]:
+    """Hide ONNX Runtime's advice to preprocess the model, which torch has already done."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
