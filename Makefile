@@ -51,12 +51,10 @@ DEMO_BOX := --box 175,18,412,310
 install: .venv/.installed
 
 # torch is installed first and pinned, so that no dependency replaces it by another build.
-# With npm, it also installs the runtime of browsers, in which exported files are tested.
-.venv/.installed: pyproject.toml $(PINS) $(WEB)/package-lock.json
+.venv/.installed: pyproject.toml $(PINS)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP_INSTALL) torch
 	.venv/bin/python $(PIP_INSTALL) --editable '.[dev]'
-	if command -v npm; then npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund; fi
 	touch $@
 
 .venv-demo/.installed: pyproject.toml $(PINS)
@@ -68,7 +66,11 @@ demo: .venv-demo/.installed
 	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_POINT) --output demo/point
 	@KERAS_BACKEND=jax .venv-demo/bin/keras-sam segment $(DEMO_IMAGE) $(DEMO_BOX) --output demo/box
 
-test: install
+# The runtime of browsers, in which exported files are tested where npm is installed.
+$(WEB)/node_modules: $(WEB)/package-lock.json
+	if command -v npm; then npm ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund; fi
+
+test: install $(WEB)/node_modules
 	@failed=""; once=""; \
 	for backend in $(BACKENDS); do \
 		echo "== $$backend"; \

@@ -22,7 +22,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def run_in_node(tmp_path_factory):
     """Function that runs an ONNX file with onnxruntime-web."""
-    assert (WEB / "node_modules").exists(), "run make install first, which runs npm"
+    assert (WEB / "node_modules").exists(), "run `npm ci` in tests/export/web, as make test does"
     folder = tmp_path_factory.mktemp("node")
 
     def run(model, inputs):
