@@ -132,7 +132,7 @@ def _upsample_reference(masks: np.ndarray, arrays: Arrays, side: int) -> np.ndar
 
 
 def _resize_to_longest_side(tape: Any, pixels: Any, side: int) -> Any:
-    """Resize pixels `(1, 3, H, W)` exactly as Pillow does, which computes on uint8."""
+    """Resize pixels `(1, 3, H, W)` on uint8 as Pillow does, up to one gray level."""
     size = _cast(tape, _sides(tape, pixels), "FLOAT")
     longest = tape.op("ReduceMax", [size], attributes={"keepdims": 0})
     scale = tape.op("Div", [_constant(tape, np.float32(side)), longest])

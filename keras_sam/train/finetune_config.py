@@ -90,7 +90,7 @@ class FinetuneConfig:
     test: float = 0.15
     max_masks: int = 32
     any_orientation: bool = False
-    refit_images: int = 8
+    refit_images: int = 4
     clicks: bool = False
     tensorboard: bool = False
     seed: int = 0

@@ -92,9 +92,9 @@ def fit_mask_thresholds(
     """Choose the thresholds of automatic mask generation with the highest F1 score.
 
     Recall is the share of targets that a generated mask shows with an IoU of at least 0.5, and
-    precision is the share of generated masks that show a target. Compared are the present
-    thresholds, those of SAM, and the best of a grid for masks that are generated without
-    thresholds.
+    precision is the share of generated masks that show a target. The present thresholds are
+    compared with the best ones, among those of SAM and a grid, for masks that are generated
+    without thresholds.
 
     Args:
         predictor: Predictor of the trained model.
@@ -111,11 +111,13 @@ def fit_mask_thresholds(
 
     all_masks = generate(MaskThresholds(0.0, 0.0))
     grid = [MaskThresholds(iou, stability) for iou in THRESHOLDS for stability in THRESHOLDS]
-    scores = [_f1_score([image.select(thresholds) for image in all_masks]) for thresholds in grid]
-    candidates = [start, MaskThresholds(), grid[int(np.argmax(scores))]]
-
-    # The first one of equal scores. A grid's score is not exact: without thresholds, masks that
-    # would be dropped suppress others.
+    best = max(
+        (MaskThresholds(), *grid),
+        key=lambda thresholds: _f1_score([image.select(thresholds) for image in all_masks]),
+    )
+    # The first one of equal scores. The best one is generated again, since its score is not exact:
+    # without thresholds, masks that would be dropped suppress others.
+    candidates = dict.fromkeys((start, best))
     return max(candidates, key=lambda thresholds: _f1_score(generate(thresholds)))
 
 
