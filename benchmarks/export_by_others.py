@@ -17,30 +17,14 @@ def export_transformers(preset: str, directory: str) -> dict[str, Any]:
     """Export the modules of transformers' model by `torch.onnx.export`, unless it was before."""
     if all((Path(directory) / f"{part}.onnx").exists() for part in PARTS):
         return {}
-    import torch
-
     from benchmarks.implementations import ModelFiles, Settings
-    from benchmarks.implementations.transformers_parts import (
-        INPUT_NAMES,
-        OUTPUT_NAMES,
-        load_part,
-    )
+    from benchmarks.implementations.onnx_sam import export_part
 
     files = ModelFiles(Path(directory).absolute(), 0)
     if not files.transformers.exists():
         convert_checkpoint(preset, files.transformers, to="transformers", dtype="float32")
     for part in PARTS:
-        module, inputs = load_part(part, files, Settings("float32", 1))
-        with torch.no_grad():
-            program = torch.onnx.export(
-                module,
-                inputs,
-                dynamo=True,
-                input_names=INPUT_NAMES[part],
-                output_names=OUTPUT_NAMES[part],
-                verbose=False,
-            )
-        program.save(files.directory / f"{part}.onnx", external_data=False)
+        export_part(part, files, Settings("float32", 1), files.directory / f"{part}.onnx")
     return {}
 
 

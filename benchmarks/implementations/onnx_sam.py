@@ -1,5 +1,6 @@
 """`OnnxSAM`: the model of transformers, exported by PyTorch, on ONNX Runtime."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,26 +28,14 @@ class OnnxSAM(Implementation):
     """`torch.onnx.export` of the image encoder and of the mask decoder, with fixed shapes."""
 
     def convert(self, files: ModelFiles, settings: Settings, *, step: str) -> None:
-        import torch
-
         _check_dtype(settings)
         for part in parts_of_step(step):
             file = part_file(FOLDER, part, files, settings, ".onnx")
             if file.exists():
                 continue
             file.parent.mkdir(exist_ok=True)
-            module, inputs = load_part(part, files, settings)
             unfinished = file.with_name(f"new-{file.name}")
-            with torch.no_grad():
-                program = torch.onnx.export(
-                    module,
-                    inputs,
-                    dynamo=True,
-                    input_names=INPUT_NAMES[part],
-                    output_names=OUTPUT_NAMES[part],
-                    verbose=False,
-                )
-            program.save(unfinished, external_data=False)
+            export_part(part, files, settings, unfinished)
             unfinished.rename(file)
 
     def prepare(self, files: ModelFiles, settings: Settings) -> None:
@@ -87,6 +76,23 @@ class OnnxSAM(Implementation):
         return onnxruntime.InferenceSession(
             file, sess_options=options, providers=["CPUExecutionProvider"]
         )
+
+
+def export_part(part: str, files: ModelFiles, settings: Settings, path: Path) -> None:
+    """Export a part of the model with its shapes fixed."""
+    import torch
+
+    module, inputs = load_part(part, files, settings)
+    with torch.no_grad():
+        program = torch.onnx.export(
+            module,
+            inputs,
+            dynamo=True,
+            input_names=INPUT_NAMES[part],
+            output_names=OUTPUT_NAMES[part],
+            verbose=False,
+        )
+    program.save(path, external_data=False)
 
 
 def _check_dtype(settings: Settings) -> None:

@@ -22,6 +22,13 @@ BackendOption = Annotated[
         show_default=False,
     ),
 ]
+FoldBatchNormsOption = Annotated[
+    bool,
+    typer.Option(
+        "--fold-batch-norms",
+        help="Fold batch norms into convolutions, for faster inference (MobileSAM).",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 PresetOption = Annotated[
     str,

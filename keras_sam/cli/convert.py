@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_sam.cli.console import JsonOption, print_json, progress_bar, report_user_errors
+from keras_sam.cli.console import (
+    FoldBatchNormsOption,
+    JsonOption,
+    print_json,
+    progress_bar,
+    report_user_errors,
+)
 
 if TYPE_CHECKING:
     from keras_sam.checkpoints.convert_checkpoint import Conversion
@@ -39,13 +45,7 @@ def convert_command(
             show_default=False,
         ),
     ] = None,
-    fold_batch_norms: Annotated[
-        bool,
-        typer.Option(
-            "--fold-batch-norms",
-            help="Fold batch norms into convolutions, for faster inference (MobileSAM).",
-        ),
-    ] = False,
+    fold_batch_norms: FoldBatchNormsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a checkpoint to another format."""

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_sam.cli.backend import choose_backend
-from keras_sam.cli.console import JsonOption, print_json, report_user_errors, spinner
+from keras_sam.cli.console import (
+    FoldBatchNormsOption,
+    JsonOption,
+    print_json,
+    report_user_errors,
+    spinner,
+)
 
 if TYPE_CHECKING:
     from keras_sam.export.export_model import ExportReport
@@ -81,13 +87,7 @@ def export_command(
             show_default=False,
         ),
     ] = None,
-    fold_batch_norms: Annotated[
-        bool,
-        typer.Option(
-            "--fold-batch-norms",
-            help="Fold batch norms into convolutions, for faster inference (MobileSAM).",
-        ),
-    ] = False,
+    fold_batch_norms: FoldBatchNormsOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export a model to ONNX, OpenVINO, LiteRT and other formats, and check the files."""

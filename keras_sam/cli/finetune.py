@@ -166,6 +166,7 @@ def finetune_command(
     choose_backend(backend, trains=True)
     from keras_sam.annotations.open_dataset import open_dataset
     from keras_sam.checkpoints.read_checkpoint import read_checkpoint
+    from keras_sam.checkpoints.resize_position_embeddings import resize_position_embeddings
     from keras_sam.train.check_dataset import check_dataset
     from keras_sam.train.finetune import finetune
     from keras_sam.train.finetune_config import METRICS, FinetuneConfig
@@ -175,9 +176,10 @@ def finetune_command(
 
     given = {name: value for name, value in settings.items() if value is not None}
     config = FinetuneConfig(**given)
-    model = read_checkpoint(preset, load_weights=False).config["image_encoder"]["config"]
-    height, width = model["image_shape"][:2]
-    frame = config.image_size or height, config.image_size or width
+    checkpoint = read_checkpoint(preset, load_weights=False)
+    if image_size is not None:
+        checkpoint = resize_position_embeddings(checkpoint, (image_size, image_size, 3))
+    frame = tuple(checkpoint.config["image_encoder"]["config"]["image_shape"][:2])
     report = check_dataset(open_dataset(folder, format=format_name), image_size=frame)
     log(str(report))
     command = shlex.join(["keras-sam", *sys.argv[1:]])

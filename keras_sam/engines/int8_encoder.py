@@ -1,9 +1,7 @@
 """`Int8Encoder`: an image encoder with 8-bit integer matrix products, for OpenVINO."""
 
-import contextlib
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_sam.engines.openvino_graph import Program, build_graph, compile_graph
+from keras_sam.engines.quiet_loggers import quiet_loggers
 from keras_sam.files.safetensors_file import load_safetensors, save_safetensors
 from keras_sam.models.sam_image_segmenter import SAMImageSegmenter
 
@@ -62,7 +61,7 @@ class Int8Encoder:
         inputs = [_prepare(model, image) for image in images]
         graph = build_graph(lambda pixels: _encode(model, pixels), (inputs[0],))
         _fold_constants(graph)
-        with _quiet_nncf():
+        with quiet_loggers("nncf"):  # it lists every layer that it does not quantize
             quantized = nncf.quantize(
                 graph,
                 nncf.Dataset(inputs),
@@ -154,18 +153,6 @@ def _fold_constants(graph: Any) -> None:
     manager = Manager()
     manager.register_pass(ConstantFolding())
     manager.run_passes(graph)
-
-
-@contextlib.contextmanager
-def _quiet_nncf() -> Iterator[None]:
-    """Hide NNCF's messages about every layer that it does not quantize."""
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _to_bytes(graph: Any) -> tuple[bytes, bytes]:

@@ -109,8 +109,8 @@ def finetune(
     predictor = SAMPredictor(segmenter)
     if config.image_size is not None:
         segmenter = segmenter.with_image_shape((config.image_size, config.image_size, 3))
-    before = _evaluate_test(predictor, test, config)
     config = _fit_to_memory(segmenter, config, log)
+    before = _evaluate_test(predictor, test, config)
     predictor, validation, state = _train(segmenter, preset, train, val, output, config, log)
     if config.refit_images:
         _refit(predictor, val, config, log)

@@ -48,6 +48,7 @@ def test_a_preset_is_trained_and_reported(folder, tiny_preset, tmp_path):
     ("arguments", "message"),
     [
         (["--part", "head"], "part must be one of decoder, lora, all, got 'head'"),
+        (["--image-size", 301], "must be multiples of the patch size"),
         (["--format", "xml"], "format must be one of"),
     ],
 )

@@ -32,6 +32,16 @@ def assert_equal_outputs(actual, expected):
         np.testing.assert_allclose(found, array, rtol=1e-3, atol=1e-4)
 
 
+def check_openvino(model, inputs, path):
+    """Export a model, and compare OpenVINO's outputs with the model's."""
+    import openvino
+
+    model.export(str(path), format="openvino", verbose=False)
+    hint = {openvino.properties.hint.inference_precision: openvino.Type.f32}
+    outputs = openvino.compile_model(path, "CPU", hint)(inputs)
+    assert_equal_outputs(list(outputs.values()), expected_outputs(model, inputs))
+
+
 def test_signature_has_named_inputs():
     (specs,) = export_signature(IMAGE_SHAPE)
     assert [spec.name for spec in specs.values()] == ["images", "points", "labels"]
@@ -67,26 +77,12 @@ def test_saved_model_is_dynamic(tiny_segmenter, tmp_path):
 @pytest.mark.tensorflow
 def test_openvino_from_tensorflow_is_right(tiny_segmenter, tmp_path):
     """Loops of OpenVINO's TensorFlow frontend would return zeros."""
-    import openvino
-
-    model, inputs = tiny_segmenter(0), example(prompts=3, points=2)
-    path = str(tmp_path / "model.xml")
-    model.export(path, format="openvino", verbose=False)
-    hint = {openvino.properties.hint.inference_precision: openvino.Type.f32}
-    outputs = openvino.compile_model(path, "CPU", hint)(inputs)
-    assert_equal_outputs(list(outputs.values()), expected_outputs(model, inputs))
+    check_openvino(tiny_segmenter(0), example(prompts=3, points=2), tmp_path / "model.xml")
 
 
 @pytest.mark.openvino
 def test_openvino_has_named_inputs(tiny_segmenter, tmp_path):
-    import openvino
-
-    model, inputs = tiny_segmenter(0), example()
-    path = str(tmp_path / "model.xml")
-    model.export(path, format="openvino", verbose=False)
-    hint = {openvino.properties.hint.inference_precision: openvino.Type.f32}
-    outputs = openvino.compile_model(path, "CPU", hint)(inputs)
-    assert_equal_outputs(list(outputs.values()), expected_outputs(model, inputs))
+    check_openvino(tiny_segmenter(0), example(), tmp_path / "model.xml")
 
 
 @pytest.mark.jax

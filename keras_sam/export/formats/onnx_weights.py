@@ -1,12 +1,11 @@
 """Smaller weights of ONNX models: float16 values that are cast, and quantized products."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_sam.engines.quiet_loggers import quiet_loggers
 
 MIN_SIZE = 256  # values of a weight that is worth a cast
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -51,22 +50,11 @@ def quantize_to_uint8(source: Path, destination: Path) -> None:
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with _quiet_root_logger():
+    # The advice to preprocess the model is hidden, since torch has already done so.
+    with quiet_loggers(None):
         quantize_dynamic(
             source,
             destination,
             weight_type=QuantType.QUInt8,
             op_types_to_quantize=["MatMul", "Gemm"],
         )
-
-
-@contextmanager
-def _quiet_root_logger() -> Iterator[None]:
-    """Hide ONNX Runtime's advice to preprocess the model, which torch has already done."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from keras_sam.engines.quiet_loggers import quiet_loggers
 from keras_sam.export.program import ArraySpec, Program
 from keras_sam.layers.export_mode import export_mode
 
+LOGGERS = "torch.onnx", "torch.export", "onnxscript"
 MAX_LENGTH = 65536  # of a named axis
 
 
@@ -29,19 +31,9 @@ def trace_with_torch(program: Program) -> Any:
 @contextmanager
 def quiet_torch() -> Iterator[None]:
     """Hide messages of the exporters that users cannot act upon."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with quiet_loggers(*LOGGERS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _dynamic_axes(spec: ArraySpec, dims: dict[str, Any]) -> dict[int, Any]:
