@@ -26,7 +26,7 @@ def check(run, *, shapes=None, weights="float32", is_static=False):
         return LoadedProgram(shapes or {"x": (None, 4)}, run)
 
     format = ExportFormat(
-        "toy", "", "torch", ("float32",), (), lambda *args: [], load, is_static=is_static
+        "toy", "torch", ("float32",), (), lambda *args: [], load, is_static=is_static
     )
     return check_program(format, PROGRAM, Path("double"), weights=weights, earlier={})
 

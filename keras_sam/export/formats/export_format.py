@@ -27,7 +27,6 @@ class ExportFormat:
 
     Attributes:
         name: Name of the format.
-        description: Kind of program that loads the files.
         backend: Keras backend that the export needs.
         weights: Types that stored weights may have, the default first.
         packages: Packages that the export needs besides the backend.
@@ -39,7 +38,6 @@ class ExportFormat:
     """
 
     name: str
-    description: str
     backend: str
     weights: tuple[str, ...]
     packages: tuple[str, ...]

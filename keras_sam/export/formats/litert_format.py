@@ -73,7 +73,6 @@ def _quiet() -> Iterator[None]:
 
 LITERT = ExportFormat(
     name="litert",
-    description="LiteRT (TensorFlow Lite) on Android, iOS and embedded devices",
     backend="tensorflow",
     weights=("float32", "float16", "int8"),
     packages=(),

@@ -62,7 +62,6 @@ def load_onnx(program: Program, path: Path) -> LoadedProgram:
 
 ONNX = ExportFormat(
     name="onnx",
-    description="ONNX Runtime, onnxruntime-web and tools that load ONNX",
     backend="torch",
     weights=("float16", "float32", "uint8"),
     packages=("onnx", "onnxscript", "onnxruntime"),

@@ -52,7 +52,6 @@ def load_openvino(program: Program, path: Path) -> LoadedProgram:
 
 OPENVINO = ExportFormat(
     name="openvino",
-    description="OpenVINO on Intel hardware",
     backend="torch",
     weights=("float16", "float32"),
     packages=("onnx", "onnxscript", "openvino"),

@@ -83,7 +83,6 @@ def load_saved_model(program: Program, path: Path) -> LoadedProgram:
 
 SAVED_MODEL = ExportFormat(
     name="savedmodel",
-    description="TensorFlow Serving, Triton and TensorFlow without Keras",
     backend="tensorflow",
     weights=("float32",),
     packages=(),

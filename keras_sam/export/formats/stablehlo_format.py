@@ -91,7 +91,6 @@ def _variables(program: Program) -> dict[str, Any]:
 
 STABLEHLO = ExportFormat(
     name="stablehlo",
-    description="XLA on CPU, GPU and TPU, called by JAX or IREE",
     backend="jax",
     weights=("float32",),
     packages=(),

@@ -52,7 +52,6 @@ def load_torch(program: Program, path: Path) -> LoadedProgram:
 
 TORCH = ExportFormat(
     name="torch",
-    description="PyTorch without Keras, and AOTInductor",
     backend="torch",
     weights=("float32",),
     packages=(),

@@ -14,7 +14,6 @@ class Layout:
 
     Attributes:
         name: Name of the layout.
-        consumers: Programs that load it.
         build: Function that returns the programs of a model: image encoder and mask decoder.
         single_mask: Usual choice for `ExportOptions.single_mask`. `None` if the layout has no
             such choice.
@@ -26,7 +25,6 @@ class Layout:
     """
 
     name: str
-    consumers: str
     build: Callable[[SAMImageSegmenter, ExportOptions], tuple[Program, Program]]
     single_mask: bool | None = False
     high_quality: bool = True

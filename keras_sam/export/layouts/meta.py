@@ -203,10 +203,9 @@ def build_cvat(model: SAMImageSegmenter, options: ExportOptions) -> tuple[Progra
     return encoder, decoder
 
 
-META = Layout("meta", "Meta's web page and SamOnnxModel, AnyLabeling's decoder", build_meta)
+META = Layout("meta", build_meta)
 OSAM = Layout(
     "osam",
-    "osam, labelme",
     build_osam,
     single_mask=True,
     high_quality=False,
@@ -215,7 +214,6 @@ OSAM = Layout(
 )
 SAMEXPORTER = Layout(
     "samexporter",
-    "samexporter, AnyLabeling, X-AnyLabeling",
     build_samexporter,
     single_mask=True,
     frame=LONGEST_SIDE,
@@ -223,7 +221,6 @@ SAMEXPORTER = Layout(
 )
 CVAT = Layout(
     "cvat",
-    "CVAT's SAM plugin",
     build_cvat,
     single_mask=True,
     high_quality=False,

@@ -116,7 +116,6 @@ def config_files(model: SAMImageSegmenter, options: ExportOptions) -> dict[str, 
 
 TRANSFORMERS = Layout(
     "transformers",
-    "transformers.js, onnx-community's models",
     build_transformers,
     single_mask=None,
     high_quality=False,
