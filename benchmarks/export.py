@@ -20,6 +20,7 @@ import typer
 from benchmarks.call_in_process import call_in_process
 from benchmarks.console import print_table
 from benchmarks.export_by_others import OTHERS
+from keras_sam.cli.export import BACKENDS
 
 ROWS = (
     ("onnx", "float32"),
@@ -35,7 +36,6 @@ ROWS = (
     ("litert", "int8"),
 )
 COLUMNS = ("file", "MB", "encoder, ms", "click, ms", "embedding error", "masks that agree")
-BACKENDS = {"openvino": "torch", "onnx": "torch", "torch": "torch", "stablehlo": "jax"}
 NUM_POINTS = 2
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -61,7 +61,7 @@ def main(
             "format": format,
             "repeats": repeats,
         }
-        environment = ONE_THREAD | {"KERAS_BACKEND": BACKENDS.get(format, "tensorflow")}
+        environment = ONE_THREAD | {"KERAS_BACKEND": BACKENDS[format]}
         times = call_in_process(measure, arguments, environment=environment)
         report = json.loads((files / "export.json").read_text())
         loss = {one["output"]: one for one in report["differences"]}
@@ -105,12 +105,8 @@ def measure(preset: str, files: str, format: str, repeats: int) -> dict[str, flo
     random, arrays, times = np.random.default_rng(0), {}, {}
     for program in LAYOUTS["meta"].build(model, ExportOptions()):
         loaded = target.load(program, _file_of(Path(files), program.name))
-        inputs = {
-            spec.name: arrays[spec.name]
-            if spec.sample is None
-            else spec.sample(random, spec.sized(sizes))
-            for spec in program.file_inputs(with_stages=target.with_stages)
-        }
+        stages = {"with_stages": target.with_stages}
+        inputs = program.sample_inputs(random, sizes, arrays, **stages)
         if "orig_im_size" in inputs:
             inputs["orig_im_size"] = np.array([400, 600], np.float32)
         arrays = loaded.run(inputs)

@@ -63,13 +63,9 @@ def check_program(
     random = np.random.default_rng(0)
     differences: dict[str, Difference] = {}
     for sizes in (program.sizes,) if format.is_static else program.check_sizes:
-        inputs = {
-            spec.name: earlier[spec.name]
-            if spec.sample is None
-            else spec.sample(random, spec.sized(sizes))
-            for spec in program.file_inputs(with_stages=format.with_stages)
-        }
-        expected = run_reference(program, inputs, with_stages=format.with_stages)
+        stages = {"with_stages": format.with_stages}
+        inputs = program.sample_inputs(random, sizes, earlier, **stages)
+        expected = run_reference(program, inputs, **stages)
         actual = loaded.run(inputs)
         for name, array in expected.items():
             new = _compare(program.name, name, actual[name], array)

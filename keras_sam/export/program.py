@@ -95,6 +95,29 @@ class Program:
         """Return the outputs of the file, with or without the stage after the function."""
         return self.after.outputs if with_stages and self.after is not None else self.outputs
 
+    def sample_inputs(
+        self,
+        random: np.random.Generator,
+        sizes: Mapping[str, int],
+        earlier: Arrays,
+        *,
+        with_stages: bool,
+    ) -> Arrays:
+        """Draw inputs of the file.
+
+        Args:
+            random: Random generator.
+            sizes: Lengths of the named axes.
+            earlier: Outputs of the program before, for inputs without samples.
+            with_stages: If True, the file has the stages before and after the function.
+        """
+        return {
+            spec.name: earlier[spec.name]
+            if spec.sample is None
+            else spec.sample(random, spec.sized(sizes))
+            for spec in self.file_inputs(with_stages=with_stages)
+        }
+
     def example(self) -> Arrays:
         """Return inputs of the function with the lengths `sizes`, to trace it with."""
         return {spec.name: np.zeros(spec.sized(self.sizes), spec.dtype) for spec in self.inputs}
