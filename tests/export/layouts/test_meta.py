@@ -20,13 +20,7 @@ def shapes(specs):
 
 
 def sample(program, sizes, earlier):
-    random = np.random.default_rng(0)
-    return {
-        spec.name: earlier[spec.name]
-        if spec.sample is None
-        else spec.sample(random, spec.sized(sizes))
-        for spec in program.file_inputs(with_stages=True)
-    }
+    return program.sample_inputs(np.random.default_rng(0), sizes, earlier, with_stages=True)
 
 
 def run(programs):
